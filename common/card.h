@@ -1,0 +1,86 @@
+/* The agent ID card: one struct, its validator and its JSON form. Pure but for allocation; used by
+ * `cagectl check` and, with authority, by cagedd. The reference is policy/card.schema.json, the
+ * text for people caged.card(5). */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util.h"
+
+enum api_provider {
+    API_PROVIDER_ANTHROPIC,
+    API_PROVIDER_OPENAI,
+    API_PROVIDER_OLLAMA,
+    API_PROVIDER_CUSTOM,
+    API_PROVIDER_COUNT,
+};
+
+struct card_limits {
+    uint64_t memory_mb;
+    uint64_t cpu_shares;
+    uint64_t max_processes;
+    uint64_t max_open_files;
+};
+
+struct card_variable {
+    char *name;
+    char *value;
+};
+
+struct string_list {
+    char **items;
+    size_t count;
+};
+
+struct card {
+    char *agent_id;
+    char *agent; /* name of the preset; "opencode" if the card has none */
+    char *workspace;
+    struct string_list command; /* empty: the preset's */
+    enum api_provider api_provider;
+    char *api_key_file; /* NULL: no key */
+    char *proxy;        /* NULL: the gate dials by itself */
+    struct card_limits limits;
+    struct string_list allowed_hosts; /* as written; empty: the provider's API host alone */
+    struct string_list private_hosts;
+    uint64_t ttl_seconds; /* 0: none */
+    struct card_variable *environment;
+    size_t n_environment;
+};
+
+/* What is wrong with a card. Texts are cut, never missing; none ever holds a value of
+ * `environment` or of the key. */
+struct card_error {
+    char path[256];     /* "$.resource_limits.memory_mb"; "$" for the whole card */
+    char found[128];    /* "the string \"4G\"", "nothing", "a duplicate key" */
+    char expected[256]; /* "an integer from 16 to 16777216 (MiB)" */
+};
+
+/* Parses and validates the text of a card. 0 with a card for card_free(); -EINVAL with *ret_error
+ * filled; -ENOMEM. */
+int card_parse_text(const char *text, size_t size, struct card **ret, struct card_error *ret_error);
+
+/* The same from JSON that was already parsed (with JSON_REJECT_DUPLICATES). */
+int card_parse(const json_t *json, struct card **ret, struct card_error *ret_error);
+
+/* The card with its defaults filled in; environment values are replaced by "(set)", since people
+ * put secrets there. New reference, or NULL without memory. */
+json_t *card_to_json(const struct card *card);
+
+/* "$.x: found Y, expected Z" into a buffer, always terminated. */
+void card_error_format(const struct card_error *error, char *buffer, size_t size);
+
+struct card *card_free(struct card *card);
+DEFINE_CLEANUP(struct card, card_free);
+
+const char *api_provider_to_string(enum api_provider provider);
+int api_provider_from_string(const char *name, enum api_provider *ret); /* 0 or -EINVAL */
+
+/* "ANTHROPIC_API_KEY", ...: the variable in which the provider's tools look for the key. */
+const char *api_provider_key_variable(enum api_provider provider);
+
+/* The pattern allowed when a card lists no host ("api.anthropic.com:443"), NULL for custom. */
+const char *api_provider_host(enum api_provider provider);

@@ -1,0 +1,45 @@
+/* What passes between cagedd and caged-gate: the descriptors it finds, the records of its sealed
+ * configuration, and its messages (SOCK_SEQPACKET, one message of records each; the encoding is
+ * common/records.h).
+ *
+ * The gate answers READY once it is confined; then one DECISION for each request that it allowed
+ * or refused. The end of its control socket ends the gate. An end of file on cagedd's side before
+ * READY is a failure: cagedd listens by itself again, and the next connection starts another. */
+#pragma once
+
+#include <stdint.h>
+
+enum gate_fd {
+    GATE_FD_CONTROL = 3,  /* SOCK_SEQPACKET to cagedd */
+    GATE_FD_CONFIG = 4,   /* sealed memfd of the records below */
+    GATE_FD_LISTENER = 5, /* listening TCP socket in the airlock: the proxy port */
+    GATE_FD_FORWARD = 6,  /* and upwards: one listening TCP socket for each GATE_CONFIG_FORWARD */
+};
+
+#define GATE_CONFIG_VERSION 1
+
+enum gate_config_record {
+    GATE_CONFIG_VERSION_NUMBER = 1, /* u64, once, first: GATE_CONFIG_VERSION */
+    GATE_CONFIG_AGENT_ID,           /* string, once: named in refusals */
+    GATE_CONFIG_UID,                /* u64, once: uid and gid to run as, never 0 */
+    GATE_CONFIG_ALLOW,              /* string, any number: a pattern of common/host-pattern.h */
+    GATE_CONFIG_PRIVATE,            /* string, any number: host names whose addresses may be private */
+    GATE_CONFIG_PARENT_PROXY,       /* string, at most once: http://[user:password@]host:port */
+    GATE_CONFIG_FORWARD, /* string, any number: "ADDRESS:PORT" on the host's loopback to which the
+                            connections of the next forward listener lead */
+};
+
+enum gate_message_record {
+    GATE_MESSAGE_READY = 1, /* empty */
+    GATE_MESSAGE_FAILED,    /* string: why the gate could not start; the gate then exits */
+    GATE_MESSAGE_DECISION,  /* u64: 1 allowed, 0 refused; then the records below */
+    GATE_MESSAGE_METHOD,    /*   string: CONNECT, GET, ..., or "tcp" for a forward */
+    GATE_MESSAGE_HOST,      /*   string: canonical name or address; "" if none could be read */
+    GATE_MESSAGE_PORT,      /*   u64; 0 if none could be read */
+    GATE_MESSAGE_ADDRESS,   /*   string: the address dialled or refused; "" if none */
+    GATE_MESSAGE_RULE,      /*   string: the pattern that allowed it; "" if none */
+    GATE_MESSAGE_REASON,    /*   string: stable code, [a-z-]+; "ok" when allowed */
+    GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 when allowed */
+};
+
+#define GATE_PORT 3128

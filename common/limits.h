@@ -1,0 +1,59 @@
+/* Every limit that a user can run into, with its name and its number. Nothing else in the tree may
+ * write such a number. Sizes are in bytes and times in seconds unless the name says otherwise. */
+#pragma once
+
+/* -- the card (caged.card(5)) -- */
+#define CARD_SIZE_MAX (64 * 1024)
+#define CARD_NESTING_MAX 16
+#define CARD_AGENT_ID_MAX 63
+#define CARD_PATH_MAX 4095
+#define CARD_COMMAND_MAX 256 /* words, the words after `--` included */
+#define CARD_HOSTS_MAX 256
+#define CARD_ENVIRONMENT_MAX 256
+#define CARD_MEMORY_MB_MIN 16
+#define CARD_MEMORY_MB_MAX (16 * 1024 * 1024)
+#define CARD_MEMORY_MB_DEFAULT 4096
+#define CARD_CPU_SHARES_MIN 2 /* the kernel's own bounds for cpu.shares */
+#define CARD_CPU_SHARES_MAX 262144
+#define CARD_CPU_SHARES_DEFAULT 1024
+#define CARD_PROCESSES_MIN 1
+#define CARD_PROCESSES_MAX 4194304
+#define CARD_PROCESSES_DEFAULT 512
+#define CARD_OPEN_FILES_MIN 16
+#define CARD_OPEN_FILES_MAX 1048576
+#define CARD_OPEN_FILES_DEFAULT 1024
+#define CARD_TTL_MAX (366 * 24 * 3600)
+#define API_KEY_SIZE_MAX 4096
+
+/* -- the wire (io.caged.varlink) -- */
+#define WIRE_REQUEST_SIZE_MAX (64 * 1024 + 4096) /* a whole card and the call around it */
+#define WIRE_REPLY_SIZE_MAX (16 * 1024 * 1024)   /* what a client takes from the daemon */
+#define WIRE_DESCRIPTORS_MAX 8                   /* with one message */
+#define WIRE_OUTPUT_BUFFER_MAX (1024 * 1024)     /* unsent replies of one connection */
+#define CONNECTIONS_MAX 1024
+#define CONNECTIONS_PER_UID_MAX 128
+#define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
+
+/* -- agents -- */
+#define AGENTS_MAX 1024
+#define AGENTS_ENDED_KEPT 64 /* ended agents whose record and output can still be asked for */
+#define AGENT_SPAWN_TIMEOUT 30
+#define AGENT_STOP_GRACE 10
+#define AGENT_STOP_GRACE_MAX 3600
+#define AGENT_RING_SIZE (1024 * 1024) /* output kept in memory for late followers */
+#define AGENT_LINE_MAX (48 * 1024)    /* a longer line is passed on in pieces */
+#define EVENT_RING_SIZE (1024 * 1024)
+
+/* -- messages between our own programs -- */
+#define SPEC_SIZE_MAX (512 * 1024)
+#define HELPER_MESSAGE_MAX 8192
+
+/* -- the gate, for each agent -- */
+#define GATE_CONNECTIONS_MAX 512
+#define GATE_HEAD_SIZE_MAX (32 * 1024)
+#define GATE_HEAD_TIMEOUT 30
+#define GATE_DNS_TIMEOUT 10
+#define GATE_DIAL_TIMEOUT 20
+#define GATE_BUFFER_SIZE (64 * 1024) /* one direction of one connection */
+#define GATE_FORWARDS_MAX 16         /* loopback ports of the host led into a cage */
+#define GATE_LISTEN_BACKLOG 128
