@@ -1,1 +1,157 @@
+/* The IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, 8190) as tables, and what
+ * is not unicast at all. Rows stand with the longer prefix first: the first match names the
+ * address.
+ *
+ * Two registry rows that are "globally reachable" are still refused here, because nothing that an
+ * agent should talk to lives there: the anycast addresses inside 192.0.0.0/24 and what 2001::/23
+ * holds besides Teredo. Metadata services of clouds have rows of their own, so that a card that
+ * lists a range around them does not list them by accident. */
 #include "address-class.h"
+
+#include <arpa/inet.h>
+
+#include "util.h"
+
+struct special_v4 {
+    uint32_t network; /* host byte order */
+    unsigned prefix_length;
+    const char *name;
+};
+
+struct special_v6 {
+    struct in6_addr network;
+    unsigned prefix_length;
+    const char *name;
+};
+
+#define V4(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (d))
+#define V6(...)                                                                                    \
+    {                                                                                              \
+        .s6_addr = { __VA_ARGS__ }                                                                 \
+    }
+
+static const struct special_v4 special_v4[] = {
+    {V4(169, 254, 169, 254), 32, "cloud metadata"},
+    {V4(100, 100, 100, 200), 32, "cloud metadata"}, /* Alibaba Cloud */
+    {V4(168, 63, 129, 16), 32, "cloud metadata"},   /* Azure's platform address, public in form */
+    {V4(255, 255, 255, 255), 32, "broadcast"},
+    {V4(192, 0, 0, 0), 24, "IETF protocol assignment"}, /* with Oracle Cloud's 192.0.0.192 */
+    {V4(192, 0, 2, 0), 24, "documentation"},
+    {V4(198, 51, 100, 0), 24, "documentation"},
+    {V4(203, 0, 113, 0), 24, "documentation"},
+    {V4(192, 88, 99, 0), 24, "6to4 relay"},
+    {V4(169, 254, 0, 0), 16, "link-local"},
+    {V4(192, 168, 0, 0), 16, "private"},
+    {V4(198, 18, 0, 0), 15, "benchmarking"},
+    {V4(172, 16, 0, 0), 12, "private"},
+    {V4(100, 64, 0, 0), 10, "shared (CGNAT)"},
+    {V4(0, 0, 0, 0), 8, "unspecified or this network"},
+    {V4(10, 0, 0, 0), 8, "private"},
+    {V4(127, 0, 0, 0), 8, "loopback"},
+    {V4(224, 0, 0, 0), 4, "multicast"},
+    {V4(240, 0, 0, 0), 4, "reserved"},
+};
+
+static const struct special_v6 special_v6[] = {
+    {V6(0), 128, "unspecified"},
+    {V6([15] = 1), 128, "loopback"},
+    {V6(0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54), 128, "cloud metadata"}, /* AWS */
+    {V6([10] = 0xff, [11] = 0xff), 96, "IPv4-mapped"},
+    {V6([8] = 0xff, [9] = 0xff), 96, "IPv4-translated"}, /* RFC 2765 */
+    {V6(0), 96, "IPv4-compatible"},
+    {V6(0x00, 0x64, 0xff, 0x9b), 96, "NAT64"},
+    {V6(0x01, 0x00), 64, "discard-only"},
+    {V6(0x01, 0x00, [7] = 0x01), 64, "dummy prefix"}, /* RFC 9780 */
+    {V6(0x00, 0x64, 0xff, 0x9b, 0x00, 0x01), 48, "NAT64"},
+    {V6(0x20, 0x01, 0x0d, 0xb8), 32, "documentation"},
+    {V6(0x20, 0x01, 0x00, 0x00), 32, "Teredo"},
+    {V6(0x20, 0x01, 0x00, 0x00), 23, "IETF protocol assignment"},
+    {V6(0x3f, 0xff, 0x00, 0x00), 20, "documentation"}, /* RFC 9637 */
+    {V6(0x20, 0x02), 16, "6to4"},
+    {V6(0x5f, 0x00), 16, "segment routing"}, /* RFC 9602 */
+    {V6(0xfe, 0x80), 10, "link-local"},
+    {V6(0xfe, 0xc0), 10, "site-local"},
+    {V6(0xff, 0x00), 8, "multicast"},
+    {V6(0xfc, 0x00), 7, "private (unique local)"},
+};
+
+/* Global unicast is assigned from 2000::/3 alone (IANA IPv6 Global Unicast Address registry). */
+static const struct ip_address global_unicast_v6 = {.family = AF_INET6, .v6 = V6(0x20)};
+#define GLOBAL_UNICAST_V6_LENGTH 3
+
+bool address_in_network(const struct ip_address *address, const struct ip_address *network,
+                        unsigned prefix_length)
+{
+    if (address->family != network->family)
+        return false;
+    if (address->family != AF_INET && address->family != AF_INET6)
+        return false;
+    const uint8_t *a = address->v6.s6_addr; /* both forms start at the union's first byte */
+    const uint8_t *n = network->v6.s6_addr;
+    unsigned bits = address->family == AF_INET ? 32 : 128;
+    if (prefix_length > bits)
+        return false;
+    unsigned whole = prefix_length / 8;
+    unsigned rest = prefix_length % 8;
+    if (memcmp(a, n, whole) != 0)
+        return false;
+    return rest == 0 || (a[whole] ^ n[whole]) >> (8 - rest) == 0;
+}
+
+static const char *special_block_v4(const struct ip_address *address, unsigned *ret_prefix_length)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(special_v4); i++) {
+        struct ip_address network = {.family = AF_INET, .v4.s_addr = htonl(special_v4[i].network)};
+        if (address_in_network(address, &network, special_v4[i].prefix_length)) {
+            *ret_prefix_length = special_v4[i].prefix_length;
+            return special_v4[i].name;
+        }
+    }
+    return NULL;
+}
+
+static const char *special_block_v6(const struct ip_address *address, unsigned *ret_prefix_length)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(special_v6); i++) {
+        struct ip_address network = {.family = AF_INET6, .v6 = special_v6[i].network};
+        if (address_in_network(address, &network, special_v6[i].prefix_length)) {
+            *ret_prefix_length = special_v6[i].prefix_length;
+            return special_v6[i].name;
+        }
+    }
+    if (address_in_network(address, &global_unicast_v6, GLOBAL_UNICAST_V6_LENGTH))
+        return NULL;
+    *ret_prefix_length = GLOBAL_UNICAST_V6_LENGTH;
+    return "not global unicast";
+}
+
+const char *address_special_block(const struct ip_address *address, unsigned *ret_prefix_length)
+{
+    switch (address->family) {
+    case AF_INET:
+        return special_block_v4(address, ret_prefix_length);
+    case AF_INET6:
+        return special_block_v6(address, ret_prefix_length);
+    default:
+        *ret_prefix_length = 0;
+        return "not an IP address";
+    }
+}
+
+const char *address_special(const struct ip_address *address)
+{
+    unsigned prefix_length;
+    return address_special_block(address, &prefix_length);
+}
+
+bool address_is_loopback(const struct ip_address *address)
+{
+    if (address->family == AF_INET)
+        return ntohl(address->v4.s_addr) >> 24 == 127;
+    return address->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->v6);
+}
+
+bool address_is_mapped(const struct ip_address *address)
+{
+    return address->family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address->v6);
+}

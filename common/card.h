@@ -35,14 +35,22 @@ struct string_list {
     size_t count;
 };
 
+/* Both 0 or -ENOMEM; the text is copied. */
+int string_list_append(struct string_list *list, const char *item);
+int card_variables_append(struct card_variable **variables, size_t *n, const char *name,
+                          const char *value);
+void string_list_deinit(struct string_list *list);
+struct card_variable *card_variables_free(struct card_variable *variables, size_t n); /* NULL */
+
 struct card {
     char *agent_id;
-    char *agent; /* name of the preset; "opencode" if the card has none */
-    char *workspace;
+    char *agent;     /* name of the preset; "opencode" if the card has none */
+    char *workspace; /* absolute, without "." and "..", without a slash at its end; never "/" */
     struct string_list command; /* empty: the preset's */
     enum api_provider api_provider;
     char *api_key_file; /* NULL: no key */
-    char *proxy;        /* NULL: the gate dials by itself */
+    char *proxy; /* NULL: the gate dials by itself; "http://[user[:password]@]host:port", where
+                    user and password may have %-escapes (RFC 3986, 3.2.1) */
     struct card_limits limits;
     struct string_list allowed_hosts; /* as written; empty: the provider's API host alone */
     struct string_list private_hosts;
@@ -63,11 +71,13 @@ struct card_error {
  * filled; -ENOMEM. */
 int card_parse_text(const char *text, size_t size, struct card **ret, struct card_error *ret_error);
 
-/* The same from JSON that was already parsed (with JSON_REJECT_DUPLICATES). */
+/* The same from JSON that was already parsed (with JSON_REJECT_DUPLICATES). Faults are told in the
+ * order in which they stand in the card, missing keys last. */
 int card_parse(const json_t *json, struct card **ret, struct card_error *ret_error);
 
 /* The card with its defaults filled in; environment values are replaced by "(set)", since people
- * put secrets there. New reference, or NULL without memory. */
+ * put secrets there, and the user and password of the proxy by "***". It is a valid card again.
+ * New reference, or NULL without memory. */
 json_t *card_to_json(const struct card *card);
 
 /* "$.x: found Y, expected Z" into a buffer, always terminated. */

@@ -1,15 +1,15 @@
 /* Patterns of allowed_hosts and the canonical form of a host in a request. Pure; fuzzed.
  *
  * A pattern is an exact name, `*.name` (every subdomain, not the name itself), `localhost`, an
- * IPv4 or [IPv6] literal, or a CIDR range, each with an optional `:port`; without one it means
- * ports 80 and 443. */
+ * IPv4 or [IPv6] literal, or a CIDR range (10.0.0.0/8, [fd00::]/8, fd00::/8), each with an
+ * optional `:port`; without one it means ports 80 and 443. */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 
 #define HOST_NAME_MAX_LENGTH 253 /* RFC 1035, without the trailing dot */
 
@@ -56,6 +56,20 @@ bool host_pattern_matches(const struct host_pattern *pattern, const struct host 
                           uint16_t port);
 
 /* Whether the pattern lists this very address (HOST_PATTERN_NETWORK, or `localhost` for loopback)
- * on this port: the way in which a card reaches what is not globally routable. */
+ * on this port: the way in which a card reaches what is not globally routable. A range lists a
+ * special address only if it lies wholly inside the block that makes the address special:
+ * 0.0.0.0/0 is no consent to 169.254.169.254. An IPv4-mapped address is never listed. */
 bool host_pattern_lists_address(const struct host_pattern *pattern,
                                 const struct ip_address *address, uint16_t port);
+
+/* A port from 1 to 65535 in decimal digits without leading zeros. 0 or -EINVAL. */
+int host_port_parse(const char *text, size_t length, uint16_t *ret);
+
+/* `host` or `host:port` as in a CONNECT request or an http URI; IPv6 literals in brackets. Without
+ * a port *ret_port is `default_port`; if that is 0 too, the port is required. -EINVAL with *ret_why
+ * as above. */
+int host_authority_parse(const char *text, size_t length, uint16_t default_port, struct host *ret,
+                         uint16_t *ret_port, const char **ret_why);
+
+/* The canonical text of an address, "" for none; `buffer` of INET6_ADDRSTRLEN bytes is returned. */
+const char *ip_address_format(const struct ip_address *address, char *buffer);

@@ -5,14 +5,23 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#define JSON_TEXT_NESTING_MAX 64 /* the greatest `max_nesting` */
+
+/* `path` and `found` are printable ASCII and never hold a value of the text, which may be secret. */
 struct json_text_error {
     char path[256];  /* "$.environment.A", "$.command[3]"; where the parser stood */
     char found[128]; /* "a duplicate key", "a NUL character", "the end of the text", ... */
     int line;        /* 1-based */
-    int column;
+    int column;      /* 1-based, in characters */
 };
 
-/* 0 with a new reference; -EINVAL with *ret_error; -ENOMEM. `max_nesting` counts arrays and
- * objects that are open at once; more is refused before jansson sees it. */
+/* Any JSON value is taken, not only an array or an object. 0 with a new reference; -EINVAL with
+ * *ret_error; -ENOMEM. `max_nesting` counts arrays and objects that are open at once; more is
+ * refused before jansson sees it. */
 int json_text_parse(const char *text, size_t size, unsigned max_nesting, json_t **ret,
                     struct json_text_error *ret_error);
+
+/* Append ".key" (or ["the key"] where it is no plain word) or "[3]" to a terminated JSON path in a
+ * buffer. What does not fit is cut; bytes that are not printable ASCII become '?'. */
+void json_path_append_key(char *path, size_t size, const char *key, size_t length);
+void json_path_append_index(char *path, size_t size, size_t index);

@@ -84,8 +84,8 @@ int records_next(struct records_reader *r, struct record *ret)
 
 const char *record_string(const struct record *record)
 {
-    if (record->size == 0 || memchr(record->value, 0, record->size) !=
-                                 (const uint8_t *)record->value + record->size - 1)
+    if (record->size == 0 ||
+        memchr(record->value, 0, record->size) != (const uint8_t *)record->value + record->size - 1)
         return NULL;
     return record->value;
 }

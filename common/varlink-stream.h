@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "json-text.h"
-#include "limits.h"
+#include "caged-limits.h"
 #include "util.h"
 
 struct varlink_message {
@@ -29,7 +29,7 @@ int varlink_message_take_fd(struct varlink_message *message, json_int_t index);
 
 struct varlink_stream;
 
-/* Takes `fd`. Requests over `max_message` bytes are refused by varlink_stream_next. NULL: no
+/* Takes `fd`. Messages over `max_message` bytes are refused by varlink_stream_read. NULL: no
  * memory (the descriptor is closed). */
 struct varlink_stream *varlink_stream_new(int fd, size_t max_message);
 struct varlink_stream *varlink_stream_free(struct varlink_stream *stream);
@@ -38,13 +38,14 @@ DEFINE_CLEANUP(struct varlink_stream, varlink_stream_free);
 int varlink_stream_fd(const struct varlink_stream *stream);
 
 /* One read from the socket into the buffer. Returns 1 if something came, 0 at the end of file,
- * -EAGAIN, -EMSGSIZE when the buffer holds an unfinished message of the greatest size, -EBADMSG
- * for too many descriptors, or another -errno. All but -EAGAIN and 1 end the stream. */
+ * -EAGAIN, -EMSGSIZE when the buffer holds an unfinished message of the greatest size, -ENOBUFS
+ * when it is full of messages that varlink_stream_next must take out first, -EBADMSG for too many
+ * descriptors, or another -errno. All but -EAGAIN, -ENOBUFS and 1 end the stream. */
 int varlink_stream_read(struct varlink_stream *stream);
 
 /* Takes the next whole message out of the buffer: 1 with *ret (varlink_message_deinit), 0 if there
- * is none yet, -EINVAL with *ret_error if the bytes are not one JSON object (they are consumed;
- * their descriptors are closed). */
+ * is none yet, -EINVAL with *ret_error if the bytes are not one JSON object, or -ENOMEM (in both
+ * cases they are consumed and their descriptors closed). */
 int varlink_stream_next(struct varlink_stream *stream, struct varlink_message *ret,
                         struct json_text_error *ret_error);
 
@@ -53,7 +54,7 @@ bool varlink_stream_has_input(const struct varlink_stream *stream);
 size_t varlink_stream_pending_output(const struct varlink_stream *stream);
 
 /* Queues an object with copies of the descriptors (dup'ed here; `fds` stay the caller's) and
- * sends nothing yet. 0, -ENOMEM, -EMFILE. */
+ * sends nothing yet. 0, -ENOMEM, -EMFILE, -E2BIG for more than WIRE_DESCRIPTORS_MAX of them. */
 int varlink_stream_queue(struct varlink_stream *stream, const json_t *object, const int *fds,
                          size_t n_fds);
 

@@ -1,4 +1,121 @@
+/* caged-gate: the only way out of one agent's cage. Started by cagedd, as root, with the
+ * descriptors of common/gate-proto.h; it reads what it needs from the machine's files, gives up
+ * everything (confine.c), says READY, and from then on works on sockets alone. It prints nothing:
+ * what it has to say goes to cagedd. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "gate-config.h"
+#include "confine.h"
+#include "event-loop.h"
+#include "fd-io.h"
+#include "gate-proto.h"
+#include "gate.h"
+#include "caged-limits.h"
+#include "resolver.h"
+
+/* What went wrong, for cagedd's log. */
+struct failure {
+    char text[256];
+};
+
+static int fail(struct failure *failure, const char *step, int r)
+{
+    (void)snprintf(failure->text, sizeof(failure->text), "%s: %s", step, strerror(-r));
+    return r;
+}
+
+static int read_config(struct gate_config **ret, struct failure *failure)
+{
+    const void *data;
+    size_t size;
+    const char *why = NULL;
+
+    int r = memfd_map_sealed(GATE_FD_CONFIG, SPEC_SIZE_MAX, &data, &size);
+    if (r < 0)
+        return fail(failure, "mapping the sealed configuration", r);
+    r = gate_config_parse(data, size, ret, &why);
+    (void)munmap((void *)data, size);
+    (void)close(GATE_FD_CONFIG);
+    if (r < 0 && why) {
+        (void)snprintf(failure->text, sizeof(failure->text), "reading the configuration: %s", why);
+        return r;
+    }
+    return r < 0 ? fail(failure, "reading the configuration", r) : 0;
+}
+
+/* The listeners must be there, listen and not block; nothing else may be inherited. */
+static int check_descriptors(size_t n_forwards, struct failure *failure)
+{
+    unsigned end = GATE_FD_FORWARD + (unsigned)n_forwards;
+
+    for (int fd = GATE_FD_LISTENER; fd < (int)end; fd++) {
+        int listening = 0;
+        socklen_t size = sizeof(listening);
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
+            return fail(failure, "looking at an inherited listener", negative_errno());
+        if (!listening)
+            return fail(failure, "looking at an inherited listener", -EINVAL);
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+            return fail(failure, "making a listener non-blocking", negative_errno());
+    }
+    if (close_range(end, ~0U, 0) < 0)
+        return fail(failure, "closing what should not be inherited", negative_errno());
+    return 0;
+}
+
+static int enter_cage(uid_t uid, struct failure *failure)
+{
+    const char *step;
+    int r = confine_enter(uid, &step);
+    return r < 0 ? fail(failure, step, r) : 0;
+}
+
+/* Everything up to READY. */
+static int start(struct gate *gate, struct gate_config **config, struct event_loop *loop,
+                 struct resolver **resolver, struct failure *failure)
+{
+    int r = read_config(config, failure);
+    if (r < 0)
+        return r;
+    r = check_descriptors((*config)->n_forwards, failure);
+    if (r < 0)
+        return r;
+    /* One timer for each connection, one each for the resolver and the listeners. */
+    r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 2);
+    if (r < 0)
+        return fail(failure, "making the event loop", r);
+    r = resolver_new(loop, resolver);
+    if (r < 0)
+        return fail(failure, "starting the resolver (/etc/hosts, /etc/resolv.conf)", r);
+    r = enter_cage((*config)->uid, failure);
+    if (r < 0)
+        return r;
+    r = gate_init(gate, *config, loop, *resolver);
+    if (r < 0)
+        return fail(failure, "watching the listeners", r);
+    r = recorder_send_ready(&gate->recorder);
+    return r < 0 ? fail(failure, "reporting to cagedd", r) : 0;
+}
+
 int main(void)
 {
-    return 0;
+    CLEANUP(gate_config_freep) struct gate_config *config = NULL;
+    CLEANUP(resolver_freep) struct resolver *resolver = NULL;
+    struct event_loop loop;
+    struct failure failure;
+    struct gate gate;
+
+    if (start(&gate, &config, &loop, &resolver, &failure) < 0) {
+        recorder_send_failed(GATE_FD_CONTROL, failure.text);
+        exit(EXIT_FAILURE);
+    }
+    int r = event_loop_run(&loop);
+    gate_deinit(&gate);
+    resolver = resolver_free(resolver);
+    event_loop_deinit(&loop);
+    return r < 0 ? EXIT_FAILURE : loop.exit_status;
 }

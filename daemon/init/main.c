@@ -1,4 +1,174 @@
+/* caged-init: builds one cage, starts the agent in it and stays as its PID 1.
+ *
+ * cagedd starts it as root in fresh mount, PID, network, IPC and UTS namespaces with the
+ * descriptors of common/init-spec.h and nothing else. The order of everything is in `build` below.
+ * Whatever fails is reported with the name of its step, and the process exits: since it is PID 1,
+ * nothing of a half-built cage can outlive it.
+ *
+ * Should be seen from outside: the specification (it comes from cagedd alone).
+ * Must not be trusted: nothing else is read before the privileges are gone. */
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "agent.h"
+#include "drop.h"
+#include "fd-io.h"
+#include "caged-limits.h"
+#include "message.h"
+#include "reaper.h"
+#include "root.h"
+#include "userns.h"
+#include "util.h"
+
+struct cage {
+    struct init_spec spec;
+    struct sock_fprog filter; /* points into a mapping of INIT_FD_SECCOMP */
+    int userns_fd;
+    struct agent agent;
+};
+
+/* Whatever cagedd's own life left in this process: signals ignored or blocked, a umask, descriptors
+ * beyond those agreed upon. */
+static int clean_inheritance(struct failure *failure)
+{
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL); /* SIGKILL and SIGSTOP refuse, and need not be reset */
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)umask(022);
+    if (close_range(INIT_FD_COUNT, ~0U, 0) < 0 ||
+        close_range(3, INIT_FD_COUNT - 1, CLOSE_RANGE_CLOEXEC) < 0)
+        return failure_set(failure, "descriptors", NULL, negative_errno());
+    return 0;
+}
+
+static int read_spec(struct cage *cage, struct failure *failure)
+{
+    const char *why = "the memfd of the specification is not sealed or of a wrong size";
+    const void *data;
+    size_t size;
+    int r = memfd_map_sealed(INIT_FD_SPEC, SPEC_SIZE_MAX, &data, &size);
+
+    if (r >= 0)
+        r = init_spec_parse(data, size, &cage->spec, &why);
+    return r < 0 ? failure_set(failure, "spec", why, r) : 0;
+}
+
+static int read_filter(struct cage *cage, struct failure *failure)
+{
+    const void *data;
+    size_t size;
+    int r =
+        memfd_map_sealed(INIT_FD_SECCOMP, BPF_MAXINSNS * sizeof(struct sock_filter), &data, &size);
+
+    if (r >= 0 && size % sizeof(struct sock_filter) != 0)
+        r = -EBADMSG;
+    if (r < 0)
+        return failure_set(failure, "seccomp", "the memfd of the filter", r);
+    cage->filter.len = (unsigned short)(size / sizeof(struct sock_filter));
+    cage->filter.filter = (struct sock_filter *)data;
+    return 0;
+}
+
+static int build_root(struct cage *cage, struct failure *failure)
+{
+    const struct id_map ids = {0, (uint32_t)cage->spec.uid_base, CAGE_UIDS};
+    int r = root_begin(&cage->spec, failure);
+
+    if (r < 0)
+        return r;
+    cage->userns_fd = userns_new(&ids, &ids);
+    if (cage->userns_fd < 0)
+        return failure_set(failure, "user namespace", "the cage's map", cage->userns_fd);
+
+    const struct root root = {&cage->spec, cage->userns_fd, INIT_FD_WORKSPACE};
+    r = root_fill(&root, failure);
+    if (r >= 0)
+        r = root_enter(failure);
+    if (r >= 0 && sethostname(cage->spec.agent_id, strlen(cage->spec.agent_id)) < 0)
+        r = failure_set(failure, "host name", cage->spec.agent_id, negative_errno());
+    if (r >= 0 && cage->spec.terminal)
+        r = agent_open_terminal(&cage->agent, &cage->spec, failure);
+    return r;
+}
+
+/* The barrier. cagedd has now put this process into its cgroups, so that what it sees of itself
+ * there is the root of a cgroup namespace made after it. */
+static int wait_for_go(struct failure *failure)
+{
+    int r = message_wait_go(INIT_FD_CONTROL);
+
+    if (r < 0)
+        return failure_set(failure, "barrier", "the control socket", r);
+    if (unshare(CLONE_NEWCGROUP) < 0)
+        return failure_set(failure, "cgroup namespace", NULL, negative_errno());
+    return 0;
+}
+
+static int become_reaper(struct cage *cage, struct failure *failure)
+{
+    const struct identity identity = {CAGE_INIT_UID, cage->userns_fd, CARD_OPEN_FILES_MIN,
+                                      reaper_filter()};
+    int r = reaper_prepare();
+
+    if (r < 0)
+        return failure_set(failure, "privileges", "PID 1's descriptors", r);
+    r = drop_privileges(&identity, &failure->detail);
+    return r < 0 ? failure_set(failure, "privileges", failure->detail, r) : 0;
+}
+
+static int build(struct cage *cage, struct failure *failure)
+{
+    int r;
+
+    if ((r = clean_inheritance(failure)) < 0 || (r = read_spec(cage, failure)) < 0 ||
+        (r = read_filter(cage, failure)) < 0 || (r = build_root(cage, failure)) < 0 ||
+        (r = wait_for_go(failure)) < 0)
+        return r;
+    r = agent_fork(&cage->agent, &cage->spec, cage->userns_fd, &cage->filter, failure);
+    if (r >= 0)
+        r = become_reaper(cage, failure);
+    if (r >= 0)
+        r = agent_release(&cage->agent, &cage->spec, failure);
+    return r;
+}
+
+/* Tells cagedd, and keeps nothing that PID 1 does not need: the specification holds secrets, and
+ * each page and descriptor here is a cost of every cage. */
+static int report_started(struct cage *cage, struct failure *failure)
+{
+    const int fds[] = {cage->agent.pidfd, cage->agent.terminal};
+    int r = message_send_started(INIT_FD_CONTROL, fds, cage->agent.terminal >= 0 ? 2 : 1);
+
+    if (r < 0)
+        return failure_set(failure, "report", "the control socket", r);
+    agent_deinit(&cage->agent);
+    cage->userns_fd = fd_close(cage->userns_fd);
+    (void)munmap((void *)cage->spec.data, cage->spec.size);
+    (void)munmap(cage->filter.filter, cage->filter.len * sizeof(struct sock_filter));
+    for (int fd = INIT_FD_SPEC; fd < INIT_FD_COUNT; fd++)
+        (void)close(fd);
+    return 0;
+}
+
 int main(void)
 {
-    return 0;
+    struct cage cage = {.userns_fd = -EBADF, .agent = AGENT_INIT};
+    struct failure failure = {};
+    int r = build(&cage, &failure);
+
+    if (r >= 0)
+        r = report_started(&cage, &failure);
+    if (r < 0) {
+        (void)message_send_failed(INIT_FD_CONTROL, &failure, r);
+        _exit(1);
+    }
+    _exit(reaper_run(INIT_FD_CONTROL, cage.agent.pid));
 }

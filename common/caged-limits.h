@@ -10,6 +10,7 @@
 #define CARD_COMMAND_MAX 256 /* words, the words after `--` included */
 #define CARD_HOSTS_MAX 256
 #define CARD_ENVIRONMENT_MAX 256
+#define CARD_PROXY_MAX 1024
 #define CARD_MEMORY_MB_MIN 16
 #define CARD_MEMORY_MB_MAX (16 * 1024 * 1024)
 #define CARD_MEMORY_MB_DEFAULT 4096
@@ -24,10 +25,12 @@
 #define CARD_OPEN_FILES_DEFAULT 1024
 #define CARD_TTL_MAX (366 * 24 * 3600)
 #define API_KEY_SIZE_MAX 4096
+#define PRESET_SIZE_MAX (64 * 1024) /* a file of policy/agents/ */
 
 /* -- the wire (io.caged.varlink) -- */
 #define WIRE_REQUEST_SIZE_MAX (64 * 1024 + 4096) /* a whole card and the call around it */
 #define WIRE_REPLY_SIZE_MAX (16 * 1024 * 1024)   /* what a client takes from the daemon */
+#define WIRE_NESTING_MAX (CARD_NESTING_MAX + 2)  /* a card inside a call's parameters */
 #define WIRE_DESCRIPTORS_MAX 8                   /* with one message */
 #define WIRE_OUTPUT_BUFFER_MAX (1024 * 1024)     /* unsent replies of one connection */
 #define CONNECTIONS_MAX 1024
@@ -46,6 +49,7 @@
 
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)
+#define SPEC_ENVIRONMENT_MAX (CARD_ENVIRONMENT_MAX + 64) /* the card's and the daemon's own */
 #define HELPER_MESSAGE_MAX 8192
 
 /* -- the gate, for each agent -- */
@@ -53,7 +57,15 @@
 #define GATE_HEAD_SIZE_MAX (32 * 1024)
 #define GATE_HEAD_TIMEOUT 30
 #define GATE_DNS_TIMEOUT 10
-#define GATE_DIAL_TIMEOUT 20
+#define GATE_DIAL_TIMEOUT 20        /* for one request, whatever the number of addresses */
+#define GATE_DIAL_ATTEMPT_TIMEOUT 5 /* for one address while there is another to try */
+#define GATE_CLOSE_TIMEOUT 2        /* how long a refused client may take to read why */
+#define GATE_HEADERS_MAX 256        /* lines of one head */
+#define GATE_ADDRESSES_MAX 16       /* of one name; further ones are not used */
+#define GATE_LOOKUPS_MAX 1024       /* DNS questions under way, abandoned ones included */
+#define GATE_REFUSING_MAX 64        /* connections over GATE_CONNECTIONS_MAX, being told so */
+#define GATE_HOSTS_FILE_MAX (1024 * 1024)
+#define GATE_MEMORY_MAX (256 * 1024 * 1024) /* RLIMIT_DATA */
 #define GATE_BUFFER_SIZE (64 * 1024) /* one direction of one connection */
 #define GATE_FORWARDS_MAX 16         /* loopback ports of the host led into a cage */
 #define GATE_LISTEN_BACKLOG 128

@@ -1,0 +1,46 @@
+/* An agent as the daemon tells of it (type Agent of io.caged), and how its end becomes an exit
+ * status and a sentence. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "card.h"
+
+#define AGENT_NONE UINT64_MAX /* a number that the daemon left out */
+
+/* All strings are borrowed from the JSON object. */
+struct agent {
+    const char *id;
+    const char *owner_name;
+    const char *preset;
+    const char *workspace;
+    const char *state;
+    const char *reason; /* NULL until it ended */
+    const char *detail; /* NULL: none */
+    uint64_t owner_uid;
+    uint64_t pid;
+    uint64_t spawned_usec;
+    uint64_t ended_usec;
+    uint64_t ttl_left;
+    uint64_t exit_status;
+    uint64_t signal;
+};
+
+/* 0, or -EPROTO for what is not an Agent. */
+int agent_from_json(const json_t *json, struct agent *ret);
+/* The same of the member "agent" of a reply's parameters. */
+int agent_from_parameters(const json_t *parameters, struct agent *ret);
+
+bool agent_has_ended(const struct agent *agent);
+
+/* The exit status that stands for its end: cagectl(1), "Exit status". */
+int agent_exit_status(const struct agent *agent);
+
+/* "exit status 3", "out of memory (limit 512 MiB), SIGKILL", ...; `card` may be NULL. */
+void agent_end_format(const struct agent *agent, const struct card *card, char *buffer,
+                      size_t size);
+
+/* One line on stderr, unless the agent exited by itself. */
+void agent_say_end(const struct agent *agent, const struct card *card);

@@ -1,0 +1,152 @@
+/* A card as a file of the user's. */
+#include "card-file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "exit-status.h"
+#include "fd-io.h"
+#include "limits.h"
+#include "text.h"
+
+static const char *display_name(const char *path)
+{
+    return streq(path, "-") ? "standard input" : path;
+}
+
+/* Both forms of the text: the validated card, and the JSON that goes to the daemon. */
+static int card_file_parse(const char *text, size_t size, struct card_file *file,
+                           struct card_error *ret_error)
+{
+    int r = card_parse_text(text, size, &file->card, ret_error);
+
+    if (r < 0)
+        return r;
+    /* It was parsed once already, so that only memory can fail. */
+    file->json = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    return file->json ? 0 : -ENOMEM;
+}
+
+int card_file_read(const char *path, struct card_file *ret, struct card_error *ret_error)
+{
+    struct card_file file = {.name = display_name(path)};
+    AUTO_FREE char *text = NULL;
+    size_t size;
+    int r;
+
+    if (streq(path, "-"))
+        r = fd_read_all(STDIN_FILENO, CARD_SIZE_MAX, &text, &size);
+    else
+        r = file_read_all(path, CARD_SIZE_MAX, &text, &size);
+    if (r == -EFBIG) {
+        *ret_error = (struct card_error){.path = "$"};
+        snprintf(ret_error->found, sizeof(ret_error->found), "more than %d bytes", CARD_SIZE_MAX);
+        snprintf(ret_error->expected, sizeof(ret_error->expected), "%d bytes at most",
+                 CARD_SIZE_MAX);
+        return -EINVAL;
+    }
+    if (r < 0)
+        return r == -EINVAL ? -EIO : r;
+    r = card_file_parse(text, size, &file, ret_error);
+    if (r < 0) {
+        card_file_deinit(&file);
+        return r;
+    }
+    *ret = file;
+    return 0;
+}
+
+void card_file_deinit(struct card_file *file)
+{
+    file->card = card_free(file->card);
+    json_decref(file->json);
+    file->json = NULL;
+}
+
+int card_file_say(const char *path, int error, const struct card_error *card_error)
+{
+    char text[sizeof(*card_error) + 64];
+
+    switch (error) {
+    case -EINVAL:
+        card_error_format(card_error, text, sizeof(text));
+        say("%s: %s", display_name(path), text);
+        return STATUS_CARD;
+    case -ENOMEM:
+        say("out of memory");
+        return STATUS_INTERNAL;
+    default:
+        say("cannot read the card %s: %s", display_name(path), strerror(-error));
+        return STATUS_FILE;
+    }
+}
+
+static int say_cannot_open(const struct card_file *file, const char *key, const char *path,
+                           const char *why, const char *hint)
+{
+    say("%s: $.%s: cannot open %s: %s", file->name, key, path, why);
+    if (hint)
+        say_hint("%s", hint);
+    return STATUS_FILE;
+}
+
+static int open_workspace(const struct card_file *file, int *ret)
+{
+    const char *path = file->card->workspace;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        *ret = fd;
+        return STATUS_OK;
+    }
+    return say_cannot_open(file, "workspace", path, strerror(errno),
+                           errno == ENOENT    ? "make the folder first, or correct the card"
+                           : errno == EACCES  ? "the workspace must be a folder that you may read"
+                           : errno == ENOTDIR ? "the workspace must be a folder"
+                                              : NULL);
+}
+
+static int open_api_key(const struct card_file *file, int *ret)
+{
+    const char *path = file->card->api_key_file;
+    AUTO_FD int fd = -EBADF;
+    struct stat st;
+
+    if (!path) {
+        *ret = -EBADF;
+        return STATUS_OK;
+    }
+    /* O_NONBLOCK: a FIFO must not hang us; what is no regular file is refused below. */
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return say_cannot_open(file, "api_key_file", path, strerror(errno),
+                               errno == ENOENT   ? "write the key to that file, or correct the card"
+                               : errno == EACCES ? "it must be a file that you may read"
+                                                 : NULL);
+    if (!S_ISREG(st.st_mode))
+        return say_cannot_open(file, "api_key_file", path, "not a regular file", NULL);
+    *ret = TAKE_FD(fd);
+    return STATUS_OK;
+}
+
+int card_file_open(const struct card_file *file, struct card_descriptors *ret)
+{
+    struct card_descriptors d = {.workspace = -EBADF, .api_key = -EBADF};
+    int status = open_workspace(file, &d.workspace);
+
+    if (status == STATUS_OK)
+        status = open_api_key(file, &d.api_key);
+    if (status != STATUS_OK) {
+        card_descriptors_close(&d);
+        return status;
+    }
+    *ret = d;
+    return STATUS_OK;
+}
+
+void card_descriptors_close(struct card_descriptors *descriptors)
+{
+    descriptors->workspace = fd_close(descriptors->workspace);
+    descriptors->api_key = fd_close(descriptors->api_key);
+}

@@ -1,0 +1,187 @@
+/* Passing signals on to an agent while cagectl waits for something else. */
+#include "forwarder.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "remote-error.h"
+#include "signals.h"
+#include "text.h"
+
+#define ENOUGH_INTERRUPTS 3
+
+struct forwarder {
+    int fd; /* signalfd(2) */
+    const char *socket;
+    const char *agent_id;
+    struct connection *control; /* made for the first signal */
+    unsigned n_interrupts;
+    void (*handler)(int signal, void *data);
+    void *handler_data;
+};
+
+static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+static const int for_terminal[] = {SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM,
+                                   SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP};
+
+int forwarder_new(const char *socket, const char *agent_id, struct forwarder **ret)
+{
+    struct forwarder *forwarder = calloc(1, sizeof(*forwarder));
+
+    if (!forwarder)
+        return -ENOMEM;
+    forwarder->socket = socket;
+    forwarder->agent_id = agent_id;
+    forwarder->fd = signals_open(passed_on, ARRAY_SIZE(passed_on));
+    if (forwarder->fd < 0) {
+        int r = forwarder->fd;
+        forwarder_free(forwarder);
+        return r;
+    }
+    *ret = forwarder;
+    return 0;
+}
+
+struct forwarder *forwarder_free(struct forwarder *forwarder)
+{
+    if (!forwarder)
+        return NULL;
+    connection_free(forwarder->control);
+    fd_close(forwarder->fd);
+    free(forwarder);
+    return NULL;
+}
+
+int forwarder_handle_terminal(struct forwarder *forwarder, void (*handler)(int signal, void *data),
+                              void *data)
+{
+    int fd = signals_open(for_terminal, ARRAY_SIZE(for_terminal));
+
+    if (fd < 0)
+        return fd;
+    fd_close(forwarder->fd);
+    forwarder->fd = fd;
+    forwarder->handler = handler;
+    forwarder->handler_data = data;
+    return 0;
+}
+
+/* `signal` 0 kills everything in the cage. That the agent is gone already is no failure. */
+static int agent_kill(struct forwarder *forwarder, int signal)
+{
+    struct reply reply;
+    int r;
+
+    if (!forwarder->control) {
+        r = connection_open(forwarder->socket, &forwarder->control);
+        if (r < 0)
+            return r;
+    }
+    json_t *parameters = json_pack("{s:s}", "agent_id", forwarder->agent_id);
+    if (parameters && signal > 0 &&
+        json_object_set_new(parameters, "signal", json_integer(signal)) < 0) {
+        json_decref(parameters);
+        return -ENOMEM;
+    }
+    r = connection_send(forwarder->control, "io.caged.Kill", parameters, false, NULL, 0);
+    if (r == 0)
+        r = connection_receive(forwarder->control, &reply);
+    if (r < 0)
+        return r;
+    if (reply.error && !remote_error_is(&reply, "NoSuchAgent") &&
+        !remote_error_is(&reply, "NotRunning"))
+        remote_error_say(&reply);
+    reply_deinit(&reply);
+    return 0;
+}
+
+static void signal_pass_on(struct forwarder *forwarder, int signal)
+{
+    char name[32];
+    int r;
+
+    if (signal == SIGWINCH || signal == SIGTSTP) {
+        forwarder->handler(signal, forwarder->handler_data);
+        return;
+    }
+    if (signal == SIGINT || signal == SIGTERM)
+        forwarder->n_interrupts++;
+    if (forwarder->n_interrupts == ENOUGH_INTERRUPTS) {
+        say("killing agent %s", forwarder->agent_id);
+        signal = 0;
+    }
+    r = agent_kill(forwarder, signal);
+    if (r < 0) {
+        say("cannot pass %s on to agent %s: %s", signal_to_string(signal, name, sizeof(name)),
+            forwarder->agent_id, strerror(-r));
+        forwarder->control = connection_free(forwarder->control);
+    }
+}
+
+int forwarder_poll(struct forwarder *forwarder, struct pollfd *fds, size_t n_fds)
+{
+    struct pollfd all[FORWARDER_POLL_MAX + 1];
+    int signal;
+
+    if (n_fds > FORWARDER_POLL_MAX)
+        return -EINVAL;
+    memcpy(all, fds, n_fds * sizeof(*fds));
+    all[n_fds] = (struct pollfd){.fd = forwarder ? forwarder->fd : -EBADF, .events = POLLIN};
+    if (poll(all, n_fds + 1, -1) < 0)
+        return errno == EINTR ? 0 : negative_errno();
+    for (size_t i = 0; i < n_fds; i++)
+        fds[i].revents = all[i].revents;
+    if (!all[n_fds].revents)
+        return 0;
+    while ((signal = signals_read(forwarder->fd)) > 0)
+        signal_pass_on(forwarder, signal);
+    return signal;
+}
+
+int forwarder_wait(struct forwarder *forwarder, int fd, short events)
+{
+    struct pollfd wait = {.fd = fd, .events = events};
+
+    while (!wait.revents) {
+        int r = forwarder_poll(forwarder, &wait, 1);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int forwarder_write(struct forwarder *forwarder, int fd, const void *data, size_t size)
+{
+    const char *p = data;
+
+    while (size > 0) {
+        int r = forwarder_wait(forwarder, fd, POLLOUT);
+        if (r < 0)
+            return r;
+        /* A pipe that is ready takes this much without blocking (pipe(7)); the descriptor is
+         * shared with others, so that it must not be made non-blocking. */
+        ssize_t n = write(fd, p, MIN_OF(size, (size_t)PIPE_BUF));
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return negative_errno();
+        if (n > 0) {
+            p += n;
+            size -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+int forwarder_receive(struct forwarder *forwarder, struct connection *connection, struct reply *ret)
+{
+    for (;;) {
+        int r = connection_take(connection, ret);
+        if (r != 0)
+            return MIN_OF(r, 0);
+        r = forwarder_wait(forwarder, connection_fd(connection), POLLIN);
+        if (r == 0)
+            r = connection_read(connection);
+        if (r < 0)
+            return r;
+    }
+}

@@ -1,0 +1,213 @@
+/* Command lines: one table of options, of which every verb accepts some. */
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "caged-limits.h"
+#include "signals.h"
+
+static const struct option_help table[] = {
+    {OPTION_FOLLOW, 'f', "follow", NULL, "show the output until the agent ends"},
+    {OPTION_WAIT, 'w', "wait", NULL, "wait until the agent ends, exit with its status"},
+    {OPTION_TERMINAL, 't', "terminal", NULL, "give the agent a terminal"},
+    {OPTION_ALL, 'a', "all", NULL, "all of them"},
+    {OPTION_LINES, 'n', "lines", "N", "only the last N lines"},
+    {OPTION_GRACE, 'g', "grace", "SECONDS", "time between SIGTERM and the end by force"},
+    {OPTION_NO_WAIT, 0, "no-wait", NULL, "do not wait for the end"},
+    {OPTION_SIGNAL, 's', "signal", "SIGNAL", "which signal, by name or number"},
+    {OPTION_JSON, 'j', "json", NULL, "print JSON"},
+    {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
+    {OPTION_SOCKET, 0, "socket", "PATH", "where cagedd listens"},
+    {OPTION_HELP, 'h', "help", NULL, "print the help of this verb"},
+};
+
+bool option_help_get(size_t index, struct option_help *ret)
+{
+    if (index >= ARRAY_SIZE(table))
+        return false;
+    *ret = table[index];
+    return true;
+}
+
+/* What getopt_long(3) wants, made of the rows that this verb accepts. It returns rows by
+ * ROW_BASE plus their index, for letters by the letter. */
+#define ROW_BASE 0x1000
+
+struct getopt_tables {
+    struct option longs[ARRAY_SIZE(table) + 1];
+    char shorts[2 * ARRAY_SIZE(table) + 2];
+};
+
+static void getopt_tables_fill(unsigned accepted, struct getopt_tables *ret)
+{
+    struct getopt_tables t = {};
+    size_t n_longs = 0, n_shorts = 0;
+
+    t.shorts[n_shorts++] = ':'; /* a missing argument is told apart from an unknown option */
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        if (!(table[i].bit & accepted))
+            continue;
+        t.longs[n_longs++] = (struct option){
+            .name = table[i].name,
+            .has_arg = table[i].argument ? required_argument : no_argument,
+            .val = ROW_BASE + (int)i,
+        };
+        if (!table[i].letter)
+            continue;
+        t.shorts[n_shorts++] = table[i].letter;
+        if (table[i].argument)
+            t.shorts[n_shorts++] = ':';
+    }
+    *ret = t;
+}
+
+static const struct option_help *row_find(int value)
+{
+    if (value >= ROW_BASE)
+        return &table[value - ROW_BASE];
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (table[i].letter && table[i].letter == value)
+            return &table[i];
+    return NULL;
+}
+
+static bool number_parse(const char *text, uint32_t max, uint32_t *ret)
+{
+    uint64_t n = 0;
+
+    if (!*text)
+        return false;
+    for (const char *p = text; *p; p++) {
+        if (*p < '0' || *p > '9')
+            return false;
+        n = n * 10 + (uint64_t)(*p - '0');
+        if (n > max)
+            return false;
+    }
+    *ret = (uint32_t)n;
+    return true;
+}
+
+static int refuse_value(const struct option_help *row, const char *value, const char *expected,
+                        char *why, size_t size)
+{
+    snprintf(why, size, "--%s wants %s, not '%s'", row->name, expected, value);
+    return -EINVAL;
+}
+
+static int option_set(struct options *o, const struct option_help *row, const char *value,
+                      char *why, size_t size)
+{
+    char expected[64];
+
+    o->given |= row->bit;
+    switch (row->bit) {
+    case OPTION_LINES:
+        if (!number_parse(value, INT32_MAX, &o->lines))
+            return refuse_value(row, value, "a number of lines", why, size);
+        break;
+    case OPTION_GRACE:
+        snprintf(expected, sizeof(expected), "seconds from 0 to %d", AGENT_STOP_GRACE_MAX);
+        if (!number_parse(value, AGENT_STOP_GRACE_MAX, &o->grace))
+            return refuse_value(row, value, expected, why, size);
+        break;
+    case OPTION_SIGNAL:
+        if (signal_from_string(value, &o->signal) < 0)
+            return refuse_value(row, value, "a signal such as TERM or 15", why, size);
+        break;
+    case OPTION_SOCKET:
+        if (!*value)
+            return refuse_value(row, value, "a path", why, size);
+        o->socket = value;
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+/* The word that getopt_long(3) stumbled over. */
+static int refuse_option(int result, char **argv, const struct verb *verb, char *why, size_t size)
+{
+    const char *what = result == ':' ? "an argument is missing after" : "unknown option";
+
+    if (optopt && optopt < ROW_BASE)
+        snprintf(why, size, "%s '-%c' for '%s'", what, optopt, verb->name);
+    else
+        snprintf(why, size, "%s '%s' for '%s'", what, argv[optind - 1], verb->name);
+    return -EINVAL;
+}
+
+static int arguments_check(const struct options *o, const struct verb *verb, char *why, size_t size)
+{
+    if (o->n_arguments < verb->min_arguments) {
+        snprintf(why, size, "'%s' needs %s", verb->name, verb->missing);
+        return -EINVAL;
+    }
+    if (o->n_arguments > verb->max_arguments) {
+        snprintf(why, size, "unexpected argument '%s'%s", o->arguments[verb->max_arguments],
+                 verb->takes_rest ? " (what is for the agent comes after '--')" : "");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* `end` is the index of the first `--`, or argc. getopt_long(3) sees only what stands before it:
+ * it would move the words, and one could not tell any more which were the agent's. */
+static int arguments_collect(int argc, char **argv, int end, const struct verb *verb,
+                             struct options *o)
+{
+    o->arguments = calloc((size_t)argc, sizeof(*o->arguments));
+    if (!o->arguments)
+        return -ENOMEM;
+    for (int i = optind; i < end; i++)
+        o->arguments[o->n_arguments++] = argv[i];
+    if (verb->takes_rest) {
+        o->rest = argv + MIN_OF(end + 1, argc);
+        o->n_rest = (size_t)(argc - MIN_OF(end + 1, argc));
+        return 0;
+    }
+    for (int i = end + 1; i < argc; i++)
+        o->arguments[o->n_arguments++] = argv[i];
+    return 0;
+}
+
+int options_parse(int argc, char **argv, const struct verb *verb, struct options *ret, char *why,
+                  size_t why_size)
+{
+    struct options o = {.verb = verb, .socket = getenv(SOCKET_PATH_VARIABLE)};
+    struct getopt_tables tables;
+    int c, end = 1, r;
+
+    if (!o.socket || !*o.socket)
+        o.socket = SOCKET_PATH_DEFAULT;
+    while (end < argc && !streq(argv[end], "--"))
+        end++;
+    getopt_tables_fill(verb->options | OPTION_HELP, &tables);
+    optind = 0; /* glibc: forget an earlier command line */
+    opterr = 0;
+    while ((c = getopt_long(end, argv, tables.shorts, tables.longs, NULL)) >= 0) {
+        const struct option_help *row = c == '?' || c == ':' ? NULL : row_find(c);
+        if (!row)
+            return refuse_option(c, argv, verb, why, why_size);
+        r = option_set(&o, row, optarg, why, why_size);
+        if (r < 0)
+            return r;
+    }
+    r = arguments_collect(argc, argv, end, verb, &o);
+    if (r == 0 && !option_given(&o, OPTION_HELP))
+        r = arguments_check(&o, verb, why, why_size);
+    if (r < 0) {
+        options_deinit(&o);
+        return r;
+    }
+    *ret = o;
+    return 0;
+}
+
+void options_deinit(struct options *options)
+{
+    free(TAKE_PTR(options->arguments));
+    options->n_arguments = 0;
+}

@@ -1,0 +1,117 @@
+/* Varlink errors of the daemon. */
+#include "remote-error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "exit-status.h"
+#include "text.h"
+
+#define INTERFACE_PREFIX "io.caged."
+#define SERVICE_PREFIX "org.varlink.service."
+#define TEXT_MAX 1024
+
+struct remote_error {
+    const char *name;
+    int status;
+    /* {key} stands for the parameter of that name. */
+    const char *text;
+    const char *hint; /* NULL: none */
+};
+
+static const struct remote_error errors[] = {
+    {INTERFACE_PREFIX "InvalidCard", STATUS_CARD,
+     "the card was refused: {path}: found {found}, expected {expected}", "see caged.card(5)"},
+    {INTERFACE_PREFIX "NoSuchAgent", STATUS_NO_AGENT, "you have no agent '{agent_id}'",
+     "see which there are: cagectl list --all"},
+    {INTERFACE_PREFIX "AgentExists", STATUS_EXISTS, "an agent '{agent_id}' exists already",
+     "end it first if it is yours: cagectl stop {agent_id}; or give the card another agent_id"},
+    {INTERFACE_PREFIX "NotRunning", STATUS_NO_AGENT, "agent '{agent_id}' is {state}",
+     "see how it went: cagectl inspect {agent_id}"},
+    {INTERFACE_PREFIX "NotPermitted", STATUS_PERMISSION, "not permitted: {what}: {reason}", NULL},
+    {INTERFACE_PREFIX "NotSupported", STATUS_UNSUPPORTED,
+     "this host cannot give what the card asks for: {what}: {reason}",
+     "nothing was started; change the card or ask the operator of this host"},
+    {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})",
+     "end some agents (cagectl list), or try again later"},
+    {INTERFACE_PREFIX "SpawnFailed", STATUS_CAGE, "the agent could not be started: {step}: {reason}",
+     "more may be in the log: journalctl -u cagedd"},
+    {SERVICE_PREFIX "InterfaceNotFound", STATUS_PROTOCOL,
+     "the daemon does not know the interface {interface}",
+     "are both of the same version? try: cagectl version"},
+    {SERVICE_PREFIX "MethodNotFound", STATUS_PROTOCOL, "the daemon does not know the method {method}",
+     "are both of the same version? try: cagectl version"},
+    {SERVICE_PREFIX "MethodNotImplemented", STATUS_PROTOCOL,
+     "the daemon does not have the method {method}",
+     "are both of the same version? try: cagectl version"},
+    {SERVICE_PREFIX "InvalidParameter", STATUS_PROTOCOL,
+     "the daemon refused the parameter {parameter}",
+     "are both of the same version? try: cagectl version"},
+    {SERVICE_PREFIX "PermissionDenied", STATUS_PERMISSION, "not permitted",
+     "members of the group caged may: sudo usermod -aG caged $USER, then log in again"},
+    {SERVICE_PREFIX "ExpectedMore", STATUS_PROTOCOL, "the daemon wanted a call with 'more'",
+     "are both of the same version? try: cagectl version"},
+};
+
+/* The parameter `name` (not terminated) as text. */
+static void parameter_format(const json_t *parameters, const char *name, size_t length,
+                             char *buffer, size_t size)
+{
+    char key[64];
+    const json_t *value;
+
+    snprintf(key, sizeof(key), "%.*s", (int)length, name);
+    value = json_object_get(parameters, key);
+    if (json_is_string(value))
+        snprintf(buffer, size, "%s", json_string_value(value));
+    else if (json_is_integer(value))
+        snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else
+        snprintf(buffer, size, "?");
+}
+
+/* Fills in a text of the table; cut at the end of the buffer. */
+static void text_fill(const char *text, const json_t *parameters, char *buffer, size_t size)
+{
+    size_t used = 0;
+
+    buffer[0] = 0;
+    while (*text && used + 1 < size) {
+        const char *close = *text == '{' ? strchr(text, '}') : NULL;
+        if (close) {
+            parameter_format(parameters, text + 1, (size_t)(close - text - 1), buffer + used,
+                             size - used);
+            used += strlen(buffer + used);
+            text = close + 1;
+        } else {
+            buffer[used++] = *text++;
+            buffer[used] = 0;
+        }
+    }
+}
+
+int remote_error_say(const struct reply *reply)
+{
+    char text[TEXT_MAX];
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        if (!streq(errors[i].name, reply->error))
+            continue;
+        text_fill(errors[i].text, reply->parameters, text, sizeof(text));
+        say("%s", text);
+        if (errors[i].hint) {
+            text_fill(errors[i].hint, reply->parameters, text, sizeof(text));
+            say_hint("%s", text);
+        }
+        return errors[i].status;
+    }
+    say("the daemon answered with the error %s", reply->error);
+    say_hint("are both of the same version? try: cagectl version");
+    return STATUS_PROTOCOL;
+}
+
+bool remote_error_is(const struct reply *reply, const char *name)
+{
+    return reply->error && has_prefix(reply->error, INTERFACE_PREFIX) &&
+           streq(reply->error + strlen(INTERFACE_PREFIX), name);
+}

@@ -1,0 +1,140 @@
+/* From a card file to a running agent. */
+#include "spawn.h"
+
+#include <stdio.h>
+
+#include "exit-status.h"
+#include "field.h"
+#include "limits.h"
+#include "remote-error.h"
+#include "text.h"
+
+void spawned_deinit(struct spawned *spawned)
+{
+    spawned->terminal = fd_close(spawned->terminal);
+    reply_deinit(&spawned->reply);
+    spawned->connection = connection_free(spawned->connection);
+    card_file_deinit(&spawned->file);
+}
+
+static json_t *words_to_json(char **words, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < n; i++) {
+        if (json_array_append_new(array, json_string(words[i])) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* The parameters of Spawn; NULL without memory or for words that are not UTF-8. */
+static json_t *spawn_parameters(const struct options *options, const struct card_file *file,
+                                bool foreground, bool has_key)
+{
+    json_t *parameters = json_pack("{s:O, s:i, s:b}", "card", file->json, "workspace_fd", 0,
+                                   "foreground", foreground);
+    int r = parameters ? 0 : -1;
+
+    if (r == 0 && options->n_rest > 0)
+        r = json_object_set_new(parameters, "arguments",
+                                words_to_json(options->rest, options->n_rest));
+    if (r == 0 && has_key)
+        r = json_object_set_new(parameters, "api_key_fd", json_integer(1));
+    if (r == 0 && option_given(options, OPTION_TERMINAL))
+        r = json_object_set_new(parameters, "terminal", json_true());
+    if (r < 0) {
+        json_decref(parameters);
+        return NULL;
+    }
+    return parameters;
+}
+
+/* Sends the call with the descriptors in the order that spawn_parameters() names. */
+static int spawn_send(const struct options *options, struct spawned *s, bool foreground,
+                      const struct card_descriptors *d)
+{
+    const int fds[] = {d->workspace, d->api_key};
+    bool has_key = d->api_key >= 0;
+
+    return connection_send(s->connection, "io.caged.Spawn",
+                           spawn_parameters(options, &s->file, foreground, has_key), false, fds,
+                           has_key ? 2 : 1);
+}
+
+/* What the reply promises: an agent and, if a terminal was asked for, its descriptor. */
+static int spawn_take_reply(const struct options *options, struct spawned *s)
+{
+    uint64_t index = 0;
+    int r = agent_from_parameters(s->reply.parameters, &s->agent);
+
+    if (r < 0 || !option_given(options, OPTION_TERMINAL))
+        return r;
+    r = field_u64(s->reply.parameters, "terminal_fd", &index);
+    if (r < 0)
+        return r;
+    int fd = varlink_message_take_fd(&s->reply.message, (json_int_t)index);
+    if (fd < 0)
+        return -EPROTO;
+    s->terminal = fd;
+    return 0;
+}
+
+static int spawn_call(const struct options *options, bool foreground, struct spawned *s)
+{
+    struct card_descriptors descriptors;
+    int status, r;
+
+    status = card_file_open(&s->file, &descriptors);
+    if (status != STATUS_OK)
+        return status;
+    status = connection_open_or_say(options->socket, &s->connection);
+    if (status == STATUS_OK) {
+        r = spawn_send(options, s, foreground, &descriptors);
+        if (r == 0)
+            r = connection_receive(s->connection, &s->reply);
+        if (r == 0 && s->reply.error)
+            status = remote_error_say(&s->reply);
+        else if (r == 0)
+            r = spawn_take_reply(options, s);
+        if (r < 0)
+            status = connection_failed(s->connection, r);
+    }
+    card_descriptors_close(&descriptors);
+    return status;
+}
+
+static int words_check(const struct options *options)
+{
+    for (size_t i = 0; i < options->n_rest; i++) {
+        json_t *word = json_string(options->rest[i]);
+        if (!word) {
+            say("argument %zu after '--' is not UTF-8 text", i + 1);
+            return STATUS_USAGE;
+        }
+        json_decref(word);
+    }
+    return STATUS_OK;
+}
+
+int spawn_agent(const struct options *options, bool foreground, struct spawned *ret)
+{
+    struct spawned s = {.terminal = -EBADF};
+    struct card_error error;
+    int status = words_check(options);
+
+    if (status != STATUS_OK)
+        return status;
+    int r = card_file_read(options->arguments[0], &s.file, &error);
+    if (r < 0)
+        return card_file_say(options->arguments[0], r, &error);
+    status = spawn_call(options, foreground, &s);
+    if (status != STATUS_OK) {
+        spawned_deinit(&s);
+        return status;
+    }
+    *ret = s;
+    return STATUS_OK;
+}

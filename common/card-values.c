@@ -1,0 +1,285 @@
+/* What the values of a card may be: one small parser for each kind of value. */
+#include <stdio.h>
+
+#include "card-parse.h"
+#include "host-pattern.h"
+#include "json-text.h"
+#include "caged-limits.h"
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+int card_parse_ignored(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    return 0;
+}
+
+int card_parse_integer(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+
+    if (number < 0 || (uint64_t)number < key->min || (uint64_t)number > key->max)
+        return card_refuse_value(p, value, key->secret, "an integer from %ju to %ju (%s)",
+                                 (uintmax_t)key->min, (uintmax_t)key->max, key->expected);
+    *CARD_FIELD(p, key, uint64_t) = (uint64_t)number;
+    return 0;
+}
+
+static int take_copy(char **field, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+int card_parse_name(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    const char *name = json_string_value(value);
+    size_t length = strlen(name);
+
+    if (length == 0 || length > CARD_AGENT_ID_MAX || strspn(name, LOWER DIGITS "-") != length)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    return take_copy(CARD_FIELD(p, key, char *), name);
+}
+
+/* -- paths -- */
+
+/* The length of a path without one slash at its end, or 0 unless it says only one thing: absolute,
+ * no empty component, no "." or "..". Control characters could forge lines of a log or a table. */
+static size_t path_check(const char *path)
+{
+    const char *component = path;
+
+    for (const char *c = path; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return 0;
+    while (*component == '/') {
+        size_t length = strcspn(++component, "/");
+        if (length == 0 && *component == '\0' && component - path > 1)
+            return (size_t)(component - path) - 1;
+        if (length == 0 || (length == 1 && component[0] == '.') ||
+            (length == 2 && component[0] == '.' && component[1] == '.'))
+            return 0;
+        component += length;
+    }
+    return *component == '\0' ? (size_t)(component - path) : 0;
+}
+
+int card_parse_path(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    const char *path = json_string_value(value);
+    size_t length = strlen(path) > CARD_PATH_MAX ? 0 : path_check(path);
+
+    if (length == 0)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    char *copy = strndup(path, length);
+    if (!copy)
+        return -ENOMEM;
+    *CARD_FIELD(p, key, char *) = copy;
+    return 0;
+}
+
+/* -- command, provider -- */
+
+int card_parse_command(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    size_t used = strlen(p->path), i;
+    json_t *word;
+
+    if (json_array_size(value) == 0 || json_array_size(value) > CARD_COMMAND_MAX)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    json_array_foreach (value, i, word) {
+        json_path_append_index(p->path, sizeof(p->path), i);
+        if (!json_is_string(word))
+            return card_refuse_value(p, word, key->secret, "a string");
+        if (i == 0 && json_string_length(word) == 0)
+            return card_refuse_value(p, word, key->secret, "the name or path of a program");
+        int r = string_list_append(&p->card->command, json_string_value(word));
+        if (r < 0)
+            return r;
+        p->path[used] = '\0';
+    }
+    return 0;
+}
+
+int card_parse_provider(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    if (api_provider_from_string(json_string_value(value), &p->card->api_provider) < 0)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    return 0;
+}
+
+/* -- the parent proxy -- */
+
+/* A user and perhaps a password (RFC 3986, 3.2.1), each character either plain or %XX. */
+static bool is_userinfo(const char *text, size_t length)
+{
+    static const char plain[] = LOWER UPPER DIGITS "-._~!$&'()*+,;=:";
+    static const char hex[] = DIGITS "ABCDEFabcdef";
+
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '%' && length - i > 2 && strchr(hex, text[i + 1]) &&
+            strchr(hex, text[i + 2]))
+            i += 2;
+        else if (!strchr(plain, text[i]))
+            return false;
+    }
+    return length > 0 && text[0] != ':';
+}
+
+static int refuse_scheme(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    static const char *const others[] = {"https",   "socks",  "socks4",
+                                         "socks4a", "socks5", "socks5h"};
+    const char *uri = json_string_value(value);
+    char found[32];
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        size_t length = strlen(others[i]);
+        if (!has_prefix(uri, others[i]) || !has_prefix(uri + length, "://"))
+            continue;
+        (void)snprintf(found, sizeof(found), "a proxy of kind %s", others[i]);
+        return card_refuse(p, found, "%s; other kinds are not supported", key->expected);
+    }
+    return card_refuse_value(p, value, key->secret, "%s", key->expected);
+}
+
+int card_parse_proxy(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    const char *uri = json_string_value(value);
+    size_t length = strlen(uri);
+    struct host host;
+    uint16_t port;
+    const char *why = NULL;
+
+    if (length > CARD_PROXY_MAX)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    if (!has_prefix(uri, "http://"))
+        return refuse_scheme(p, key, value);
+    if (uri[length - 1] == '/' && length > strlen("http://"))
+        length--; /* the empty path that people copy along */
+
+    const char *authority = uri + strlen("http://");
+    const char *at = strchr(authority, '@');
+    if (at && !is_userinfo(authority, (size_t)(at - authority)))
+        return card_refuse(p, "a proxy whose user or password is not written as in a URI",
+                           "%s, with %%XX for what is not a letter, a digit or one of "
+                           "-._~!$&'()*+,;=",
+                           key->expected);
+    if (at)
+        authority = at + 1;
+    if (host_authority_parse(authority, (size_t)(uri + length - authority), 0, &host, &port, &why) <
+        0)
+        return card_refuse_value(p, value, key->secret, "%s: %s", key->expected, why);
+    p->card->proxy = strndup(uri, length);
+    return p->card->proxy ? 0 : -ENOMEM;
+}
+
+/* -- hosts -- */
+
+static const char *allowed_host_fault(const char *text)
+{
+    struct host_pattern pattern;
+    const char *why = NULL;
+
+    return host_pattern_parse(text, &pattern, &why) < 0 ? why : NULL;
+}
+
+static const char *private_host_fault(const char *text)
+{
+    struct host_pattern pattern;
+    const char *why = NULL;
+
+    if (host_pattern_parse(text, &pattern, &why) < 0)
+        return why;
+    if (pattern.kind == HOST_PATTERN_NETWORK)
+        return "an address stands in allowed_hosts alone, which allows it though it is private";
+    return pattern.port != 0 ? "the port stands in allowed_hosts alone" : NULL;
+}
+
+static int parse_hosts(struct card_parser *p, const struct card_key *key, const json_t *value,
+                       const char *expected, const char *(*fault)(const char *text))
+{
+    size_t used = strlen(p->path), i;
+    json_t *host;
+
+    if (json_array_size(value) > CARD_HOSTS_MAX)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    json_array_foreach (value, i, host) {
+        json_path_append_index(p->path, sizeof(p->path), i);
+        if (!json_is_string(host))
+            return card_refuse_value(p, host, key->secret, "%s", expected);
+        const char *why = fault(json_string_value(host));
+        if (why)
+            return card_refuse_value(p, host, key->secret, "%s: %s", expected, why);
+        int r = string_list_append(CARD_FIELD(p, key, struct string_list), json_string_value(host));
+        if (r < 0)
+            return r;
+        p->path[used] = '\0';
+    }
+    return 0;
+}
+
+int card_parse_allowed_hosts(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    return parse_hosts(p, key, value, "a host, *.name, IP address or range, perhaps with :port",
+                       allowed_host_fault);
+}
+
+int card_parse_private_hosts(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    return parse_hosts(p, key, value, "the name of a host or *.name, without a port",
+                       private_host_fault);
+}
+
+/* -- environment -- */
+
+static const struct {
+    const char *name;
+    const char *why;
+} reserved_variables[] = {
+    {"AGENT_ID", "it always holds the card's agent_id"},
+};
+
+/* Not a byte of the value may get into the error. */
+static int check_variable(struct card_parser *p, const char *name, const json_t *value)
+{
+    size_t length = strlen(name);
+
+    if (length == 0 || strspn(name, LOWER UPPER DIGITS "_") != length || strchr(DIGITS, name[0]))
+        return card_refuse(p, "a name that no variable can have",
+                           "letters, digits and \"_\", not beginning with a digit");
+    for (size_t i = 0; i < ARRAY_SIZE(reserved_variables); i++)
+        if (streq(name, reserved_variables[i].name))
+            return card_refuse(p, "a variable that caged sets itself", "another name: %s",
+                               reserved_variables[i].why);
+    if (!json_is_string(value))
+        return card_refuse_value(p, value, true, "a string");
+    return 0;
+}
+
+int card_parse_environment(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    size_t used = strlen(p->path);
+    const char *name;
+    json_t *content;
+
+    if (json_object_size(value) > CARD_ENVIRONMENT_MAX)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    json_object_foreach ((json_t *)value, name, content) {
+        json_path_append_key(p->path, sizeof(p->path), name, strlen(name));
+        int r = check_variable(p, name, content);
+        if (r == 0)
+            r = card_variables_append(&p->card->environment, &p->card->n_environment, name,
+                                      json_string_value(content));
+        if (r < 0)
+            return r;
+        p->path[used] = '\0';
+    }
+    return 0;
+}

@@ -1,0 +1,170 @@
+/* Agents as JSON. */
+#include "agent-json.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "base64.h"
+#include "clock.h"
+#include "gate-proto.h"
+
+/* Sets a member unless there is nothing to say; `value` is taken. */
+static void set_if(json_t *object, bool condition, const char *name, json_t *value)
+{
+    if (condition)
+        (void)json_object_set_new(object, name, value);
+    else
+        json_decref(value);
+}
+
+static json_int_t ttl_left(const struct agent *agent)
+{
+    uint64_t now = clock_usec(CLOCK_BOOTTIME);
+
+    return now < agent->ttl_end_usec ? (json_int_t)((agent->ttl_end_usec - now) / 1000000) : 0;
+}
+
+json_t *agent_to_json(const struct agent *agent)
+{
+    bool ended = agent->state == AGENT_ENDED;
+    json_t *object =
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "agent_id", agent->card->agent_id, "owner_uid",
+                  (json_int_t)agent->owner, "agent", agent->preset_name ? agent->preset_name : "",
+                  "workspace", agent->workspace.path, "state", agent_state_to_string(agent->state),
+                  "spawned_usec", (json_int_t)agent->spawned_usec);
+
+    if (!object)
+        return NULL;
+    set_if(object, agent->agent_pid > 0 && !ended, "pid", json_integer(agent->agent_pid));
+    set_if(object, ended, "ended_usec", json_integer((json_int_t)agent->ended_usec));
+    set_if(object, agent->ttl_end_usec > 0 && !ended, "ttl_left", json_integer(ttl_left(agent)));
+    if (!ended)
+        return object;
+    set_if(object, true, "reason", json_string(end_reason_to_string(agent->reason)));
+    set_if(object, agent->have_status && WIFEXITED(agent->status), "exit_status",
+           json_integer(WEXITSTATUS(agent->status)));
+    set_if(object, agent->have_status && WIFSIGNALED(agent->status), "signal",
+           json_integer(WTERMSIG(agent->status)));
+    set_if(object, agent->problem.failure != FAILURE_NONE, "detail",
+           json_sprintf("%s: %s", agent->problem.step, agent->problem.why));
+    return object;
+}
+
+static json_t *strings_to_json(char *const *items, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < n; i++)
+        (void)json_array_append_new(array, json_string(items[i]));
+    return array;
+}
+
+static json_t *limits_to_json(const struct agent *agent)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < agent->cgroup.n_applied; i++) {
+        const struct cgroup_applied *applied = &agent->cgroup.applied[i];
+        (void)json_array_append_new(array,
+                                    json_pack("{s:s, s:I, s:s, s:s, s:s}", "limit", applied->limit,
+                                              "value", (json_int_t)applied->value, "controller",
+                                              cgroup_controller_to_string(applied->controller),
+                                              "file", applied->file, "written", applied->written));
+    }
+    return array;
+}
+
+static json_t *cgroups_to_json(const struct agent *agent)
+{
+    json_t *array = json_array();
+
+    if (array && agent->cgroup.unified)
+        (void)json_array_append_new(array, json_string(agent->cgroup.unified));
+    for (int c = 0; array && c < CGROUP_CONTROLLER_COUNT; c++)
+        if (agent->cgroup.folders[c])
+            (void)json_array_append_new(array, json_string(agent->cgroup.folders[c]));
+    return array;
+}
+
+static json_t *forwards_to_json(const struct gate_config *config)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < config->n_forward_ports; i++)
+        (void)json_array_append_new(array, json_sprintf("127.0.0.1:%u", config->forward_ports[i]));
+    return array;
+}
+
+static json_t *network_to_json(const struct agent *agent, const json_t *card)
+{
+    char agent_address[INET_ADDRSTRLEN] = "", gate_address[INET_ADDRSTRLEN] = "";
+    const struct gate_config *config = &agent->gate_config;
+    pid_t gate_pid = agent->gate ? gate_supervisor_pid(agent->gate) : 0;
+    json_t *network;
+
+    (void)inet_ntop(AF_INET, &agent->link.agent_address, agent_address, sizeof(agent_address));
+    (void)inet_ntop(AF_INET, &agent->link.gate_address, gate_address, sizeof(gate_address));
+    network = json_pack(
+        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:I}", "interface", agent->link.name,
+        "agent_address", agent_address, "gate_address", gate_address, "gate_port", GATE_PORT,
+        "allowed_hosts", strings_to_json((char *const *)config->allowed, config->n_allowed),
+        "private_hosts",
+        strings_to_json(agent->card->private_hosts.items, agent->card->private_hosts.count),
+        "forwards", forwards_to_json(config), "allowed", (json_int_t)agent->allowed, "refused",
+        (json_int_t)agent->refused);
+    if (network && gate_pid > 0)
+        (void)json_object_set_new(network, "gate_pid", json_integer(gate_pid));
+    if (network && json_object_get(card, "proxy")) /* as card_to_json() masks it */
+        (void)json_object_set(network, "parent_proxy", json_object_get(card, "proxy"));
+    return network;
+}
+
+json_t *agent_inspect_to_json(const struct agent *agent)
+{
+    json_t *card = card_to_json(agent->card);
+    json_t *object;
+
+    if (!card)
+        return NULL;
+    object = json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "agent", agent_to_json(agent), "command",
+                       strings_to_json(agent->command.items, agent->command.count), "limits",
+                       limits_to_json(agent), "network", network_to_json(agent, card), "cgroups",
+                       cgroups_to_json(agent), "uid_base",
+                       (json_int_t)(agent->slot >= 0 ? uid_range_base(agent->slot) : 0));
+    if (!object || json_object_set_new(object, "card", card) < 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+/* Text where the bytes are text that JSON can hold as it is, else base64. */
+static json_t *bytes_to_json(const struct ring_entry *entry, const char **ret_name)
+{
+    json_t *text = memchr(entry->data, 0, entry->size)
+                       ? NULL
+                       : json_stringn((const char *)entry->data, entry->size);
+
+    *ret_name = text ? "text" : "data";
+    if (text)
+        return text;
+    AUTO_FREE char *encoded = base64_encode(entry->data, entry->size);
+    return encoded ? json_string(encoded) : NULL;
+}
+
+json_t *agent_line_to_json(const struct ring_entry *entry)
+{
+    const char *name;
+    json_t *bytes = bytes_to_json(entry, &name);
+    json_t *line;
+
+    if (!bytes)
+        return NULL;
+    line = json_pack("{s:I, s:I, s:s, s:o}", "sequence", (json_int_t)entry->sequence, "time_usec",
+                     (json_int_t)entry->time_usec, "stream",
+                     entry->tag & OUTPUT_TAG_STDERR ? "stderr" : "stdout", name, bytes);
+    if (line && (entry->tag & OUTPUT_TAG_PARTIAL))
+        (void)json_object_set_new(line, "partial", json_true());
+    return line;
+}

@@ -1,0 +1,10 @@
+/* Agents as JSON, in the types of io.caged.varlink. New references, NULL without memory. */
+#pragma once
+
+#include <jansson.h>
+
+#include "agent.h"
+
+json_t *agent_to_json(const struct agent *agent);           /* type Agent */
+json_t *agent_inspect_to_json(const struct agent *agent);   /* reply of Inspect */
+json_t *agent_line_to_json(const struct ring_entry *entry); /* type LogLine */

@@ -1,0 +1,324 @@
+/* From a request to a cage that is being built.
+ *
+ * The steps stand in one table, each with its name: it is what a failure is reported by. What a
+ * step makes belongs to the agent at once, so that undoing is always the same: agent_free(). */
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "agent.h"
+#include "caged-limits.h"
+#include "clock.h"
+#include "fd-io.h"
+#include "init-spec.h"
+#include "log.h"
+#include "process.h"
+#include "records.h"
+#include "report.h"
+
+#define DEFAULT_PRESET "opencode"
+#define CAGE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define OUTPUT_PIPE_SIZE (256 * 1024)
+
+/* What the steps share and the agent does not keep. */
+struct building {
+    struct manager *manager;
+    struct agent_request *request;
+    struct agent *agent;
+    struct agent_problem *problem;
+    int spec;
+    int pipes[2]; /* writing ends of stdout and stderr */
+    int init_end; /* caged-init's end of the control socket */
+};
+
+static PRINTF_LIKE(5, 6) int problem_set(struct agent_problem *problem, enum agent_failure failure,
+                                         int error, const char *step, const char *format, ...)
+{
+    va_list arguments;
+
+    *problem = (struct agent_problem){.failure = failure, .error = -error};
+    (void)snprintf(problem->step, sizeof(problem->step), "%s", step);
+    va_start(arguments, format);
+    (void)vsnprintf(problem->why, sizeof(problem->why), format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+/* -- the steps -- */
+
+static int step_claim(struct building *b)
+{
+    struct manager *manager = b->manager;
+    struct card *card = b->request->card;
+    struct agent *other = manager_find(manager, b->request->peer->uid, card->agent_id);
+
+    if (manager->shutting_down)
+        return problem_set(b->problem, FAILURE_BUSY, -ESHUTDOWN, "the daemon is stopping", "%s",
+                           "");
+    if (other && other->state != AGENT_ENDED)
+        return problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
+                           agent_state_to_string(other->state));
+    if (manager->n_live >= AGENTS_MAX) {
+        (void)problem_set(b->problem, FAILURE_BUSY, -EBUSY, "agents", "%s", "");
+        b->problem->error = AGENTS_MAX;
+        return -EBUSY;
+    }
+    b->agent = agent_new(manager, b->request->peer->uid);
+    if (!b->agent)
+        return -ENOMEM;
+    b->agent->card = TAKE_PTR(b->request->card);
+    b->agent->workspace = *b->request->workspace;
+    *b->request->workspace = WORKSPACE_INIT;
+    b->agent->terminal = b->request->terminal;
+    b->agent->slot = uid_ranges_claim(&manager->ranges);
+    return b->agent->slot < 0 ? b->agent->slot : 0;
+}
+
+/* The preset that the card names; for a card that has only a command, the preset of that program,
+ * if there is one; for a card that has neither, the default. */
+static int step_preset(struct building *b)
+{
+    struct agent *agent = b->agent;
+    const struct card *card = agent->card;
+    const char *name = card->agent;
+    AUTO_FREE char *why = NULL;
+
+    if (!name && card->command.count > 0) {
+        const char *slash = strrchr(card->command.items[0], '/');
+        name = slash ? slash + 1 : card->command.items[0];
+        if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] != 0 || !*name)
+            return 0;
+    } else if (!name) {
+        name = DEFAULT_PRESET;
+    }
+    int r = preset_load(b->manager->data_dir, name, &agent->preset, &why);
+    if (r == -ENOENT && !card->agent && card->command.count > 0)
+        return 0;
+    if (r == -ENOENT) {
+        (void)problem_set(b->problem, FAILURE_CARD, -EINVAL, "$.agent",
+                          "a preset, that is the name of a file in %s/agents",
+                          b->manager->data_dir);
+        (void)snprintf(b->problem->found, sizeof(b->problem->found),
+                       "\"%s\", of which there is none", name);
+        return -EINVAL;
+    }
+    if (r < 0)
+        return problem_set(b->problem, FAILURE_SPAWN, r, "preset", "%s: %s", name,
+                           why ? why : strerror(-r));
+    agent->preset_name = strdup(name);
+    return agent->preset_name ? 0 : -ENOMEM;
+}
+
+static int step_command(struct building *b)
+{
+    int r = agent_command(b->agent->card, b->agent->preset, &b->request->arguments,
+                          b->agent->terminal, &b->agent->command);
+
+    if (r == -E2BIG)
+        return problem_set(b->problem, FAILURE_SPAWN, r, "command",
+                           "it has more than %d words with its arguments", CARD_COMMAND_MAX);
+    return r;
+}
+
+static int step_cgroup(struct building *b)
+{
+    struct agent *agent = b->agent;
+    AUTO_FREE char *why = NULL;
+    int r = cgroup_make(&b->manager->cgroups, agent->owner, agent->card->agent_id,
+                        &agent->card->limits, &agent->cgroup, &why);
+
+    if (r == -ENOTSUP)
+        return problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);
+    agent->have_cgroup = r >= 0;
+    return r;
+}
+
+static int step_specification(struct building *b)
+{
+    struct agent *agent = b->agent;
+    const struct agent_spec_input input = {
+        .card = agent->card,
+        .preset = agent->preset,
+        .command = &agent->command,
+        .workspace = &agent->workspace,
+        .api_key = b->request->api_key,
+        .uid_base = uid_range_base(agent->slot),
+        .terminal = agent->terminal,
+        .gate_address = airlock_gate_address((unsigned)agent->slot),
+    };
+    b->spec = agent_spec_new(&input);
+    if (b->spec == -E2BIG)
+        return problem_set(b->problem, FAILURE_SPAWN, b->spec, "specification",
+                           "command, environment and preset together are over %d KiB",
+                           SPEC_SIZE_MAX / 1024);
+    return b->spec < 0 ? b->spec : 0;
+}
+
+/* stdout, stderr and the control socket. */
+static int step_channels(struct building *b)
+{
+    struct agent *agent = b->agent;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return negative_errno();
+    agent->control = pair[0];
+    b->init_end = pair[1];
+    if (fcntl(agent->control, F_SETFL, O_NONBLOCK) < 0)
+        return negative_errno();
+    for (size_t i = 0; !agent->terminal && i < ARRAY_SIZE(agent->outputs); i++) {
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+            return negative_errno();
+        b->pipes[i] = ends[1];
+        (void)fcntl(ends[0], F_SETPIPE_SZ, OUTPUT_PIPE_SIZE); /* more is only better */
+        int r = output_init(&agent->outputs[i], agent, i == 1 ? OUTPUT_TAG_STDERR : 0, ends[0]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int step_process(struct building *b)
+{
+    struct agent *agent = b->agent;
+    const struct manager *manager = b->manager;
+    const int fds[INIT_FD_COUNT] = {
+        [0] = manager->null,
+        [1] = agent->terminal ? manager->null : b->pipes[0],
+        [2] = agent->terminal ? manager->null : b->pipes[1],
+        [INIT_FD_CONTROL] = b->init_end,
+        [INIT_FD_SPEC] = b->spec,
+        [INIT_FD_WORKSPACE] = agent->workspace.mount,
+        [INIT_FD_SECCOMP] = manager->seccomp,
+    };
+    const struct process_spec spec = {
+        .executable = manager->init_executable,
+        .name = "caged-init",
+        .fds = fds,
+        .n_fds = ARRAY_SIZE(fds),
+        .clone_flags = CAGE_NAMESPACES,
+        .cgroup_fd = agent->cgroup.unified_fd,
+    };
+    int r = process_start(&spec, &agent->init_pid, &agent->init_pidfd);
+
+    if (r < 0)
+        return r;
+    agent->init_gone = false;
+    agent->workspace.mount = fd_close(agent->workspace.mount);
+    return cgroup_attach(&agent->cgroup, agent->init_pid);
+}
+
+static int step_network(struct building *b)
+{
+    struct agent *agent = b->agent;
+    char path[64];
+    int r = gate_config_from_card(agent->card, &agent->gate_config);
+
+    if (r == -E2BIG)
+        return problem_set(b->problem, FAILURE_SUPPORT, r, "allowed_hosts",
+                           "more than %d ports of the host's loopback", GATE_FORWARDS_MAX);
+    if (r < 0)
+        return r;
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/net", agent->init_pid);
+    AUTO_FD int netns = open(path, O_RDONLY | O_CLOEXEC);
+    if (netns < 0)
+        return negative_errno();
+    r = airlock_link_make(b->manager->airlock, (unsigned)agent->slot, netns,
+                          agent->gate_config.forward_ports, agent->gate_config.n_forward_ports,
+                          &agent->link);
+    agent->have_link = r >= 0;
+    return r;
+}
+
+static int step_supervision(struct building *b)
+{
+    return agent_supervise(b->agent);
+}
+
+/* The barrier: network and limits are there, caged-init may start the agent. */
+static int step_go(struct building *b)
+{
+    CLEANUP(records_writer_deinit) struct records_writer w = {};
+    int r = records_put(&w, INIT_MESSAGE_GO, NULL, 0);
+
+    if (r < 0)
+        return r;
+    ssize_t n = socket_send(b->agent->control, w.data, w.size, NULL, 0);
+    /* Gone already: what it said before that, and its exit, are about to be read. */
+    return n < 0 && n != -EPIPE && n != -ECONNRESET ? (int)n : 0;
+}
+
+static const struct step {
+    const char *name;
+    int (*run)(struct building *b);
+} steps[] = {
+    {"claim", step_claim},
+    {"preset", step_preset},
+    {"command", step_command},
+    {"cgroup", step_cgroup},
+    {"specification", step_specification},
+    {"channels", step_channels},
+    {"caged-init", step_process},
+    {"network", step_network},
+    {"supervision", step_supervision},
+    {"go", step_go},
+};
+
+/* Takes down a cage that did not come to be: its one process first. */
+static void demolish(struct agent *agent)
+{
+    if (!agent)
+        return;
+    if (!agent->init_gone) {
+        (void)syscall(SYS_pidfd_send_signal, agent->init_pidfd, SIGKILL, NULL, 0);
+        (void)waitid(P_PIDFD, (id_t)agent->init_pidfd, &(siginfo_t){}, WEXITED);
+        agent->init_gone = true;
+    }
+    agent_free(agent);
+}
+
+int agent_spawn(struct manager *manager, struct agent_request *request, struct agent **ret,
+                struct agent_problem *ret_problem)
+{
+    struct agent_problem problem = {};
+    struct building b = {
+        .manager = manager,
+        .request = request,
+        .problem = &problem,
+        .spec = -EBADF,
+        .pipes = {-EBADF, -EBADF},
+        .init_end = -EBADF,
+    };
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(steps); i++) {
+        r = steps[i].run(&b);
+        if (r < 0 && problem.failure == FAILURE_NONE)
+            (void)problem_set(&problem, FAILURE_SPAWN, r, steps[i].name, "%s", strerror(-r));
+    }
+    fd_close(b.spec);
+    fd_close(b.pipes[0]);
+    fd_close(b.pipes[1]);
+    fd_close(b.init_end);
+    if (r < 0) {
+        report_refusal(request->peer->uid,
+                       b.agent ? b.agent->card->agent_id : request->card->agent_id, &problem);
+        demolish(b.agent);
+        *ret_problem = problem;
+        return r;
+    }
+    b.agent->spawned_usec = clock_usec(CLOCK_REALTIME);
+    if (request->foreground)
+        agent_hold_output(b.agent, 1);
+    manager_add(manager, b.agent);
+    agent_set_state(b.agent, AGENT_STARTING);
+    *ret = b.agent;
+    return 0;
+}

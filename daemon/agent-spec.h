@@ -1,0 +1,32 @@
+/* From a card, its preset and its key to the sealed specification that caged-init reads: the
+ * command, the environment (only what is listed), the files. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "airlock.h"
+#include "card.h"
+#include "preset.h"
+#include "records.h"
+#include "workspace.h"
+
+/* The command as it will run: the card's, or the preset's (its terminal_command for a terminal
+ * without arguments), then the arguments. Caller frees by string_list_deinit. -ENOENT: there is no
+ * command; -E2BIG: more than CARD_COMMAND_MAX words; -ENOMEM. */
+int agent_command(const struct card *card, const struct preset *preset,
+                  const struct string_list *arguments, bool terminal, struct string_list *ret);
+
+struct agent_spec_input {
+    const struct card *card;
+    const struct preset *preset; /* NULL: none */
+    const struct string_list *command;
+    const struct workspace *workspace;
+    const char *api_key; /* NULL: none */
+    uint32_t uid_base;
+    bool terminal;
+    struct in_addr gate_address;
+};
+
+/* A sealed memfd with the specification (common/init-spec.h), or -errno. */
+int agent_spec_new(const struct agent_spec_input *input);

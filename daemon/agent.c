@@ -1,0 +1,198 @@
+/* The agent as an object: birth and death of the struct, its one state setter, and what can be
+ * asked of a running one. */
+#include "agent.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "caged-limits.h"
+#include "log.h"
+#include "report.h"
+
+static const char *const state_names[AGENT_STATE_COUNT] = {
+    [AGENT_STARTING] = "starting",
+    [AGENT_RUNNING] = "running",
+    [AGENT_STOPPING] = "stopping",
+    [AGENT_ENDED] = "ended",
+};
+
+const char *agent_state_to_string(enum agent_state state)
+{
+    return state_names[state];
+}
+
+int agent_state_from_string(const char *name, enum agent_state *ret)
+{
+    for (int i = 0; i < AGENT_STATE_COUNT; i++) {
+        if (streq(state_names[i], name)) {
+            *ret = i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+struct agent *agent_new(struct manager *manager, uid_t owner)
+{
+    struct agent *agent = malloc(sizeof(*agent));
+
+    if (!agent)
+        return NULL;
+    *agent = (struct agent){
+        .manager = manager,
+        .owner = owner,
+        .slot = -1,
+        .workspace = WORKSPACE_INIT,
+        .cgroup.unified_fd = -EBADF,
+        .link.listener = -EBADF,
+        .init_pidfd = -EBADF,
+        .agent_pidfd = -EBADF,
+        .control = -EBADF,
+        .terminal_master = -EBADF,
+        .init_gone = true,
+        .outputs = {{.fd = -EBADF}, {.fd = -EBADF}},
+        .ring = ring_new(AGENT_RING_SIZE),
+    };
+    return agent->ring ? agent : agent_free(agent);
+}
+
+/* Gives back all that the agent has in the kernel, in the reverse order of its making. Its
+ * processes and its gate are gone. */
+void agent_release(struct agent *agent)
+{
+    int r;
+
+    agent_drop_spawn_timer(agent);
+    agent->ttl_source = sd_event_source_disable_unref(agent->ttl_source);
+    agent->grace_source = sd_event_source_disable_unref(agent->grace_source);
+    agent->control_source = sd_event_source_disable_unref(agent->control_source);
+    agent->init_source = sd_event_source_disable_unref(agent->init_source);
+    agent->control = fd_close(agent->control);
+    agent->agent_pidfd = fd_close(agent->agent_pidfd);
+    agent->init_pidfd = fd_close(agent->init_pidfd);
+    agent->terminal_master = fd_close(agent->terminal_master);
+    for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
+        output_deinit(&agent->outputs[i]);
+    agent->gate = gate_supervisor_free(agent->gate);
+
+    if (agent->have_link && (r = airlock_link_remove(agent->manager->airlock, &agent->link)) < 0)
+        log_error("the link %s of agent %s cannot be removed: %s", agent->link.name,
+                  agent->card->agent_id, strerror(-r));
+    agent->have_link = false;
+    if (agent->have_cgroup && (r = cgroup_remove(&agent->cgroup)) < 0)
+        log_error("a cgroup of agent %s cannot be removed: %s", agent->card->agent_id,
+                  strerror(-r));
+    agent->have_cgroup = false;
+    agent->workspace.mount = fd_close(agent->workspace.mount);
+    uid_ranges_release(&agent->manager->ranges, agent->slot);
+    agent->slot = -1;
+}
+
+struct agent *agent_free(struct agent *agent)
+{
+    if (!agent)
+        return NULL;
+    agent_release(agent);
+    workspace_deinit(&agent->workspace);
+    string_list_deinit(&agent->command);
+    preset_free(agent->preset);
+    free(agent->preset_name);
+    card_free(agent->card);
+    ring_free(agent->ring);
+    free(agent);
+    return NULL;
+}
+
+void agent_set_state(struct agent *agent, enum agent_state state)
+{
+    agent->state = state;
+    report_state(agent);
+    watch_list_wake(&agent->watches);
+}
+
+int agent_signal(struct agent *agent, int signal)
+{
+    if (agent->agent_pidfd < 0)
+        return -ESRCH;
+    if (syscall(SYS_pidfd_send_signal, agent->agent_pidfd, signal, NULL, 0) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* Both ways, since either alone is enough: the cgroup, and PID 1, whose death takes the rest of its
+ * namespace with it. */
+static void kill_cage(struct agent *agent)
+{
+    int r = agent->have_cgroup ? cgroup_kill(&agent->cgroup) : 0;
+
+    if (r < 0)
+        log_warning("cgroup.kill of agent %s: %s", agent->card->agent_id, strerror(-r));
+    if (agent->init_pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, agent->init_pidfd, SIGKILL, NULL, 0);
+}
+
+static int on_grace_over(sd_event_source *source, uint64_t usec, void *user)
+{
+    kill_cage(user);
+    return 0;
+}
+
+void agent_kill(struct agent *agent, enum end_reason reason)
+{
+    if (agent->state == AGENT_ENDED)
+        return;
+    if (agent->requested == END_NONE)
+        agent->requested = reason;
+    agent_hold_output(agent, UINT64_MAX);
+    if (agent->state != AGENT_STOPPING)
+        agent_set_state(agent, AGENT_STOPPING);
+    kill_cage(agent);
+}
+
+void agent_stop(struct agent *agent, enum end_reason reason, uint64_t grace_seconds)
+{
+    int r;
+
+    if (agent->state == AGENT_STARTING || grace_seconds == 0) {
+        agent_kill(agent, reason);
+        return;
+    }
+    if (agent->state == AGENT_ENDED)
+        return;
+    if (agent->requested == END_NONE)
+        agent->requested = reason;
+    if (agent->state != AGENT_STOPPING)
+        agent_set_state(agent, AGENT_STOPPING);
+    /* SIGCONT too, as systemd does it: a stopped process would sleep through its grace. */
+    (void)agent_signal(agent, SIGTERM);
+    (void)agent_signal(agent, SIGCONT);
+
+    agent->grace_source = sd_event_source_disable_unref(agent->grace_source);
+    r = sd_event_add_time_relative(agent->manager->event, &agent->grace_source, CLOCK_BOOTTIME,
+                                   grace_seconds * 1000000, 0, on_grace_over, agent);
+    if (r < 0)
+        kill_cage(agent);
+}
+
+void agent_pause_output(struct agent *agent)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
+        output_set_paused(&agent->outputs[i], true);
+}
+
+void agent_hold_output(struct agent *agent, uint64_t sequence)
+{
+    agent->held = sequence != UINT64_MAX;
+    ring_hold(agent->ring, sequence);
+    if (agent->held && ring_is_full(agent->ring))
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
+        output_set_paused(&agent->outputs[i], false);
+}
+
+void agent_drop_spawn_timer(struct agent *agent)
+{
+    agent->spawn_source = sd_event_source_disable_unref(agent->spawn_source);
+}

@@ -1,0 +1,143 @@
+/* One agent from the request to the end: what it is, what it has in the kernel, what became of it.
+ *
+ *   STARTING --caged-init says STARTED--> RUNNING --stop, ttl--> STOPPING
+ *       |                                    |                      |
+ *       +------------------------------------+----------------------+--> (last process gone,
+ *                                                  gate gone, everything taken down) ENDED
+ *
+ * agent-spawn.c builds, agent-supervise.c listens to its processes and ends it, agent.c is the
+ * object itself and what can be asked of it. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "agent-spec.h"
+#include "airlock.h"
+#include "card.h"
+#include "cgroup.h"
+#include "end-reason.h"
+#include "gate-config.h"
+#include "gate-supervisor.h"
+#include "manager.h"
+#include "output.h"
+#include "peer.h"
+#include "ring.h"
+#include "watch.h"
+
+enum agent_state {
+    AGENT_STARTING,
+    AGENT_RUNNING,
+    AGENT_STOPPING,
+    AGENT_ENDED,
+    AGENT_STATE_COUNT,
+};
+
+const char *agent_state_to_string(enum agent_state state);
+int agent_state_from_string(const char *name, enum agent_state *ret); /* 0 or -EINVAL */
+
+/* Why a spawn failed, for the one who asked. */
+enum agent_failure {
+    FAILURE_NONE,
+    FAILURE_SPAWN,     /* a step failed: `step`, `error`, `why` */
+    FAILURE_SUPPORT,   /* the host cannot give it: `step` is what, `why` */
+    FAILURE_PERMITTED, /* not the caller's to use: `step` is what, `why` */
+    FAILURE_CARD,      /* `step` is the JSON path, `why` what was expected, `found` */
+    FAILURE_EXISTS,
+    FAILURE_BUSY, /* `step` is the limit, `error` its maximum */
+};
+
+struct agent_problem {
+    enum agent_failure failure;
+    int error; /* positive errno, where there is one */
+    char step[256];
+    char found[160];
+    char why[512];
+};
+
+struct agent {
+    TAILQ_ENTRY(agent) entry;
+    struct manager *manager;
+    struct card *card;
+    struct preset *preset; /* NULL: none */
+    char *preset_name;     /* NULL: none */
+    struct string_list command;
+    uid_t owner;
+    bool terminal;
+
+    enum agent_state state;
+    uint64_t spawned_usec, ended_usec; /* CLOCK_REALTIME */
+    uint64_t ttl_end_usec;             /* CLOCK_BOOTTIME, 0: none */
+    enum end_reason requested;         /* what we did to end it */
+    enum end_reason reason;
+    bool started; /* the agent's own process came to run */
+    bool have_status;
+    int status; /* as waitpid(2) gives it */
+    struct agent_problem problem;
+
+    /* What it has in the kernel. */
+    int slot; /* negative: none */
+    struct workspace workspace;
+    struct cgroup cgroup;
+    bool have_cgroup;
+    struct airlock_link link;
+    bool have_link;
+    struct gate_config gate_config;
+    struct gate_supervisor *gate;
+    pid_t init_pid, agent_pid;
+    int init_pidfd, agent_pidfd;
+    int control;
+    int terminal_master; /* waits to be handed to the one who spawned; negative: none */
+    bool init_gone;
+
+    sd_event_source *control_source, *init_source, *ttl_source, *grace_source, *spawn_source;
+
+    struct output outputs[2];  /* stdout, stderr */
+    struct ring *ring;         /* tag: see output.h */
+    bool held;                 /* a foreground client reads: nothing may leave the ring unread */
+    uint64_t allowed, refused; /* decisions of its gate */
+    struct watch_list watches; /* woken by every change of state and by new output */
+};
+
+struct agent_request {
+    struct card *card;            /* taken over */
+    struct string_list arguments; /* borrowed */
+    const struct peer *peer;
+    struct workspace *workspace; /* taken over */
+    const char *api_key;         /* borrowed; NULL: none */
+    bool terminal;
+    bool foreground;
+};
+
+/* Starts to build a cage: 0 with an agent that is STARTING and belongs to the manager; its watches
+ * tell what becomes of it. On failure -errno, *ret_problem is filled and nothing is left. */
+int agent_spawn(struct manager *manager, struct agent_request *request, struct agent **ret,
+                struct agent_problem *ret_problem);
+
+/* Frees an agent that has ended (or was never whole). */
+struct agent *agent_free(struct agent *agent);
+DEFINE_CLEANUP(struct agent, agent_free);
+
+/* SIGTERM now, everything killed `grace_seconds` later. The first reason given counts. Nothing to
+ * do for one that has ended. */
+void agent_stop(struct agent *agent, enum end_reason reason, uint64_t grace_seconds);
+
+/* Kills everything in the cage. */
+void agent_kill(struct agent *agent, enum end_reason reason);
+
+/* Sends a signal to the agent's own process. 0, -ESRCH while there is none, or -errno. */
+int agent_signal(struct agent *agent, int signal);
+
+/* The output may grow up to here and no further until somebody has read on: for a foreground
+ * client. UINT64_MAX ends that. */
+void agent_hold_output(struct agent *agent, uint64_t sequence);
+
+/* Private to agent*.c. */
+struct agent *agent_new(struct manager *manager, uid_t owner);
+void agent_set_state(struct agent *agent, enum agent_state state);
+int agent_supervise(struct agent *agent);
+void agent_release(struct agent *agent);
+void agent_pause_output(struct agent *agent);
+void agent_drop_spawn_timer(struct agent *agent);

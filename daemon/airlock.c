@@ -1,0 +1,319 @@
+/* The airlock: its namespace, and each agent's veth pair and listeners.
+ *
+ * A socket belongs for ever to the network namespace in which it was made. So the daemon's one
+ * thread steps into a namespace just to make sockets there, and steps back at once; all that
+ * follows (netlink requests, bind, listen) works from where it is. If stepping back ever failed,
+ * the daemon would go on in the wrong namespace: it ends instead. */
+#include "airlock.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/inet6.h>
+#include <netlink/route/link/veth.h>
+#include <netlink/socket.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "gate-proto.h"
+
+/* 100.64.0.0/10 (RFC 6598) inside namespaces that are connected to nothing: four addresses for each
+ * slot, .1 the gate's, .2 the agent's. */
+#define ADDRESS_BASE 0x64400000u
+#define ADDRESS_STEP 4u
+#define LOOPBACK_INDEX 1
+#define AGENT_LINK_INDEX 2
+#define AIRLOCK_INDEX_BASE 16 /* of the first slot's link in the airlock */
+
+struct airlock {
+    int home; /* the daemon's own network namespace */
+    int netns;
+    struct nl_sock *netlink; /* in the airlock */
+};
+
+static void nl_socket_freep(struct nl_sock **socket)
+{
+    if (*socket)
+        nl_socket_free(*socket);
+}
+
+static void rtnl_link_putp(struct rtnl_link **link)
+{
+    if (*link)
+        rtnl_link_put(*link);
+}
+
+static void rtnl_addr_putp(struct rtnl_addr **address)
+{
+    if (*address)
+        rtnl_addr_put(*address);
+}
+
+static void nl_addr_putp(struct nl_addr **address)
+{
+    if (*address)
+        nl_addr_put(*address);
+}
+
+/* libnl's errors are its own numbers; the ones that say something have an errno that says it. */
+static int errno_from_nl(int error)
+{
+    static const struct {
+        int nl, negative;
+    } map[] = {
+        {-NLE_EXIST, -EEXIST},         {-NLE_NODEV, -ENODEV}, {-NLE_OBJ_NOTFOUND, -ENODEV},
+        {-NLE_NOMEM, -ENOMEM},         {-NLE_PERM, -EPERM},   {-NLE_NOACCESS, -EACCES},
+        {-NLE_OPNOTSUPP, -EOPNOTSUPP}, {-NLE_INVAL, -EINVAL}, {-NLE_BUSY, -EBUSY},
+        {-NLE_AGAIN, -EAGAIN},
+    };
+
+    if (error >= 0)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(map); i++)
+        if (map[i].nl == error)
+            return map[i].negative;
+    return -EIO;
+}
+
+static void step_home(const struct airlock *airlock)
+{
+    if (setns(airlock->home, CLONE_NEWNET) < 0)
+        abort();
+}
+
+static int netlink_open(struct nl_sock **ret)
+{
+    CLEANUP(nl_socket_freep) struct nl_sock *socket = nl_socket_alloc();
+    int r;
+
+    if (!socket)
+        return -ENOMEM;
+    r = nl_connect(socket, NETLINK_ROUTE);
+    if (r < 0)
+        return errno_from_nl(r);
+    *ret = TAKE_PTR(socket);
+    return 0;
+}
+
+/* Brings a link up; `quiet`: without an IPv6 link-local address, so that IPv4 to the gate is all
+ * there is on it. Neither can be had at the birth of a veth pair: its ends are not joined yet, and
+ * the kernel takes no IFLA_AF_SPEC then. */
+static int set_up(struct nl_sock *netlink, int index, bool quiet)
+{
+    CLEANUP(rtnl_link_putp) struct rtnl_link *link = rtnl_link_alloc();
+    CLEANUP(rtnl_link_putp) struct rtnl_link *change = rtnl_link_alloc();
+    int r = 0;
+
+    if (!link || !change)
+        return -ENOMEM;
+    rtnl_link_set_ifindex(link, index);
+    rtnl_link_set_flags(change, IFF_UP);
+    if (quiet && access("/proc/net/if_inet6", F_OK) >= 0)
+        r = rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE);
+    if (r >= 0)
+        r = rtnl_link_change(netlink, link, change, 0);
+    return errno_from_nl(r);
+}
+
+int airlock_new(struct airlock **ret, char **ret_why)
+{
+    CLEANUP(airlock_freep) struct airlock *airlock = malloc(sizeof(*airlock));
+    int r;
+
+    if (!airlock)
+        return -ENOMEM;
+    *airlock = (struct airlock){.netns = -EBADF};
+    airlock->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (airlock->home < 0)
+        return negative_errno();
+    if (unshare(CLONE_NEWNET) < 0) {
+        r = negative_errno();
+        if (asprintf(ret_why, "no new network namespace can be made: %s", strerror(-r)) < 0)
+            return -ENOMEM;
+        return r;
+    }
+    airlock->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    r = airlock->netns < 0 ? negative_errno() : netlink_open(&airlock->netlink);
+    step_home(airlock);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(airlock);
+    return 0;
+}
+
+struct airlock *airlock_free(struct airlock *airlock)
+{
+    if (!airlock)
+        return NULL;
+    if (airlock->netlink)
+        nl_socket_free(airlock->netlink);
+    fd_close(airlock->netns);
+    fd_close(airlock->home);
+    free(airlock);
+    return NULL;
+}
+
+static int tcp_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd < 0 ? negative_errno() : fd;
+}
+
+static int make_sockets(struct airlock *airlock, int agent_netns, struct airlock_link *link,
+                        size_t n_forwards, struct nl_sock **ret_agent_netlink)
+{
+    int r;
+
+    if (setns(airlock->netns, CLONE_NEWNET) < 0)
+        return negative_errno();
+    r = link->listener = tcp_socket();
+    if (r >= 0 && setns(agent_netns, CLONE_NEWNET) < 0)
+        r = negative_errno();
+    if (r >= 0)
+        r = netlink_open(ret_agent_netlink);
+    while (r >= 0 && link->n_forwards < n_forwards) {
+        r = tcp_socket();
+        if (r >= 0)
+            link->forwards[link->n_forwards++] = r;
+    }
+    step_home(airlock);
+    return r < 0 ? r : 0;
+}
+
+static int make_pair(struct airlock *airlock, const struct airlock_link *link, int agent_netns)
+{
+    CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_veth_alloc();
+
+    if (!pair)
+        return -ENOMEM;
+    struct rtnl_link *agent_end = rtnl_link_veth_get_peer(pair); /* holds a reference */
+    rtnl_link_set_name(pair, link->name);
+    rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + link->slot));
+    rtnl_link_set_name(agent_end, "eth0");
+    rtnl_link_set_ifindex(agent_end, AGENT_LINK_INDEX);
+    rtnl_link_set_ns_fd(agent_end, agent_netns);
+    rtnl_link_put(agent_end);
+    return errno_from_nl(rtnl_link_add(airlock->netlink, pair, NLM_F_CREATE | NLM_F_EXCL));
+}
+
+/* A point-to-point address: its peer is the only route that comes with it. */
+static int add_address(struct nl_sock *netlink, int index, struct in_addr local,
+                       struct in_addr peer)
+{
+    CLEANUP(rtnl_addr_putp) struct rtnl_addr *address = rtnl_addr_alloc();
+    CLEANUP(nl_addr_putp) struct nl_addr *nl_local = nl_addr_build(AF_INET, &local, sizeof(local));
+    CLEANUP(nl_addr_putp) struct nl_addr *nl_peer = nl_addr_build(AF_INET, &peer, sizeof(peer));
+    int r;
+
+    if (!address || !nl_local || !nl_peer)
+        return -ENOMEM;
+    rtnl_addr_set_ifindex(address, index);
+    r = rtnl_addr_set_local(address, nl_local);
+    if (r >= 0)
+        r = rtnl_addr_set_peer(address, nl_peer);
+    if (r >= 0)
+        r = rtnl_addr_add(netlink, address, 0);
+    return errno_from_nl(r);
+}
+
+static int listen_at(int fd, struct in_addr address, uint16_t port)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = address, .sin_port = htons(port)};
+
+    if (bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 ||
+        listen(fd, GATE_LISTEN_BACKLOG) < 0)
+        return negative_errno();
+    return 0;
+}
+
+static int start_listeners(const struct airlock_link *link, const uint16_t *forward_ports)
+{
+    const struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
+    int r;
+
+    if (setsockopt(link->listener, SOL_SOCKET, SO_BINDTODEVICE, link->name,
+                   (socklen_t)strlen(link->name)) < 0)
+        return negative_errno();
+    r = listen_at(link->listener, link->gate_address, GATE_PORT);
+    for (size_t i = 0; r >= 0 && i < link->n_forwards; i++)
+        r = listen_at(link->forwards[i], loopback, forward_ports[i]);
+    return r;
+}
+
+static int link_make(struct airlock *airlock, int agent_netns, const uint16_t *forward_ports,
+                     size_t n_forward_ports, struct airlock_link *link)
+{
+    CLEANUP(nl_socket_freep) struct nl_sock *agent_netlink = NULL;
+    const int index = (int)(AIRLOCK_INDEX_BASE + link->slot);
+    int r;
+
+    r = make_sockets(airlock, agent_netns, link, n_forward_ports, &agent_netlink);
+    if (r >= 0)
+        r = make_pair(airlock, link, agent_netns);
+    if (r >= 0)
+        r = set_up(airlock->netlink, index, true);
+    if (r >= 0)
+        r = add_address(airlock->netlink, index, link->gate_address, link->agent_address);
+    if (r >= 0)
+        r = set_up(agent_netlink, LOOPBACK_INDEX, false);
+    if (r >= 0)
+        r = set_up(agent_netlink, AGENT_LINK_INDEX, true);
+    if (r >= 0)
+        r = add_address(agent_netlink, AGENT_LINK_INDEX, link->agent_address, link->gate_address);
+    if (r >= 0)
+        r = start_listeners(link, forward_ports);
+    return r;
+}
+
+static struct in_addr slot_address(unsigned slot, uint32_t which)
+{
+    return (struct in_addr){.s_addr = htonl(ADDRESS_BASE + slot * ADDRESS_STEP + which)};
+}
+
+struct in_addr airlock_gate_address(unsigned slot)
+{
+    return slot_address(slot, 1);
+}
+
+int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
+                      const uint16_t *forward_ports, size_t n_forward_ports,
+                      struct airlock_link *ret)
+{
+    struct airlock_link link = {
+        .slot = slot,
+        .gate_address = slot_address(slot, 1),
+        .agent_address = slot_address(slot, 2),
+        .listener = -EBADF,
+    };
+    int r;
+
+    if (n_forward_ports > GATE_FORWARDS_MAX)
+        return -E2BIG;
+    (void)snprintf(link.name, sizeof(link.name), "cg%u", slot);
+    r = link_make(airlock, agent_netns, forward_ports, n_forward_ports, &link);
+    if (r < 0) {
+        (void)airlock_link_remove(airlock, &link);
+        return r;
+    }
+    *ret = link;
+    return 0;
+}
+
+int airlock_link_remove(struct airlock *airlock, struct airlock_link *link)
+{
+    CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_alloc();
+    int r;
+
+    link->listener = fd_close(link->listener);
+    while (link->n_forwards > 0)
+        fd_close(link->forwards[--link->n_forwards]);
+    if (!pair)
+        return -ENOMEM;
+    rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + link->slot));
+    r = errno_from_nl(rtnl_link_delete(airlock->netlink, pair));
+    return r == -ENODEV ? 0 : r;
+}

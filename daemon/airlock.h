@@ -1,0 +1,42 @@
+/* The airlock: one network namespace with no uplink, no forwarding and nothing in it but one end of
+ * each agent's veth pair and the gates' listening sockets. It is held by a descriptor alone, so
+ * that nothing of it can outlive the daemon. Netlink: rtnetlink(7), veth(4). */
+#pragma once
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "caged-limits.h"
+#include "util.h"
+
+struct airlock;
+
+/* Makes the namespace. 0 with an airlock, or -errno with *ret_why (the caller's) where it helps. */
+int airlock_new(struct airlock **ret, char **ret_why);
+struct airlock *airlock_free(struct airlock *airlock);
+DEFINE_CLEANUP(struct airlock, airlock_free);
+
+/* The address of a slot's gate, which is known before the link is there. */
+struct in_addr airlock_gate_address(unsigned slot);
+
+/* One agent's way out. The name and the addresses follow from the slot. */
+struct airlock_link {
+    unsigned slot;
+    char name[16];                /* of the airlock's end: "cg7" */
+    struct in_addr agent_address; /* eth0 in the agent's namespace */
+    struct in_addr gate_address;  /* the only address that the agent has a route to */
+    int listener;                 /* bound to the link and gate_address:GATE_PORT, non-blocking */
+    int forwards[GATE_FORWARDS_MAX]; /* listeners in the agent's own loopback */
+    size_t n_forwards;
+};
+
+/* Makes the pair between the airlock and the namespace `agent_netns`, whose loopback it brings up,
+ * and all listeners: the gate's, and one at 127.0.0.1:port in the agent's namespace for each of
+ * `forward_ports`. 0, or -errno with everything undone. */
+int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
+                      const uint16_t *forward_ports, size_t n_forward_ports,
+                      struct airlock_link *ret);
+
+/* Closes the listeners and removes the pair, if it is still there. 0 or -errno. */
+int airlock_link_remove(struct airlock *airlock, struct airlock_link *link);

@@ -1,0 +1,314 @@
+/* Which cgroup hierarchies this host has, and our folder in each. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "cgroup.h"
+#include "fd-io.h"
+
+#define PROC_FILE_MAX (1024 * 1024)
+#define LEFTOVER_WAIT_USEC 20000
+#define LEFTOVER_TRIES 100
+
+static const char *const controller_names[CGROUP_CONTROLLER_COUNT] = {
+    [CGROUP_MEMORY] = "memory",
+    [CGROUP_CPU] = "cpu",
+    [CGROUP_PIDS] = "pids",
+};
+
+const char *cgroup_controller_to_string(enum cgroup_controller controller)
+{
+    return controller_names[controller];
+}
+
+/* Whether `list`, separated by `separator`, has this very word. */
+static bool list_has(const char *list, char separator, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (const char *p = list; p; p = strchr(p, separator), p = p ? p + 1 : NULL)
+        if (strncmp(p, word, length) == 0 && (p[length] == separator || p[length] == 0))
+            return true;
+    return false;
+}
+
+/* One line of /proc/self/mountinfo (proc_pid_mountinfo(5)): the mount point, the file system's
+ * type and the super block's options, which name the controllers of a v1 hierarchy. */
+static bool split_mount_line(char *line, char **ret_point, char **ret_type, char **ret_options)
+{
+    char *rest = line, *field = NULL;
+
+    for (int i = 0; i < 5; i++)
+        if (!(field = strsep(&rest, " ")))
+            return false;
+    *ret_point = field;
+    char *after = rest ? strstr(rest, "- ") : NULL;
+    if (!after)
+        return false;
+    after += 2;
+    *ret_type = strsep(&after, " ");
+    if (!after || !strsep(&after, " ") || !after)
+        return false;
+    *ret_options = after;
+    return true;
+}
+
+static int set_path(char **path, const char *a, const char *b)
+{
+    char *joined;
+
+    if (*path)
+        return 0; /* the first mount of a hierarchy is as good as any */
+    if (asprintf(&joined, "%s/%s", a, b) < 0)
+        return -ENOMEM;
+    *path = joined;
+    return 0;
+}
+
+/* Fills in where the hierarchies are mounted: `unified` gets the mount point itself. */
+static int find_mounts(struct cgroup_host *host, const char *name, char **ret_unified)
+{
+    AUTO_FREE char *text = NULL;
+    size_t size;
+    int r = file_read_all("/proc/self/mountinfo", PROC_FILE_MAX, &text, &size);
+
+    if (r < 0)
+        return r;
+    char *rest = text, *line;
+    while ((line = strsep(&rest, "\n")) && *line) {
+        char *point, *type, *options;
+        if (!split_mount_line(line, &point, &type, &options))
+            continue;
+        if (streq(type, "cgroup2") && !*ret_unified && !(*ret_unified = strdup(point)))
+            return -ENOMEM;
+        if (!streq(type, "cgroup"))
+            continue;
+        for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+            if (!list_has(options, ',', controller_names[c]))
+                continue;
+            r = set_path(&host->controllers[c].base, point, name);
+            if (r < 0)
+                return r;
+            host->controllers[c].v1 = true;
+        }
+    }
+    return 0;
+}
+
+/* The daemon's own v2 cgroup, if systemd delegated it to us (systemd marks that by an extended
+ * attribute, systemd.resource-control(5) Delegate=), else NULL. */
+static int find_delegated(const char *unified, char **ret)
+{
+    AUTO_FREE char *text = NULL, *path = NULL;
+    size_t size;
+    char mark;
+    int r = file_read_all("/proc/self/cgroup", PROC_FILE_MAX, &text, &size);
+
+    if (r < 0)
+        return r;
+    char *line = strstr(text, "0::/");
+    if (!line || (line != text && line[-1] != '\n'))
+        return 0;
+    line += 3;
+    line[strcspn(line, "\n")] = 0;
+    if (asprintf(&path, "%s%s", unified, line) < 0)
+        return -ENOMEM;
+    if (getxattr(path, "trusted.delegate", &mark, 1) == 1 && mark == '1')
+        *ret = TAKE_PTR(path);
+    return 0;
+}
+
+static int write_file(const char *folder, const char *file, const char *text)
+{
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path))
+        return -ENAMETOOLONG;
+    AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* Removes a tree of cgroups, deepest first, as far as they are empty. */
+static void remove_tree(const char *path)
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    char below[PATH_MAX];
+
+    if (!folder)
+        return;
+    while ((entry = readdir(folder))) {
+        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+            continue;
+        if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) < (int)sizeof(below))
+            remove_tree(below);
+    }
+    (void)closedir(folder);
+    (void)rmdir(path);
+}
+
+/* Ends what an earlier daemon left below `path`: only folders of our own naming. */
+static void clear_leftovers(const char *path, bool v1)
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    char below[PATH_MAX];
+
+    if (!folder)
+        return;
+    while ((entry = readdir(folder))) {
+        if (entry->d_type != DT_DIR || !has_prefix(entry->d_name, "owner-"))
+            continue;
+        if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >= (int)sizeof(below))
+            continue;
+        if (!v1)
+            (void)write_file(below, "cgroup.kill", "1");
+        for (int i = 0; i < LEFTOVER_TRIES; i++) {
+            remove_tree(below);
+            if (access(below, F_OK) < 0)
+                break;
+            (void)usleep(LEFTOVER_WAIT_USEC);
+        }
+    }
+    (void)closedir(folder);
+}
+
+static int make_folder(const char *path)
+{
+    return mkdir(path, 0755) < 0 && errno != EEXIST ? negative_errno() : 0;
+}
+
+/* Two daemons with one folder would clear away each other's agents: whoever holds the lock of the
+ * v2 folder has it. -EBUSY if that is somebody else. */
+static int lock_folder(const char *path, int *ret_fd)
+{
+    AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return negative_errno();
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : negative_errno();
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+/* Below a delegated cgroup the daemon must not stay where its agents' cgroups branch off ("no
+ * internal processes", cgroup-v2.rst): it moves into a leaf. */
+static int move_to_leaf(const char *unified)
+{
+    char leaf[PATH_MAX];
+
+    if (snprintf(leaf, sizeof(leaf), "%s/daemon", unified) >= (int)sizeof(leaf))
+        return -ENAMETOOLONG;
+    if (mkdir(leaf, 0755) < 0 && errno != EEXIST)
+        return negative_errno();
+    return write_file(leaf, "cgroup.procs", "0");
+}
+
+/* For each controller that no v1 hierarchy has: v2 must have it, and hand it down to our folder. */
+static int enable_unified(struct cgroup_host *host, const char *parent)
+{
+    AUTO_FREE char *available = NULL, *path = NULL;
+    size_t size;
+
+    if (asprintf(&path, "%s/cgroup.controllers", parent) < 0)
+        return -ENOMEM;
+    int r = file_read_all(path, PROC_FILE_MAX, &available, &size);
+    if (r < 0)
+        return r;
+    available[strcspn(available, "\n")] = 0;
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        char enable[16];
+        if (host->controllers[c].v1 || !list_has(available, ' ', controller_names[c]))
+            continue;
+        (void)snprintf(enable, sizeof(enable), "+%s", controller_names[c]);
+        if (!streq(parent, host->unified)) {
+            r = write_file(parent, "cgroup.subtree_control", enable);
+            if (r < 0)
+                return r;
+        }
+        r = write_file(host->unified, "cgroup.subtree_control", enable);
+        if (r < 0)
+            return r;
+        host->controllers[c].base = strdup(host->unified);
+        if (!host->controllers[c].base)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int refuse(char **ret_why, const char *why)
+{
+    *ret_why = strdup(why);
+    return *ret_why ? -ENOTSUP : -ENOMEM;
+}
+
+int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
+{
+    AUTO_FREE char *mount = NULL, *delegated = NULL, *kill_file = NULL;
+    int r;
+
+    *host = (struct cgroup_host){.lock_fd = -EBADF};
+    r = find_mounts(host, name, &mount);
+    if (r < 0)
+        return r;
+    if (!mount)
+        return refuse(ret_why, "this host has no cgroup v2 hierarchy mounted");
+    r = find_delegated(mount, &delegated);
+    if (r < 0)
+        return r;
+    if (delegated)
+        host->unified = strdup(delegated);
+    else if (asprintf(&host->unified, "%s/%s", mount, name) < 0)
+        host->unified = NULL;
+    if (!host->unified)
+        return -ENOMEM;
+
+    r = make_folder(host->unified);
+    if (r >= 0)
+        r = lock_folder(host->unified, &host->lock_fd);
+    if (r == -EBUSY)
+        return refuse(ret_why, "another cagedd is using the same cgroup folder");
+    if (r >= 0)
+        clear_leftovers(host->unified, false);
+    for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!host->controllers[c].v1)
+            continue;
+        r = make_folder(host->controllers[c].base);
+        if (r >= 0)
+            clear_leftovers(host->controllers[c].base, true);
+    }
+    if (r >= 0 && delegated)
+        r = move_to_leaf(host->unified);
+    if (r >= 0)
+        r = enable_unified(host, delegated ? host->unified : mount);
+    if (r < 0)
+        return r;
+    if (asprintf(&kill_file, "%s/cgroup.kill", host->unified) < 0)
+        return -ENOMEM;
+    if (access(kill_file, W_OK) < 0)
+        return refuse(ret_why, "this kernel has no cgroup.kill (Linux 5.14 brought it)");
+    return 0;
+}
+
+void cgroup_host_deinit(struct cgroup_host *host)
+{
+    bool ours = host->lock_fd >= 0;
+
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (ours && host->controllers[c].v1)
+            (void)rmdir(host->controllers[c].base);
+        free(host->controllers[c].base);
+    }
+    if (ours)
+        (void)rmdir(host->unified);
+    free(host->unified);
+    fd_close(host->lock_fd);
+    *host = (struct cgroup_host){.lock_fd = -EBADF};
+}

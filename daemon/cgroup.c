@@ -1,0 +1,299 @@
+/* One agent's cgroups: made, limited, joined, killed, counted, removed. */
+#include "cgroup.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "fd-io.h"
+
+#define COUNTER_FILE_MAX 65536
+
+static uint64_t memory_bytes(const struct card_limits *limits)
+{
+    return limits->memory_mb * 1024 * 1024;
+}
+
+static uint64_t no_swap(const struct card_limits *limits)
+{
+    return 0;
+}
+
+static uint64_t whole_group(const struct card_limits *limits)
+{
+    return 1;
+}
+
+static uint64_t cpu_shares(const struct card_limits *limits)
+{
+    return limits->cpu_shares;
+}
+
+/* The kernel's own scale: a weight of 100 is 1024 shares (sched_weight_from_cgroup in
+ * kernel/sched/sched.h); cpu.weight takes 1 to 10000. */
+static uint64_t cpu_weight(const struct card_limits *limits)
+{
+    uint64_t weight = (limits->cpu_shares * 100 + 512) / 1024;
+    return MAX_OF((uint64_t)1, MIN_OF(weight, (uint64_t)10000));
+}
+
+/* caged-init is a task of the cage that the card does not count. */
+static uint64_t tasks(const struct card_limits *limits)
+{
+    return limits->max_processes + 1;
+}
+
+/* What each limit of a card is on either kind of hierarchy. In this order: v1 wants the memory
+ * limit before the limit of memory and swap together, which must not be less. */
+static const struct limit_row {
+    const char *limit;
+    size_t card_offset; /* of the card's number in struct card_limits */
+    enum cgroup_controller controller;
+    bool v1;
+    const char *file;
+    uint64_t (*value)(const struct card_limits *limits);
+    bool only_with_swap; /* a kernel built without swap has no such file and needs none */
+} limit_rows[] = {
+#define CARD(field) offsetof(struct card_limits, field)
+    {"memory_mb", CARD(memory_mb), CGROUP_MEMORY, true, "memory.limit_in_bytes", memory_bytes,
+     false},
+    {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, true, "memory.memsw.limit_in_bytes",
+     memory_bytes, true},
+    {"memory_mb", CARD(memory_mb), CGROUP_MEMORY, false, "memory.max", memory_bytes, false},
+    {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, false, "memory.swap.max", no_swap,
+     true},
+    {"memory_mb (whole agent)", CARD(memory_mb), CGROUP_MEMORY, false, "memory.oom.group",
+     whole_group, false},
+    {"cpu_shares", CARD(cpu_shares), CGROUP_CPU, true, "cpu.shares", cpu_shares, false},
+    {"cpu_shares", CARD(cpu_shares), CGROUP_CPU, false, "cpu.weight", cpu_weight, false},
+    {"max_processes", CARD(max_processes), CGROUP_PIDS, true, "pids.max", tasks, false},
+    {"max_processes", CARD(max_processes), CGROUP_PIDS, false, "pids.max", tasks, false},
+#undef CARD
+};
+
+static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
+                       const struct card_limits *limits, char **ret_why)
+{
+    const char *folder =
+        cgroup->folders[row->controller] ? cgroup->folders[row->controller] : cgroup->unified;
+    struct cgroup_applied applied = {.limit = row->limit, .controller = row->controller};
+    AUTO_FREE char *file = NULL;
+
+    memcpy(&applied.value, (const char *)limits + row->card_offset, sizeof(applied.value));
+    (void)snprintf(applied.written, sizeof(applied.written), "%" PRIu64, row->value(limits));
+    if (asprintf(&file, "%s/%s", folder, row->file) < 0)
+        return -ENOMEM;
+
+    AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && row->only_with_swap && access("/proc/swaps", F_OK) < 0)
+        return 0;
+    if (fd < 0 || write(fd, applied.written, strlen(applied.written)) < 0) {
+        if (asprintf(ret_why, "%s cannot be enforced: %s: %s", row->limit, file, strerror(errno)) <
+            0)
+            return -ENOMEM;
+        return -ENOTSUP;
+    }
+    applied.file = TAKE_PTR(file);
+    cgroup->applied[cgroup->n_applied++] = applied;
+    return 0;
+}
+
+static int apply_limits(const struct cgroup_host *host, struct cgroup *cgroup,
+                        const struct card_limits *limits, char **ret_why)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(limit_rows); i++) {
+        const struct limit_row *row = &limit_rows[i];
+        if (!host->controllers[row->controller].base) {
+            if (asprintf(ret_why, "%s cannot be enforced: this host has no %s controller",
+                         row->limit, cgroup_controller_to_string(row->controller)) < 0)
+                return -ENOMEM;
+            return -ENOTSUP;
+        }
+        if (row->v1 != host->controllers[row->controller].v1)
+            continue;
+        int r = apply_limit(cgroup, row, limits, ret_why);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int make_owner_folder(const char *path)
+{
+    return mkdir(path, 0755) < 0 && errno != EEXIST ? negative_errno() : 0;
+}
+
+/* base/owner-UID/agent-ID. The owner's folder is where the sum over an owner's agents can be
+ * limited; it goes when its last agent goes. */
+static int make_folder(const char *base, uid_t owner, const char *agent_id, char **ret)
+{
+    AUTO_FREE char *path = NULL;
+    int r;
+
+    if (asprintf(&path, "%s/owner-%u/agent-%s", base, owner, agent_id) < 0)
+        return -ENOMEM;
+    char *cut = strrchr(path, '/');
+    *cut = 0;
+    r = make_owner_folder(path);
+    *cut = '/';
+    if (r < 0)
+        return r;
+    if (mkdir(path, 0755) < 0)
+        return negative_errno();
+    *ret = TAKE_PTR(path);
+    return 0;
+}
+
+/* Controllers of v2 reach an agent's folder only if the owner's folder hands them on. */
+static int hand_down(const struct cgroup_host *host, const char *agent_folder)
+{
+    char path[PATH_MAX];
+    const char *cut = strrchr(agent_folder, '/');
+
+    if (snprintf(path, sizeof(path), "%.*s/cgroup.subtree_control", (int)(cut - agent_folder),
+                 agent_folder) >= (int)sizeof(path))
+        return -ENAMETOOLONG;
+    AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return negative_errno();
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        char enable[16];
+        if (host->controllers[c].v1 || !host->controllers[c].base)
+            continue;
+        (void)snprintf(enable, sizeof(enable), "+%s", cgroup_controller_to_string(c));
+        if (write(fd, enable, strlen(enable)) < 0)
+            return negative_errno();
+    }
+    return 0;
+}
+
+int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
+                const struct card_limits *limits, struct cgroup *ret, char **ret_why)
+{
+    struct cgroup cgroup = {.unified_fd = -EBADF};
+    int r;
+
+    r = make_folder(host->unified, owner, agent_id, &cgroup.unified);
+    if (r >= 0)
+        r = hand_down(host, cgroup.unified);
+    for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!host->controllers[c].v1)
+            continue;
+        r = make_folder(host->controllers[c].base, owner, agent_id, &cgroup.folders[c]);
+        if (r == -EEXIST) { /* two controllers mounted together: one folder serves both */
+            cgroup.folders[c] = NULL;
+            if (asprintf(&cgroup.folders[c], "%s/owner-%u/agent-%s", host->controllers[c].base,
+                         owner, agent_id) < 0)
+                r = -ENOMEM;
+            else
+                r = 0;
+        }
+    }
+    if (r >= 0)
+        r = apply_limits(host, &cgroup, limits, ret_why);
+    if (r >= 0) {
+        cgroup.unified_fd = open(cgroup.unified, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (cgroup.unified_fd < 0)
+            r = negative_errno();
+    }
+    if (r < 0) {
+        (void)cgroup_remove(&cgroup);
+        return r;
+    }
+    *ret = cgroup;
+    return 0;
+}
+
+int cgroup_attach(const struct cgroup *cgroup, pid_t pid)
+{
+    char path[PATH_MAX], text[16];
+
+    (void)snprintf(text, sizeof(text), "%d", pid);
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!cgroup->folders[c])
+            continue;
+        if (snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup->folders[c]) >=
+            (int)sizeof(path))
+            return -ENAMETOOLONG;
+        AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, text, strlen(text)) < 0)
+            return negative_errno();
+    }
+    return 0;
+}
+
+int cgroup_kill(const struct cgroup *cgroup)
+{
+    AUTO_FD int fd = openat(cgroup->unified_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, "1", 1) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* The number behind `key ` at the start of a line. */
+static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller controller,
+                             const char *file, const char *key)
+{
+    AUTO_FREE char *path = NULL, *text = NULL;
+    size_t size, length = strlen(key);
+    const char *folder =
+        cgroup->folders[controller] ? cgroup->folders[controller] : cgroup->unified;
+
+    if (asprintf(&path, "%s/%s", folder, file) < 0)
+        path = NULL;
+    if (!path || file_read_all(path, COUNTER_FILE_MAX, &text, &size) < 0)
+        return 0;
+    for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+        if (strncmp(line, key, length) == 0 && line[length] == ' ')
+            return strtoull(line + length + 1, NULL, 10);
+    return 0;
+}
+
+uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
+{
+    return read_counter(cgroup, CGROUP_MEMORY,
+                        cgroup->folders[CGROUP_MEMORY] ? "memory.oom_control" : "memory.events",
+                        "oom_kill");
+}
+
+uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup)
+{
+    return read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+}
+
+/* Removes the agent's folder and, if it was the last one in it, the owner's. */
+static int remove_folder(char **path)
+{
+    int r = 0;
+
+    if (!*path)
+        return 0;
+    if (rmdir(*path) < 0 && errno != ENOENT)
+        r = negative_errno();
+    char *cut = strrchr(*path, '/');
+    *cut = 0;
+    (void)rmdir(*path);
+    free(*path);
+    *path = NULL;
+    return r;
+}
+
+int cgroup_remove(struct cgroup *cgroup)
+{
+    int r;
+
+    cgroup->unified_fd = fd_close(cgroup->unified_fd);
+    r = remove_folder(&cgroup->unified);
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        int q = remove_folder(&cgroup->folders[c]);
+        if (r >= 0)
+            r = q;
+    }
+    for (size_t i = 0; i < cgroup->n_applied; i++)
+        free(cgroup->applied[i].file);
+    cgroup->n_applied = 0;
+    return r;
+}

@@ -1,0 +1,77 @@
+/* The agents' control groups: cgroup v2 and, where a controller is still bound to a v1 hierarchy
+ * (hybrid hosts), that hierarchy as well. v2 always serves for birth (CLONE_INTO_CGROUP) and death
+ * (cgroup.kill). Kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "card.h"
+
+enum cgroup_controller {
+    CGROUP_MEMORY,
+    CGROUP_CPU,
+    CGROUP_PIDS,
+    CGROUP_CONTROLLER_COUNT,
+};
+
+const char *cgroup_controller_to_string(enum cgroup_controller controller);
+
+/* Where this host keeps its hierarchies; found once at start. */
+struct cgroup_host {
+    char *unified; /* our folder in the v2 hierarchy */
+    int lock_fd;   /* on that folder: it is this daemon's alone */
+    struct {
+        bool v1;
+        char *base; /* our folder for this controller; NULL: the host has no such controller */
+    } controllers[CGROUP_CONTROLLER_COUNT];
+};
+
+/* Finds the hierarchies and makes our folder in each: the daemon's own cgroup where systemd
+ * delegated it (the daemon then moves itself into a leaf below), else `name` at the top. What an
+ * earlier daemon left there is killed and removed. 0, -ENOTSUP with *ret_why if there is no v2
+ * hierarchy with cgroup.kill, or -errno. */
+int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why);
+
+/* Removes our folders, which are empty by then. Fine after a failed init; never before init. */
+void cgroup_host_deinit(struct cgroup_host *host);
+
+#define CGROUP_APPLIED_MAX 8
+
+struct cgroup_applied {
+    const char *limit; /* static: the card's key, or what it implies */
+    uint64_t value;    /* as the card has it */
+    enum cgroup_controller controller;
+    char *file;
+    char written[24];
+};
+
+/* One agent's cgroups. */
+struct cgroup {
+    char *unified;
+    int unified_fd;
+    char *folders[CGROUP_CONTROLLER_COUNT]; /* NULL where the controller is on v2 */
+    struct cgroup_applied applied[CGROUP_APPLIED_MAX];
+    size_t n_applied;
+};
+
+/* Makes `owner-UID/agent-ID` everywhere and writes the limits. -ENOTSUP with *ret_why (the limit
+ * and the reason) if one cannot be enforced; nothing is left behind on failure. *ret_why is the
+ * caller's. */
+int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
+                const struct card_limits *limits, struct cgroup *ret, char **ret_why);
+
+/* Puts a process that was born into the v2 cgroup into those of the v1 hierarchies too. */
+int cgroup_attach(const struct cgroup *cgroup, pid_t pid);
+
+/* SIGKILL to every process in it, at once (cgroup.kill). */
+int cgroup_kill(const struct cgroup *cgroup);
+
+/* How often the kernel killed for want of memory, and refused a task over the limit. 0 if unknown.
+ */
+uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup);
+uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup);
+
+/* Removes the folders (every process must be gone) and frees what the struct holds. Returns the
+ * first failure, but goes through with it. Fine on a zeroed or half-made one (unified_fd < 0). */
+int cgroup_remove(struct cgroup *cgroup);

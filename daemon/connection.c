@@ -1,0 +1,301 @@
+/* One client of the daemon. */
+#include "connection.h"
+
+#include <sys/epoll.h>
+
+#include "caged-limits.h"
+#include "log.h"
+#include "methods.h"
+#include "server.h"
+
+static void set_events(struct connection *c)
+{
+    uint32_t events = 0;
+
+    /* While a call is under way the next one waits in the socket. */
+    if (!c->read_closed && !c->busy)
+        events |= EPOLLIN;
+    if (varlink_stream_pending_output(c->stream) > 0)
+        events |= EPOLLOUT;
+    (void)sd_event_source_set_io_events(c->io_source, events);
+}
+
+static void end_call(struct connection *c)
+{
+    watch_remove(&c->watch);
+    c->busy = false;
+    c->pump = NULL;
+    c->agent = NULL;
+    free(c->filter);
+    c->filter = NULL;
+}
+
+struct connection *connection_free(struct connection *c)
+{
+    if (!c)
+        return NULL;
+    end_call(c);
+    if (c->foreground) {
+        struct agent *agent = c->foreground;
+        connection_set_foreground(c, NULL);
+        agent_hold_output(agent, UINT64_MAX);
+        agent_stop(agent, END_CLIENT_GONE, AGENT_STOP_GRACE);
+    }
+    sd_event_source_disable_unref(c->io_source);
+    sd_event_source_disable_unref(c->wake_source);
+    sd_event_source_disable_unref(c->half_source);
+    varlink_stream_free(c->stream);
+    server_forget(c->server, c);
+    peer_deinit(&c->peer);
+    free(c);
+    return NULL;
+}
+
+static void do_nothing(struct watch *watch)
+{
+}
+
+void connection_set_foreground(struct connection *c, struct agent *agent)
+{
+    watch_remove(&c->foreground_watch);
+    c->foreground = agent;
+    if (agent)
+        watch_add(&agent->watches, &c->foreground_watch);
+}
+
+/* -- replies -- */
+
+static void send_object(struct connection *c, json_t *object, const int *fds, size_t n_fds)
+{
+    int r = object ? 0 : -ENOMEM;
+
+    if (r == 0 && !c->oneway)
+        r = varlink_stream_queue(c->stream, object, fds, n_fds);
+    if (r == 0)
+        r = varlink_stream_flush(c->stream);
+    if (r < 0)
+        c->broken = true;
+    json_decref(object);
+}
+
+static json_t *reply_object(json_t *parameters)
+{
+    return parameters ? json_pack("{s:o}", "parameters", parameters) : NULL;
+}
+
+void connection_reply(struct connection *c, json_t *parameters)
+{
+    send_object(c, reply_object(parameters), NULL, 0);
+    end_call(c);
+}
+
+void connection_reply_fd(struct connection *c, json_t *parameters, int fd)
+{
+    send_object(c, reply_object(parameters), &fd, 1);
+    end_call(c);
+}
+
+void connection_continue(struct connection *c, json_t *parameters)
+{
+    json_t *object = reply_object(parameters);
+
+    if (object && json_object_set_new(object, "continues", json_true()) < 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    send_object(c, object, NULL, 0);
+}
+
+void connection_error(struct connection *c, const char *error, json_t *parameters)
+{
+    send_object(
+        c, parameters ? json_pack("{s:s, s:o}", "error", error, "parameters", parameters) : NULL,
+        NULL, 0);
+    end_call(c);
+}
+
+void connection_invalid(struct connection *c, const char *parameter)
+{
+    connection_error(c, "org.varlink.service.InvalidParameter",
+                     json_pack("{s:s}", "parameter", parameter));
+}
+
+bool connection_has_room(const struct connection *c)
+{
+    return !c->broken && varlink_stream_pending_output(c->stream) < WIRE_OUTPUT_BUFFER_MAX;
+}
+
+/* -- calls -- */
+
+static void wake(struct watch *watch)
+{
+    struct connection *c =
+        (struct connection *)((char *)watch - offsetof(struct connection, watch));
+
+    (void)sd_event_source_set_enabled(c->wake_source, SD_EVENT_ONESHOT);
+}
+
+void connection_set_pump(struct connection *c, connection_pump pump, struct watch_list *watches)
+{
+    c->pump = pump;
+    if (watches)
+        watch_add(watches, &c->watch);
+    wake(&c->watch);
+}
+
+static bool get_flag(const json_t *call, const char *name, bool *ret)
+{
+    const json_t *value = json_object_get(call, name);
+
+    *ret = json_is_true(value);
+    return !value || json_is_boolean(value);
+}
+
+/* One message of the client. A message that is no call at all ends the connection: there is no way
+ * to answer it that the client could understand. */
+static int take_call(struct connection *c, struct varlink_message *message)
+{
+    const char *method = json_string_value(json_object_get(message->json, "method"));
+    json_t *parameters = json_object_get(message->json, "parameters");
+    bool upgrade;
+
+    if (!method || !get_flag(message->json, "more", &c->more) ||
+        !get_flag(message->json, "oneway", &c->oneway) ||
+        !get_flag(message->json, "upgrade", &upgrade) || upgrade ||
+        (parameters && !json_is_object(parameters)))
+        return -EBADMSG;
+    c->busy = true;
+    methods_dispatch(c, method, parameters, message);
+    return 0;
+}
+
+static void refuse_text(struct connection *c, const struct json_text_error *error)
+{
+    c->oneway = false;
+    connection_error(c, "io.caged.InvalidCard",
+                     json_pack("{s:s, s:s, s:s}", "path", error->path, "found", error->found,
+                               "expected", "one JSON object that is a Varlink call"));
+}
+
+static int on_half_too_long(sd_event_source *source, uint64_t usec, void *user)
+{
+    connection_free(user);
+    return 0;
+}
+
+/* Half a message may stay half for a while, not for ever. */
+static void watch_half_message(struct connection *c)
+{
+    if (!varlink_stream_has_input(c->stream) || c->busy) {
+        c->half_source = sd_event_source_disable_unref(c->half_source);
+        return;
+    }
+    if (!c->half_source)
+        (void)sd_event_add_time_relative(c->manager->event, &c->half_source, CLOCK_MONOTONIC,
+                                         (uint64_t)CONNECTION_IDLE_HALF_MESSAGE * 1000000, 0,
+                                         on_half_too_long, c);
+}
+
+/* Takes calls out of the buffer until one is under way or none is left. */
+static void take_calls(struct connection *c)
+{
+    while (!c->busy && !c->broken) {
+        CLEANUP(varlink_message_deinit) struct varlink_message message = {};
+        struct json_text_error error = {};
+        int r = varlink_stream_next(c->stream, &message, &error);
+
+        if (r == 0)
+            break;
+        if (r == -EINVAL) {
+            c->busy = true;
+            refuse_text(c, &error);
+            c->broken = true; /* nobody knows where the next message would begin */
+        } else if (r < 0 || take_call(c, &message) < 0) {
+            c->broken = true;
+        }
+    }
+    watch_half_message(c);
+}
+
+/* After every event: goes on as far as it goes, or ends. Frees the connection in the end. */
+static void settle(struct connection *c)
+{
+    if (!c->busy)
+        take_calls(c);
+    if (c->broken || (c->read_closed && !c->busy && varlink_stream_pending_output(c->stream) == 0))
+        connection_free(c);
+    else
+        set_events(c);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct connection *c = user;
+
+    if (events & (EPOLLHUP | EPOLLERR)) {
+        /* The client is gone. A call that it left behind is still a call: it may be a oneway one.
+         */
+        if (!c->busy && varlink_stream_read(c->stream) > 0)
+            take_calls(c);
+        connection_free(c);
+        return 0;
+    }
+    if (events & EPOLLOUT) {
+        if (varlink_stream_flush(c->stream) < 0)
+            c->broken = true;
+        else if (c->pump)
+            wake(&c->watch);
+    }
+    if (events & EPOLLIN) {
+        int r = varlink_stream_read(c->stream);
+        if (r == 0)
+            c->read_closed = true;
+        else if (r < 0 && r != -EAGAIN)
+            c->broken = true;
+    }
+    settle(c);
+    return 0;
+}
+
+static int on_wake(sd_event_source *source, void *user)
+{
+    struct connection *c = user;
+
+    if (c->pump)
+        c->pump(c);
+    settle(c);
+    return 0;
+}
+
+int connection_new(struct server *server, struct manager *manager, int fd, struct connection **ret)
+{
+    struct connection *c = malloc(sizeof(*c));
+    int r;
+
+    if (!c) {
+        fd_close(fd);
+        return -ENOMEM;
+    }
+    *c = (struct connection){.server = server,
+                             .manager = manager,
+                             .watch.wake = wake,
+                             .foreground_watch.wake = do_nothing};
+    r = peer_init(&c->peer, fd);
+    if (r < 0)
+        fd_close(fd);
+    else if (!(c->stream = varlink_stream_new(fd, WIRE_REQUEST_SIZE_MAX)))
+        r = -ENOMEM;
+    if (r >= 0)
+        r = sd_event_add_io(manager->event, &c->io_source, fd, EPOLLIN, on_io, c);
+    if (r >= 0)
+        r = sd_event_add_defer(manager->event, &c->wake_source, on_wake, c);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(c->wake_source, SD_EVENT_OFF);
+    server_remember(server, c);
+    if (r < 0) {
+        connection_free(c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}

@@ -1,0 +1,71 @@
+/* One client of the daemon: its identity, the one call that it has under way, and what it follows.
+ *
+ * Calls of a connection are answered one after the other, as Varlink has it. A method that cannot
+ * answer at once sets a `pump`: it is called from the event loop when something that the connection
+ * watches has changed, or when its socket takes more; it sends what there is to send, and ends the
+ * call by a last reply. What waits for a slow reader is bounded (WIRE_OUTPUT_BUFFER_MAX): pumps ask
+ * connection_has_room() first, and what they have not sent stays in the ring. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent.h"
+#include "manager.h"
+#include "peer.h"
+#include "varlink-stream.h"
+#include "watch.h"
+
+struct connection;
+struct server;
+
+typedef void (*connection_pump)(struct connection *connection);
+
+struct connection {
+    LIST_ENTRY(connection) entry;
+    struct server *server;
+    struct manager *manager;
+    struct varlink_stream *stream;
+    struct peer peer;
+    sd_event_source *io_source, *wake_source, *half_source;
+    bool read_closed; /* the client sends no more, but may still take replies */
+    bool broken;      /* to be freed by whoever runs on it now */
+
+    /* The call under way. */
+    bool busy, more, oneway;
+    connection_pump pump; /* NULL: it is answered at once */
+    struct agent *agent;  /* what the pump is about */
+    struct watch watch;
+    uint64_t cursor, end; /* in a ring: next entry to send, entry to stop at */
+    bool follow;
+    char *filter; /* an agent's id, for Events */
+
+    struct agent *foreground;      /* the agent that ends with this connection */
+    struct watch foreground_watch; /* keeps it from being forgotten meanwhile */
+};
+
+/* Takes the socket; it serves itself from the event loop and frees itself in the end. 0 or -errno.
+ */
+int connection_new(struct server *server, struct manager *manager, int fd, struct connection **ret);
+struct connection *connection_free(struct connection *connection);
+
+/* Replies of the call under way. `parameters` is a new reference that they take; NULL means that
+ * there was no memory for it, and ends the connection. The last one ends the call. */
+void connection_reply(struct connection *connection, json_t *parameters);
+void connection_reply_fd(struct connection *connection, json_t *parameters, int fd);
+void connection_continue(struct connection *connection, json_t *parameters);
+void connection_error(struct connection *connection, const char *error, json_t *parameters);
+
+/* org.varlink.service.InvalidParameter */
+void connection_invalid(struct connection *connection, const char *parameter);
+
+/* Makes the call one that is answered by `pump`, and has it called soon. */
+void connection_set_pump(struct connection *connection, connection_pump pump,
+                         struct watch_list *watches);
+
+/* Ties the agent to this connection, or unties with NULL. */
+void connection_set_foreground(struct connection *connection, struct agent *agent);
+
+/* Whether more output may be queued. */
+bool connection_has_room(const struct connection *connection);

@@ -1,0 +1,341 @@
+/* One agent's gate, seen from the daemon.
+ *
+ *   LISTENING --connection--> RUNNING --died--> PAUSED --a moment--> LISTENING
+ *       |                        |                 |
+ *       +-----------stop---------+-----------------+--> STOPPING --gate gone--> STOPPED
+ *
+ * While LISTENING the daemon itself waits for the first connection on the listeners, without
+ * accepting it; a gate that RUNs has them. PAUSED keeps a gate that dies at each connection from
+ * being started without end. There is no state in which anybody but a gate accepts a connection. */
+#include "gate-supervisor.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "caged-limits.h"
+#include "fd-io.h"
+#include "gate-proto.h"
+#include "process.h"
+#include "records.h"
+
+#define PAUSE_USEC (200 * 1000)
+#define STOP_TIMEOUT_USEC (1000 * 1000)
+#define MESSAGES_AT_ONCE 64 /* then the loop serves others */
+
+enum gate_state { GATE_LISTENING, GATE_RUNNING, GATE_PAUSED, GATE_STOPPING, GATE_STOPPED };
+
+struct gate_supervisor {
+    struct gate_setup setup;
+    enum gate_state state;
+    int listeners[1 + GATE_FORWARDS_MAX];
+    sd_event_source *listening[1 + GATE_FORWARDS_MAX];
+    sd_event_source *timer;
+
+    /* of the running gate */
+    pid_t pid;
+    int pidfd;
+    int control;
+    bool ready;
+    sd_event_source *exit_source, *control_source;
+};
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user);
+
+static void set_listening(struct gate_supervisor *gate, bool on)
+{
+    for (size_t i = 0; i < gate->setup.n_listeners; i++)
+        (void)sd_event_source_set_enabled(gate->listening[i], on ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static void set_state(struct gate_supervisor *gate, enum gate_state state)
+{
+    gate->state = state;
+    set_listening(gate, state == GATE_LISTENING);
+}
+
+int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor **ret)
+{
+    CLEANUP(gate_supervisor_freep) struct gate_supervisor *gate = malloc(sizeof(*gate));
+
+    if (!gate || setup->n_listeners > ARRAY_SIZE(gate->listening)) {
+        fd_close(setup->config);
+        return gate ? -E2BIG : -ENOMEM;
+    }
+    *gate = (struct gate_supervisor){.setup = *setup, .pidfd = -EBADF, .control = -EBADF};
+    for (size_t i = 0; i < setup->n_listeners; i++) {
+        gate->listeners[i] = setup->listeners[i];
+        int r = sd_event_add_io(setup->event, &gate->listening[i], gate->listeners[i], EPOLLIN,
+                                on_connection, gate);
+        if (r < 0)
+            return r;
+    }
+    set_state(gate, GATE_LISTENING);
+    *ret = TAKE_PTR(gate);
+    return 0;
+}
+
+/* Forgets the gate process, which is dead and reaped or about to be. */
+static void forget_process(struct gate_supervisor *gate)
+{
+    gate->exit_source = sd_event_source_disable_unref(gate->exit_source);
+    gate->control_source = sd_event_source_disable_unref(gate->control_source);
+    gate->control = fd_close(gate->control);
+    gate->pidfd = fd_close(gate->pidfd);
+    gate->pid = 0;
+    gate->ready = false;
+}
+
+static void kill_process(const struct gate_supervisor *gate)
+{
+    if (gate->pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, gate->pidfd, SIGKILL, NULL, 0);
+}
+
+struct gate_supervisor *gate_supervisor_free(struct gate_supervisor *gate)
+{
+    if (!gate)
+        return NULL;
+    kill_process(gate);
+    if (gate->pidfd >= 0)
+        (void)waitid(P_PIDFD, (id_t)gate->pidfd, &(siginfo_t){}, WEXITED);
+    forget_process(gate);
+    sd_event_source_disable_unref(gate->timer);
+    for (size_t i = 0; i < gate->setup.n_listeners; i++)
+        sd_event_source_disable_unref(gate->listening[i]);
+    fd_close(gate->setup.config);
+    free(gate);
+    return NULL;
+}
+
+pid_t gate_supervisor_pid(const struct gate_supervisor *gate)
+{
+    return gate->pid;
+}
+
+/* -- messages -- */
+
+/* Reads the records that follow DECISION; each exactly once, in the contract's order. */
+static int parse_decision(struct records_reader *reader, uint64_t verdict,
+                          struct gate_decision *ret)
+{
+    struct gate_decision decision = {.allowed = verdict == 1};
+    uint64_t port = 0, status = 0;
+    const struct {
+        uint16_t type;
+        const char **text;
+        uint64_t *number;
+    } fields[] = {
+        {GATE_MESSAGE_METHOD, &decision.method, NULL},
+        {GATE_MESSAGE_HOST, &decision.host, NULL},
+        {GATE_MESSAGE_PORT, NULL, &port},
+        {GATE_MESSAGE_ADDRESS, &decision.address, NULL},
+        {GATE_MESSAGE_RULE, &decision.rule, NULL},
+        {GATE_MESSAGE_REASON, &decision.reason, NULL},
+        {GATE_MESSAGE_STATUS, NULL, &status},
+    };
+    struct record record;
+
+    if (verdict > 1)
+        return -EBADMSG;
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        if (records_next(reader, &record) != 1 || record.type != fields[i].type)
+            return -EBADMSG;
+        if (fields[i].text && !(*fields[i].text = record_string(&record)))
+            return -EBADMSG;
+        if (fields[i].number && record_u64(&record, fields[i].number) < 0)
+            return -EBADMSG;
+    }
+    if (port > UINT16_MAX || status > 999)
+        return -EBADMSG;
+    decision.port = (uint16_t)port;
+    decision.status = (unsigned)status;
+    *ret = decision;
+    return 0;
+}
+
+/* One message. -EBADMSG for anything that the contract does not have. */
+static int take_message(struct gate_supervisor *gate, const void *data, size_t size)
+{
+    struct records_reader reader = {.data = data, .size = size};
+    struct gate_decision decision;
+    struct record record;
+    uint64_t verdict;
+    const char *why;
+
+    if (records_next(&reader, &record) != 1)
+        return -EBADMSG;
+    switch (record.type) {
+    case GATE_MESSAGE_READY:
+        if (gate->ready || record.size != 0)
+            return -EBADMSG;
+        gate->ready = true;
+        break;
+    case GATE_MESSAGE_FAILED:
+        why = record_string(&record);
+        if (!why)
+            return -EBADMSG;
+        gate->setup.failed(gate->setup.user, why);
+        break;
+    case GATE_MESSAGE_DECISION:
+        if (!gate->ready || record_u64(&record, &verdict) < 0 ||
+            parse_decision(&reader, verdict, &decision) < 0)
+            return -EBADMSG;
+        gate->setup.decided(gate->setup.user, &decision);
+        break;
+    default:
+        return -EBADMSG;
+    }
+    return reader.offset == reader.size ? 0 : -EBADMSG;
+}
+
+/* Takes in up to `max` messages. 0, -EPIPE when the gate's end is closed, or another -errno. */
+static int take_messages(struct gate_supervisor *gate, size_t max)
+{
+    char buffer[HELPER_MESSAGE_MAX];
+    size_t n_fds;
+
+    for (size_t i = 0; i < max; i++) {
+        ssize_t n = socket_receive(gate->control, buffer, sizeof(buffer), NULL, 0, &n_fds);
+        if (n == -EAGAIN)
+            return 0;
+        if (n <= 0)
+            return n == 0 ? -EPIPE : (int)n;
+        int r = take_message(gate, buffer, (size_t)n);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int on_message(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct gate_supervisor *gate = user;
+    int r = take_messages(gate, MESSAGES_AT_ONCE);
+
+    if (r >= 0)
+        return 0;
+    if (r != -EPIPE && r != -ECONNRESET)
+        gate->setup.failed(gate->setup.user, "it sent a message that it never should");
+    kill_process(gate);
+    gate->control_source = sd_event_source_disable_unref(gate->control_source);
+    return 0;
+}
+
+/* -- the process -- */
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct gate_supervisor *gate = user;
+
+    if (gate->state == GATE_PAUSED)
+        set_state(gate, GATE_LISTENING);
+    else
+        kill_process(gate);
+    return 0;
+}
+
+static int set_timer(struct gate_supervisor *gate, uint64_t usec)
+{
+    gate->timer = sd_event_source_disable_unref(gate->timer);
+    return sd_event_add_time_relative(gate->setup.event, &gate->timer, CLOCK_MONOTONIC, usec, 0,
+                                      on_timer, gate);
+}
+
+static void finish_stop(struct gate_supervisor *gate)
+{
+    gate->timer = sd_event_source_disable_unref(gate->timer);
+    set_state(gate, GATE_STOPPED);
+    gate->setup.stopped(gate->setup.user); /* may free the gate */
+}
+
+static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct gate_supervisor *gate = user;
+    int status;
+
+    if (process_reap(gate->pidfd, &status) != 1)
+        return 0;
+    (void)take_messages(gate, SIZE_MAX);
+    forget_process(gate);
+    if (gate->state == GATE_STOPPING) {
+        finish_stop(gate);
+        return 0;
+    }
+    gate->setup.failed(gate->setup.user, WIFSIGNALED(status) ? "it was killed" : "it exited");
+    set_state(gate, GATE_PAUSED);
+    if (set_timer(gate, PAUSE_USEC) < 0)
+        set_state(gate, GATE_LISTENING);
+    return 0;
+}
+
+static int start_process(struct gate_supervisor *gate)
+{
+    int pair[2];
+    int fds[GATE_FD_LISTENER + ARRAY_SIZE(gate->listening)] = {gate->setup.null, gate->setup.null,
+                                                               gate->setup.null};
+    int r;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return negative_errno();
+    gate->control = pair[0];
+    fds[GATE_FD_CONTROL] = pair[1];
+    fds[GATE_FD_CONFIG] = gate->setup.config;
+    for (size_t i = 0; i < gate->setup.n_listeners; i++)
+        fds[GATE_FD_LISTENER + i] = gate->listeners[i];
+    const struct process_spec spec = {
+        .executable = gate->setup.executable,
+        .name = "caged-gate",
+        .fds = fds,
+        .n_fds = GATE_FD_LISTENER + gate->setup.n_listeners,
+        .cgroup_fd = -EBADF,
+    };
+    r = process_start(&spec, &gate->pid, &gate->pidfd);
+    fd_close(pair[1]);
+    if (r >= 0)
+        r = sd_event_add_io(gate->setup.event, &gate->control_source, gate->control, EPOLLIN,
+                            on_message, gate);
+    if (r >= 0)
+        r = sd_event_add_io(gate->setup.event, &gate->exit_source, gate->pidfd, EPOLLIN,
+                            on_gate_exit, gate);
+    return r;
+}
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct gate_supervisor *gate = user;
+    int r = start_process(gate);
+
+    if (r >= 0) {
+        set_state(gate, GATE_RUNNING);
+        return 0;
+    }
+    kill_process(gate);
+    if (gate->pidfd >= 0)
+        (void)waitid(P_PIDFD, (id_t)gate->pidfd, &(siginfo_t){}, WEXITED);
+    forget_process(gate);
+    gate->setup.failed(gate->setup.user, strerror(-r));
+    set_state(gate, GATE_PAUSED);
+    return set_timer(gate, PAUSE_USEC);
+}
+
+static int on_deferred_stop(sd_event_source *source, uint64_t usec, void *user)
+{
+    finish_stop(user);
+    return 0;
+}
+
+int gate_supervisor_stop(struct gate_supervisor *gate)
+{
+    if (gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
+        return 0;
+    set_state(gate, GATE_STOPPING);
+    gate->timer = sd_event_source_disable_unref(gate->timer);
+    if (gate->pidfd < 0)
+        return sd_event_add_time_relative(gate->setup.event, &gate->timer, CLOCK_MONOTONIC, 0, 0,
+                                          on_deferred_stop, gate);
+    (void)shutdown(gate->control, SHUT_WR);
+    return set_timer(gate, STOP_TIMEOUT_USEC);
+}

@@ -1,0 +1,47 @@
+/* One agent's gate, seen from the daemon: it is started by the agent's first connection, its
+ * decisions are taken in, and if it dies the next connection gets a fresh one. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "util.h"
+
+struct gate_decision { /* strings are borrowed for the call */
+    bool allowed;
+    uint16_t port;
+    unsigned status;
+    const char *method, *host, *address, *rule, *reason;
+};
+
+struct gate_setup {
+    sd_event *event;
+    int executable;       /* borrowed, O_PATH */
+    int null;             /* borrowed, /dev/null */
+    int config;           /* sealed memfd, taken over even on failure */
+    const int *listeners; /* borrowed until the gate is freed; the first is the proxy's. The array
+                             itself is copied. */
+    size_t n_listeners;
+    void *user;
+    void (*decided)(void *user, const struct gate_decision *decision);
+    void (*failed)(void *user,
+                   const char *why); /* a gate died or misbehaved; another will follow */
+    void (*stopped)(void *user);     /* the last word after gate_supervisor_stop() */
+};
+
+struct gate_supervisor;
+
+/* 0 or -errno. */
+int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor **ret);
+
+/* Ends at once, without callbacks; reaps. */
+struct gate_supervisor *gate_supervisor_free(struct gate_supervisor *gate);
+DEFINE_CLEANUP(struct gate_supervisor, gate_supervisor_free);
+
+/* Lets the gate go in peace: it is told, its last decisions are taken in, then `stopped` is called,
+ * from the event loop, a second later at the latest. */
+int gate_supervisor_stop(struct gate_supervisor *gate);
+
+/* The pid of the running gate, 0 if none runs. */
+pid_t gate_supervisor_pid(const struct gate_supervisor *gate);

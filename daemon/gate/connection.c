@@ -1,0 +1,301 @@
+/* The life of a connection: states, events, refusals, ends. See connection.h for the states. */
+#include "connection.h"
+
+#include <sys/socket.h>
+
+#include "net.h"
+
+#define BIT(state) (1u << (state))
+
+/* What may follow a state. */
+static const struct {
+    const char *name;
+    unsigned next;
+} states[] = {
+    [CONNECTION_READING_HEAD] = {"reading-head", BIT(CONNECTION_RESOLVING) |
+                                                     BIT(CONNECTION_DIALLING) |
+                                                     BIT(CONNECTION_DRAINING)},
+    [CONNECTION_RESOLVING] = {"resolving", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_DRAINING)},
+    [CONNECTION_DIALLING] = {"dialling", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_PARENT_HEAD) |
+                                             BIT(CONNECTION_RECORDING) | BIT(CONNECTION_TUNNEL) |
+                                             BIT(CONNECTION_DRAINING)},
+    [CONNECTION_PARENT_HEAD] = {"parent-head", BIT(CONNECTION_RECORDING) | BIT(CONNECTION_TUNNEL) |
+                                                   BIT(CONNECTION_DRAINING)},
+    [CONNECTION_RECORDING] = {"recording", BIT(CONNECTION_TUNNEL) | BIT(CONNECTION_DRAINING)},
+    [CONNECTION_TUNNEL] = {"tunnel", BIT(CONNECTION_DRAINING)},
+    [CONNECTION_DRAINING] = {"draining", 0},
+};
+_Static_assert(ARRAY_SIZE(states) == CONNECTION_STATE_COUNT, "a state has no row");
+
+const char *connection_state_to_string(enum connection_state state)
+{
+    return states[state].name;
+}
+
+int connection_state_from_string(const char *name, enum connection_state *ret)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (streq(name, states[i].name)) {
+            *ret = (enum connection_state)i;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+void connection_set_state(struct connection *c, enum connection_state state, unsigned timeout)
+{
+    if (!(states[c->state].next & BIT(state)))
+        abort(); /* a bug, and one that might let something pass unchecked */
+    c->state = state;
+    if (timeout > 0)
+        timer_set(c->gate->loop, &c->timer, (uint64_t)timeout * 1000);
+    else
+        timer_clear(c->gate->loop, &c->timer);
+}
+
+/* -- records -- */
+
+static bool record(struct connection *c, enum refusal refusal, unsigned status)
+{
+    char address[INET6_ADDRSTRLEN];
+    char method[64] = "tcp";
+    if (!c->forward) {
+        size_t n = MIN_OF(c->request.method.size, sizeof(method) - 1);
+        if (n > 0)
+            memcpy(method, c->request.method.data, n);
+        method[n] = '\0';
+    }
+    const struct decision decision = {
+        .refusal = refusal,
+        .method = method,
+        .host = c->request.host.name,
+        .port = c->request.port,
+        .address = ip_address_format(&c->address, address),
+        .rule = c->rule ? c->rule->text : "",
+        .status = status,
+    };
+    c->recorded = true;
+    bool done = recorder_put(&c->gate->recorder, &decision) == 0;
+    gate_update_listeners(c->gate);
+    return done;
+}
+
+bool connection_record_allowed(struct connection *c)
+{
+    if (!record(c, REFUSAL_NONE, 0))
+        return false;
+    if (!recorder_is_blocked(&c->gate->recorder))
+        return true;
+    event_source_remove(c->gate->loop, &c->client);
+    event_source_remove(c->gate->loop, &c->server);
+    connection_set_state(c, CONNECTION_RECORDING, 0);
+    return false;
+}
+
+/* -- ends -- */
+
+static void release_server(struct connection *c)
+{
+    resolver_abandon(c->query);
+    c->query = NULL;
+    event_source_remove(c->gate->loop, &c->server);
+    c->server.fd = fd_close(c->server.fd);
+    relay_flow_deinit(&c->up);
+    relay_flow_deinit(&c->down);
+}
+
+void connection_close(struct connection *c)
+{
+    struct gate *gate = c->gate;
+
+    release_server(c);
+    event_source_remove(gate->loop, &c->client);
+    fd_close(c->client.fd);
+    timer_clear(gate->loop, &c->timer);
+    buffer_deinit(&c->head);
+    buffer_deinit(&c->parent_head);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    free(c);
+    gate->n_connections--;
+    gate_update_listeners(gate);
+}
+
+void connection_abort(struct connection *c)
+{
+    if (!c->recorded && c->state != CONNECTION_READING_HEAD)
+        (void)record(c, REFUSAL_CLIENT_GONE, 0);
+    event_source_remove(c->gate->loop, &c->client);
+    event_source_remove(c->gate->loop, &c->server);
+    c->client.fd = net_reset(c->client.fd);
+    c->server.fd = net_reset(c->server.fd);
+    connection_close(c);
+}
+
+void connection_drain(struct connection *c)
+{
+    release_server(c);
+    connection_set_state(c, CONNECTION_DRAINING, GATE_CLOSE_TIMEOUT);
+    (void)shutdown(c->client.fd, SHUT_WR);
+    if (event_source_set(c->gate->loop, &c->client, EPOLLIN) < 0)
+        connection_close(c);
+}
+
+/* Closing a socket with unread bytes sends a reset, which can destroy the answer before the client
+ * has read it: what it still sends is read and thrown away, for a while. */
+static void drain_run(struct connection *c)
+{
+    char waste[4096];
+    ssize_t n = recv(c->client.fd, waste, sizeof(waste), 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        connection_close(c);
+}
+
+void connection_refuse(struct connection *c, enum refusal refusal, const char *detail)
+{
+    char response[REFUSAL_RESPONSE_MAX];
+    const struct refusal_context context = {
+        .agent_id = c->gate->config->agent_id,
+        .host = c->request.host.name,
+        .port = c->request.port,
+        .detail = detail,
+    };
+
+    if (c->forward) { /* not HTTP: a reset is the only word there is */
+        if (!c->recorded)
+            (void)record(c, refusal, 0);
+        connection_abort(c);
+        return;
+    }
+    if (!c->recorded && !record(c, refusal, refusal_status(refusal))) {
+        connection_abort(c);
+        return;
+    }
+    /* The first bytes on this socket, and few: it takes them, or is broken anyway. */
+    size_t size = refusal_response(refusal, &context, response);
+    (void)send(c->client.fd, response, size, MSG_NOSIGNAL);
+    connection_drain(c);
+}
+
+/* -- events -- */
+
+static void client_ready(struct event_source *source, uint32_t events)
+{
+    struct connection *c = CONTAINER_OF(source, struct connection, client);
+
+    switch (c->state) {
+    case CONNECTION_READING_HEAD:
+        request_read(c);
+        break;
+    case CONNECTION_TUNNEL:
+        tunnel_run(c);
+        break;
+    case CONNECTION_DRAINING:
+        drain_run(c);
+        break;
+    default: /* nothing is wanted from it now: only its death is heard */
+        connection_abort(c);
+    }
+}
+
+static void server_ready(struct event_source *source, uint32_t events)
+{
+    struct connection *c = CONTAINER_OF(source, struct connection, server);
+
+    switch (c->state) {
+    case CONNECTION_DIALLING:
+        dial_finish_attempt(c);
+        break;
+    case CONNECTION_PARENT_HEAD:
+        dial_read_parent_head(c);
+        break;
+    case CONNECTION_TUNNEL:
+        tunnel_run(c);
+        break;
+    default:
+        connection_abort(c);
+    }
+}
+
+static void timer_expired(struct timer *timer)
+{
+    struct connection *c = CONTAINER_OF(timer, struct connection, timer);
+
+    switch (c->state) {
+    case CONNECTION_READING_HEAD:
+        if (c->head.size > 0)
+            connection_refuse(c, REFUSAL_HEAD_TIMEOUT, NULL);
+        else
+            connection_close(c); /* opened in advance and never used */
+        break;
+    case CONNECTION_RESOLVING:
+        connection_refuse(c, c->via_parent ? REFUSAL_PARENT_FAILED : REFUSAL_DNS_TIMEOUT,
+                          c->via_parent ? "the name of the parent proxy was not resolved in time"
+                                        : NULL);
+        break;
+    case CONNECTION_DIALLING:
+        dial_attempt_expired(c);
+        break;
+    case CONNECTION_PARENT_HEAD:
+        connection_refuse(c, REFUSAL_PARENT_FAILED, "it did not answer in time");
+        break;
+    default:
+        connection_close(c);
+    }
+}
+
+void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
+{
+    struct connection *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        net_reset(fd);
+        return;
+    }
+    c->gate = gate;
+    c->forward = forward;
+    c->client = (struct event_source){.fd = fd, .ready = client_ready};
+    c->server = (struct event_source){.fd = -EBADF, .ready = server_ready};
+    c->timer.expired = timer_expired;
+    relay_flow_deinit(&c->up);
+    relay_flow_deinit(&c->down);
+    c->link = &gate->connections;
+    c->next = gate->connections;
+    if (c->next)
+        c->next->link = &c->next;
+    gate->connections = c;
+    gate->n_connections++;
+    net_tune(fd);
+
+    if (event_source_set(gate->loop, &c->client, forward ? 0 : EPOLLIN) < 0)
+        connection_abort(c);
+    else if (gate->n_connections > GATE_CONNECTIONS_MAX)
+        connection_refuse(c, REFUSAL_TOO_MANY_CONNECTIONS, NULL);
+    else if (forward)
+        request_forward_begin(c);
+    else
+        timer_set(gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
+}
+
+/* Starting one tunnel can block the recorder no more, but it can end other connections' waiting
+ * only by ending the gate; so the list is walked with its next kept. */
+void connections_resume(struct gate *gate)
+{
+    struct connection *next;
+
+    for (struct connection *c = gate->connections; c; c = next) {
+        next = c->next;
+        if (c->state == CONNECTION_RECORDING)
+            tunnel_begin(c);
+    }
+}
+
+void connections_close_all(struct gate *gate)
+{
+    while (gate->connections) {
+        struct connection *c = gate->connections;
+        c->recorded = true; /* there is nobody to tell any more */
+        connection_abort(c);
+    }
+}

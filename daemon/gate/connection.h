@@ -1,0 +1,106 @@
+/* One connection of the agent, from its first byte to its last.
+ *
+ * States, and what may follow (connection.c has it as a table):
+ *
+ *   reading-head --> resolving --> dialling --> parent-head --> recording --> tunnel --> draining
+ *
+ * reading-head  the client's request comes in; then the rules are asked
+ * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
+ * dialling      the checked addresses are tried one after the other
+ * parent-head   the parent proxy's answer to our CONNECT comes in
+ * recording     all is allowed and connected, but cagedd's socket was full: no byte passes before
+ *               the record does
+ * tunnel        bytes go both ways
+ * draining      nothing more is said to the client; it is given time to read what was
+ *
+ * Steps are skipped where there is nothing to do. A refusal goes to draining from everywhere; an
+ * abort (the client is gone, a stream was cut) ends the connection from everywhere.
+ *
+ * Each function that can end a connection is the last thing its caller does with it. */
+#pragma once
+
+#include "buffer.h"
+#include "gate.h"
+#include "http-body.h"
+#include "http-head.h"
+#include "refusal.h"
+#include "relay.h"
+
+enum connection_state {
+    CONNECTION_READING_HEAD,
+    CONNECTION_RESOLVING,
+    CONNECTION_DIALLING,
+    CONNECTION_PARENT_HEAD,
+    CONNECTION_RECORDING,
+    CONNECTION_TUNNEL,
+    CONNECTION_DRAINING,
+    CONNECTION_STATE_COUNT,
+};
+
+const char *connection_state_to_string(enum connection_state state);
+int connection_state_from_string(const char *name, enum connection_state *ret);
+
+struct connection {
+    struct gate *gate;
+    struct connection *next, **link;
+    enum connection_state state;
+    struct timer timer; /* of the state */
+    struct event_source client, server;
+    const struct endpoint *forward; /* NULL: a proxy request */
+
+    /* the request */
+    struct buffer head;
+    size_t head_scanned, head_size; /* head_size: 0 until it is whole; what follows came early */
+    struct http_request request;    /* spans into `head` */
+    const struct allow_rule *rule;  /* that allowed it, or NULL */
+    bool via_parent;
+    bool recorded;
+
+    /* the way there */
+    struct resolve_query *query;
+    struct ip_address addresses[GATE_ADDRESSES_MAX]; /* checked */
+    size_t n_addresses, next_address;
+    struct ip_address address; /* being dialled, dialled or refused: for the record */
+    uint64_t dial_deadline;
+    int dial_error; /* of the last address, negative errno */
+    struct buffer parent_head;
+    size_t parent_head_scanned, parent_head_size;
+
+    /* the tunnel */
+    struct http_body body;
+    struct relay_flow up, down;
+};
+
+/* Takes a new client socket. */
+void connection_new(struct gate *gate, int fd, const struct endpoint *forward);
+void connections_resume(struct gate *gate);    /* those in state recording */
+void connections_close_all(struct gate *gate); /* at the end of the gate */
+
+/* -- between the files of the state machine -- */
+
+/* Moves on; `timeout` in seconds from now, 0 for none. */
+void connection_set_state(struct connection *c, enum connection_state state, unsigned timeout);
+
+/* Records the refusal (once per connection), answers it, and drains. `detail` may be NULL. */
+void connection_refuse(struct connection *c, enum refusal refusal, const char *detail);
+
+/* Ends it with resets; what was not recorded yet is recorded as client-gone. */
+void connection_abort(struct connection *c);
+
+/* Nothing more goes to the client: waits until it has read all, then closes. */
+void connection_drain(struct connection *c);
+
+/* Frees all; orderly closes. */
+void connection_close(struct connection *c);
+
+/* Records that the request is allowed. False: the connection waits for that, or the gate ends. */
+bool connection_record_allowed(struct connection *c);
+
+void request_read(struct connection *c);          /* request.c: state reading-head */
+void request_forward_begin(struct connection *c); /* request.c: a connection of a forward */
+void dial_begin(struct connection *c);            /* dial.c: tries c->addresses */
+void dial_finish_attempt(struct connection *c);   /* dial.c: the socket is writable or broken */
+void dial_attempt_expired(struct connection *c);
+void dial_read_parent_head(struct connection *c);
+void tunnel_begin(struct connection *c); /* tunnel.c: allowed, connected and recorded */
+void tunnel_run(struct connection *c);

@@ -1,0 +1,189 @@
+/* Reading the configuration: a table says which record there is, how often it may come and who
+ * reads it. What is unknown is refused, since a gate that ignores a rule is an open one. */
+#include "gate-config.h"
+
+#include "address-class.h"
+#include "gate-proto.h"
+#include "caged-limits.h"
+#include "records.h"
+
+static int bad(const char **ret_why, const char *why)
+{
+    *ret_why = why;
+    return -EBADMSG;
+}
+
+/* Room for one more element of the size of `*array`'s, zeroed. */
+static void *grow(void *array, size_t count, size_t element)
+{
+    uint8_t *more = reallocarray(array, count + 1, element);
+    if (more)
+        memset(more + count * element, 0, element);
+    return more;
+}
+
+static int read_version(struct gate_config *config, const struct record *record,
+                        const char **ret_why)
+{
+    uint64_t version;
+    if (record_u64(record, &version) < 0 || version != GATE_CONFIG_VERSION)
+        return bad(ret_why, "the configuration has another version: cagedd and caged-gate are not "
+                            "of the same build");
+    return 0;
+}
+
+static int read_agent_id(struct gate_config *config, const struct record *record,
+                         const char **ret_why)
+{
+    const char *id = record_string(record);
+    if (!id || !*id || strlen(id) > CARD_AGENT_ID_MAX)
+        return bad(ret_why, "the agent id is not a string of 1 to 63 characters");
+    config->agent_id = strdup(id);
+    return config->agent_id ? 0 : -ENOMEM;
+}
+
+static int read_uid(struct gate_config *config, const struct record *record, const char **ret_why)
+{
+    uint64_t uid;
+    if (record_u64(record, &uid) < 0 || uid == 0 || uid >= UINT32_MAX)
+        return bad(ret_why, "the uid is not a number from 1 to 4294967294");
+    config->uid = (uid_t)uid;
+    return 0;
+}
+
+static int read_allow(struct gate_config *config, const struct record *record, const char **ret_why)
+{
+    const char *text = record_string(record);
+    if (!text)
+        return bad(ret_why, "an allowed host is not a string");
+    struct allow_rule *allow = grow(config->allow, config->n_allow, sizeof(*allow));
+    if (!allow)
+        return -ENOMEM;
+    config->allow = allow;
+    struct allow_rule *rule = &allow[config->n_allow];
+    if (host_pattern_parse(text, &rule->pattern, ret_why) < 0)
+        return -EBADMSG;
+    rule->text = strdup(text);
+    if (!rule->text)
+        return -ENOMEM;
+    config->n_allow++;
+    return 0;
+}
+
+static int read_private(struct gate_config *config, const struct record *record,
+                        const char **ret_why)
+{
+    const char *text = record_string(record);
+    struct host host;
+    if (!text || host_parse(text, strlen(text), &host, ret_why) < 0 ||
+        host.address.family != AF_UNSPEC)
+        return bad(ret_why, "a private host is not a host name");
+    struct host *hosts = grow(config->private_hosts, config->n_private_hosts, sizeof(*hosts));
+    if (!hosts)
+        return -ENOMEM;
+    config->private_hosts = hosts;
+    hosts[config->n_private_hosts++] = host;
+    return 0;
+}
+
+static int read_parent(struct gate_config *config, const struct record *record,
+                       const char **ret_why)
+{
+    const char *uri = record_string(record);
+    if (!uri)
+        return bad(ret_why, "the parent proxy is not a string");
+    return gate_parent_parse(uri, &config->parent, &config->parent_authorization, ret_why);
+}
+
+static int read_forward(struct gate_config *config, const struct record *record,
+                        const char **ret_why)
+{
+    const char *text = record_string(record);
+    struct endpoint to;
+    if (config->n_forwards == GATE_FORWARDS_MAX)
+        return bad(ret_why, "there are too many forwards");
+    if (!text || host_authority_parse(text, strlen(text), 0, &to.host, &to.port, ret_why) < 0 ||
+        !address_is_loopback(&to.host.address))
+        return bad(ret_why, "a forward is not a loopback address and a port");
+    struct endpoint *forwards = grow(config->forwards, config->n_forwards, sizeof(*forwards));
+    if (!forwards)
+        return -ENOMEM;
+    config->forwards = forwards;
+    forwards[config->n_forwards++] = to;
+    return 0;
+}
+
+enum times {
+    ONCE,
+    AT_MOST_ONCE,
+    ANY_NUMBER,
+};
+
+static const struct {
+    int (*read)(struct gate_config *, const struct record *, const char **);
+    enum times times;
+} readers[] = {
+    [GATE_CONFIG_VERSION_NUMBER] = {read_version, ONCE},
+    [GATE_CONFIG_AGENT_ID] = {read_agent_id, ONCE},
+    [GATE_CONFIG_UID] = {read_uid, ONCE},
+    [GATE_CONFIG_ALLOW] = {read_allow, ANY_NUMBER},
+    [GATE_CONFIG_PRIVATE] = {read_private, ANY_NUMBER},
+    [GATE_CONFIG_PARENT_PROXY] = {read_parent, AT_MOST_ONCE},
+    [GATE_CONFIG_FORWARD] = {read_forward, ANY_NUMBER},
+};
+
+static int read_all(struct gate_config *config, struct records_reader *reader, const char **ret_why)
+{
+    unsigned seen[ARRAY_SIZE(readers)] = {0};
+    struct record record;
+    bool first = true;
+    int r;
+
+    while ((r = records_next(reader, &record)) > 0) {
+        if (record.type >= ARRAY_SIZE(readers) || !readers[record.type].read)
+            return bad(ret_why, "the configuration has a record of an unknown type");
+        if (first != (record.type == GATE_CONFIG_VERSION_NUMBER))
+            return bad(ret_why, "the configuration does not start with its version");
+        first = false;
+        if (seen[record.type]++ > 0 && readers[record.type].times != ANY_NUMBER)
+            return bad(ret_why, "a record that may come once came twice");
+        r = readers[record.type].read(config, &record, ret_why);
+        if (r < 0)
+            return r;
+    }
+    if (r < 0)
+        return bad(ret_why, "the configuration is not whole records");
+    for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
+        if (readers[i].read && readers[i].times == ONCE && seen[i] == 0)
+            return bad(ret_why, "a record that must be there is missing");
+    return 0;
+}
+
+int gate_config_parse(const void *data, size_t size, struct gate_config **ret, const char **ret_why)
+{
+    CLEANUP(gate_config_freep) struct gate_config *config = calloc(1, sizeof(*config));
+    struct records_reader reader = {.data = data, .size = size};
+
+    if (!config)
+        return -ENOMEM;
+    int r = read_all(config, &reader, ret_why);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(config);
+    return 0;
+}
+
+struct gate_config *gate_config_free(struct gate_config *config)
+{
+    if (!config)
+        return NULL;
+    for (size_t i = 0; i < config->n_allow; i++)
+        free(config->allow[i].text);
+    free(config->allow);
+    free(config->private_hosts);
+    free(config->forwards);
+    free(config->parent_authorization);
+    free(config->agent_id);
+    free(config);
+    return NULL;
+}

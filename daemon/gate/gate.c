@@ -1,0 +1,92 @@
+/* Listeners: when to accept. Not while a record waits for cagedd (nothing may be decided that
+ * cannot be recorded), and not when even the places for telling "too many" are taken. */
+#include "gate.h"
+
+#include <sys/socket.h>
+
+#include "connection.h"
+#include "gate-proto.h"
+
+#define ACCEPT_PAUSE_MS 100
+#define ACCEPT_BATCH 16
+
+static bool may_accept(const struct gate *gate)
+{
+    return !recorder_is_blocked(&gate->recorder) && gate->pause.position == 0 &&
+           gate->n_connections < GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX;
+}
+
+void gate_update_listeners(struct gate *gate)
+{
+    for (size_t i = 0; i < gate->n_listeners; i++) {
+        struct event_source *source = &gate->listeners[i].source;
+        if (!may_accept(gate))
+            event_source_remove(gate->loop, source);
+        else if (event_source_set(gate->loop, source, EPOLLIN) < 0)
+            event_loop_stop(gate->loop, EXIT_FAILURE); /* deaf: a fresh gate is better */
+    }
+}
+
+static void pause_over(struct timer *timer)
+{
+    gate_update_listeners(CONTAINER_OF(timer, struct gate, pause));
+}
+
+static void listener_ready(struct event_source *source, uint32_t events)
+{
+    struct listener *listener = CONTAINER_OF(source, struct listener, source);
+    struct gate *gate = listener->gate;
+
+    for (int i = 0; i < ACCEPT_BATCH && may_accept(gate); i++) {
+        int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            connection_new(gate, fd, listener->forward);
+            continue;
+        }
+        if (errno == EAGAIN)
+            break;
+        /* No memory or descriptors now: wait a little rather than spin. All other errors are of the
+         * one connection that was not accepted (accept(2)). */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            timer_set(gate->loop, &gate->pause, ACCEPT_PAUSE_MS);
+    }
+    gate_update_listeners(gate);
+}
+
+static void recorder_drained(void *userdata)
+{
+    struct gate *gate = userdata;
+    connections_resume(gate);
+    gate_update_listeners(gate);
+}
+
+int gate_init(struct gate *gate, const struct gate_config *config, struct event_loop *loop,
+              struct resolver *resolver)
+{
+    *gate = (struct gate){
+        .config = config,
+        .loop = loop,
+        .resolver = resolver,
+        .n_listeners = 1 + config->n_forwards,
+        .pause.expired = pause_over,
+    };
+    int r = recorder_init(&gate->recorder, loop, GATE_FD_CONTROL, recorder_drained, gate);
+    for (size_t i = 0; r == 0 && i < gate->n_listeners; i++) {
+        struct listener *listener = &gate->listeners[i];
+        listener->gate = gate;
+        listener->source =
+            (struct event_source){.fd = GATE_FD_LISTENER + (int)i, .ready = listener_ready};
+        listener->forward = i == 0 ? NULL : &config->forwards[i - 1];
+        r = event_source_set(loop, &listener->source, EPOLLIN);
+    }
+    return r;
+}
+
+void gate_deinit(struct gate *gate)
+{
+    connections_close_all(gate);
+    for (size_t i = 0; i < gate->n_listeners; i++)
+        event_source_remove(gate->loop, &gate->listeners[i].source);
+    timer_clear(gate->loop, &gate->pause);
+    recorder_deinit(&gate->recorder);
+}

@@ -1,0 +1,19 @@
+/* The few socket calls of the gate. All sockets are non-blocking and close-on-exec. */
+#pragma once
+
+#include <stdint.h>
+
+#include "host-pattern.h"
+
+/* Starts a TCP connection. Returns the socket, or -errno; the result comes when it is writable. */
+int net_dial(const struct ip_address *address, uint16_t port);
+
+/* How that ended: 0 or -errno. */
+int net_dial_result(int fd);
+
+/* No delays, and probes that find a peer that vanished. Failures do not matter. */
+void net_tune(int fd);
+
+/* Closes with a reset instead of an orderly end, so that a cut stream is not taken for a whole
+ * one. Takes the descriptor; returns -EBADF. */
+int net_reset(int fd);

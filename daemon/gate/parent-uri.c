@@ -1,0 +1,101 @@
+/* The URI of a parent proxy and its Basic authorization (RFC 7617). */
+#include "gate-config.h"
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static char *base64_encode(const uint8_t *data, size_t size, char *out)
+{
+    for (size_t i = 0; i < size; i += 3) {
+        size_t n = MIN_OF(size - i, (size_t)3);
+        uint32_t v = (uint32_t)data[i] << 16;
+        v |= n > 1 ? (uint32_t)data[i + 1] << 8 : 0;
+        v |= n > 2 ? data[i + 2] : 0;
+        *out++ = alphabet[v >> 18];
+        *out++ = alphabet[v >> 12 & 63];
+        *out++ = n > 1 ? alphabet[v >> 6 & 63] : '=';
+        *out++ = n > 2 ? alphabet[v & 63] : '=';
+    }
+    *out = '\0';
+    return out;
+}
+
+static int hex_value(char c)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *p = c ? strchr(digits, c) : NULL;
+    if (!p)
+        return -1;
+    return (int)(p - digits) < 16 ? (int)(p - digits) : (int)(p - digits) - 6;
+}
+
+/* Percent-decodes in place (RFC 3986). Returns the new size, or -EBADMSG: what would be a control
+ * character in a header is refused too. */
+static ssize_t percent_decode(char *text, size_t size)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        if (c == '%') {
+            int high = i + 2 < size ? hex_value(text[i + 1]) : -1;
+            int low = i + 2 < size ? hex_value(text[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return -EBADMSG;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if ((unsigned char)c < 0x20 || c == 0x7f)
+            return -EBADMSG;
+        text[out++] = c;
+    }
+    return (ssize_t)out;
+}
+
+static int authorization_new(const char *userinfo, size_t size, char **ret, const char **ret_why)
+{
+    AUTO_FREE char *plain = strndup(userinfo, size);
+    if (!plain)
+        return -ENOMEM;
+    ssize_t n = percent_decode(plain, size);
+    if (n < 0) {
+        *ret_why = "the user information of the parent proxy is not well percent-encoded";
+        return -EBADMSG;
+    }
+    char *text = malloc(sizeof("Basic ") + ((size_t)n + 2) / 3 * 4);
+    if (!text)
+        return -ENOMEM;
+    memcpy(text, "Basic ", strlen("Basic "));
+    base64_encode((const uint8_t *)plain, (size_t)n, text + strlen("Basic "));
+    *ret = text;
+    return 0;
+}
+
+int gate_parent_parse(const char *uri, struct endpoint *ret, char **ret_authorization,
+                      const char **ret_why)
+{
+    AUTO_FREE char *authorization = NULL;
+    struct endpoint parent;
+
+    if (!has_prefix(uri, "http://")) {
+        *ret_why = "the parent proxy is not http://[user:password@]host:port";
+        return -EBADMSG;
+    }
+    const char *start = uri + strlen("http://");
+    const char *end = start + strcspn(start, "/");
+    if (end[0] == '/' && end[1] != '\0') {
+        *ret_why = "the parent proxy's URI has a path";
+        return -EBADMSG;
+    }
+    const char *at = memrchr(start, '@', (size_t)(end - start));
+    if (at) {
+        int r = authorization_new(start, (size_t)(at - start), &authorization, ret_why);
+        if (r < 0)
+            return r;
+        start = at + 1;
+    }
+    if (host_authority_parse(start, (size_t)(end - start), 0, &parent.host, &parent.port, ret_why) <
+        0)
+        return -EBADMSG;
+    *ret = parent;
+    *ret_authorization = TAKE_PTR(authorization);
+    return 0;
+}

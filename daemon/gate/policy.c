@@ -1,0 +1,65 @@
+/* See policy.h. A name that was allowed says nothing about where it leads: whoever runs its zone
+ * can point it at 127.0.0.1 at any moment (DNS rebinding). So each address is asked for by
+ * itself. */
+#include "policy.h"
+
+#include "address-class.h"
+
+const struct allow_rule *policy_find_rule(const struct gate_config *config, const struct host *host,
+                                          uint16_t port)
+{
+    for (size_t i = 0; i < config->n_allow; i++)
+        if (host_pattern_matches(&config->allow[i].pattern, host, port))
+            return &config->allow[i];
+    return NULL;
+}
+
+static bool is_private_host(const struct gate_config *config, const struct host *host)
+{
+    for (size_t i = 0; i < config->n_private_hosts; i++)
+        if (streq(config->private_hosts[i].name, host->name))
+            return true;
+    return false;
+}
+
+static bool is_listed(const struct gate_config *config, const struct ip_address *address,
+                      uint16_t port)
+{
+    for (size_t i = 0; i < config->n_allow; i++)
+        if (host_pattern_lists_address(&config->allow[i].pattern, address, port))
+            return true;
+    return false;
+}
+
+const char *policy_address_fault(const struct gate_config *config, const struct host *host,
+                                 const struct ip_address *address, uint16_t port)
+{
+    const char *special = address_special(address);
+
+    /* "localhost" means this machine, whatever a hosts file or a name server says. */
+    if (streq(host->name, "localhost") && !address_is_loopback(address))
+        return "not loopback";
+    if (!special || is_listed(config, address, port) || is_private_host(config, host))
+        return NULL;
+    return special;
+}
+
+size_t policy_filter_addresses(const struct gate_config *config, const struct host *host,
+                               uint16_t port, struct ip_address *addresses, size_t count,
+                               struct ip_address *ret_refused, const char **ret_fault)
+{
+    size_t kept = 0;
+    bool refused = false;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *fault = policy_address_fault(config, host, &addresses[i], port);
+        if (!fault) {
+            addresses[kept++] = addresses[i];
+        } else if (!refused) {
+            refused = true;
+            *ret_refused = addresses[i];
+            *ret_fault = fault;
+        }
+    }
+    return kept;
+}

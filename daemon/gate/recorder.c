@@ -1,0 +1,155 @@
+/* See recorder.h. */
+#include "recorder.h"
+
+#include <sys/socket.h>
+
+#include "fd-io.h"
+#include "gate-proto.h"
+#include "caged-limits.h"
+#include "records.h"
+
+struct queued_record {
+    struct queued_record *next;
+    size_t size;
+    uint8_t data[];
+};
+
+bool recorder_is_blocked(const struct recorder *recorder)
+{
+    return recorder->first != NULL;
+}
+
+/* The control socket is not non-blocking by itself for cagedd's sake; each call asks for it. */
+static int send_now(int fd, const void *data, size_t size)
+{
+    for (;;) {
+        if (send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return 0;
+        if (errno != EINTR)
+            return negative_errno();
+    }
+}
+
+static void flush(struct recorder *recorder)
+{
+    while (recorder->first) {
+        struct queued_record *record = recorder->first;
+        int r = send_now(recorder->source.fd, record->data, record->size);
+        if (r == -EAGAIN)
+            return;
+        if (r < 0) {
+            event_loop_stop(recorder->loop, EXIT_FAILURE);
+            return;
+        }
+        recorder->first = record->next;
+        if (!recorder->first)
+            recorder->last = &recorder->first;
+        free(record);
+    }
+    if (event_source_set(recorder->loop, &recorder->source, EPOLLIN) < 0)
+        event_loop_stop(recorder->loop, EXIT_FAILURE);
+    recorder->drained(recorder->userdata);
+}
+
+/* cagedd says nothing to a gate yet: its end ends the gate, a message from it is a fault. */
+static void control_ready(struct event_source *source, uint32_t events)
+{
+    struct recorder *recorder = CONTAINER_OF(source, struct recorder, source);
+    char byte;
+
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        ssize_t n = recv(source->fd, &byte, sizeof(byte), MSG_DONTWAIT);
+        bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
+        if (!again) {
+            event_loop_stop(recorder->loop, n == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+            return;
+        }
+    }
+    if (events & EPOLLOUT)
+        flush(recorder);
+}
+
+int recorder_init(struct recorder *recorder, struct event_loop *loop, int control_fd,
+                  void (*drained)(void *userdata), void *userdata)
+{
+    *recorder = (struct recorder){
+        .loop = loop,
+        .source = {.fd = control_fd, .ready = control_ready},
+        .drained = drained,
+        .userdata = userdata,
+    };
+    recorder->last = &recorder->first;
+    return event_source_set(loop, &recorder->source, EPOLLIN);
+}
+
+void recorder_deinit(struct recorder *recorder)
+{
+    event_source_remove(recorder->loop, &recorder->source);
+    while (recorder->first) {
+        struct queued_record *record = recorder->first;
+        recorder->first = record->next;
+        free(record);
+    }
+}
+
+int recorder_send_ready(struct recorder *recorder)
+{
+    struct records_writer w = {0};
+    int r = records_put(&w, GATE_MESSAGE_READY, NULL, 0);
+    if (r == 0)
+        r = send_now(recorder->source.fd, w.data, w.size);
+    records_writer_deinit(&w);
+    return r;
+}
+
+void recorder_send_failed(int control_fd, const char *why)
+{
+    struct records_writer w = {0};
+    if (records_put_string(&w, GATE_MESSAGE_FAILED, why) == 0)
+        (void)send_now(control_fd, w.data, w.size);
+    records_writer_deinit(&w);
+}
+
+static int enqueue(struct recorder *recorder, const void *data, size_t size)
+{
+    struct queued_record *record = malloc(sizeof(*record) + size);
+    if (!record)
+        return -ENOMEM;
+    record->next = NULL;
+    record->size = size;
+    memcpy(record->data, data, size);
+    *recorder->last = record;
+    recorder->last = &record->next;
+    return event_source_set(recorder->loop, &recorder->source, EPOLLIN | EPOLLOUT);
+}
+
+static int decision_encode(struct records_writer *w, const struct decision *d)
+{
+    records_put_u64(w, GATE_MESSAGE_DECISION, d->refusal == REFUSAL_NONE);
+    records_put_string(w, GATE_MESSAGE_METHOD, d->method);
+    records_put_string(w, GATE_MESSAGE_HOST, d->host);
+    records_put_u64(w, GATE_MESSAGE_PORT, d->port);
+    records_put_string(w, GATE_MESSAGE_ADDRESS, d->address);
+    records_put_string(w, GATE_MESSAGE_RULE, d->rule);
+    records_put_string(w, GATE_MESSAGE_REASON, refusal_code(d->refusal));
+    return records_put_u64(w, GATE_MESSAGE_STATUS, d->status);
+}
+
+int recorder_put(struct recorder *recorder, const struct decision *decision)
+{
+    struct records_writer w = {0};
+    int r = decision_encode(&w, decision);
+
+    if (r == 0 && w.size > HELPER_MESSAGE_MAX)
+        r = -EMSGSIZE;
+    if (r == 0 && !recorder_is_blocked(recorder))
+        r = send_now(recorder->source.fd, w.data, w.size);
+    else if (r == 0)
+        r = -EAGAIN; /* behind those that wait already */
+    if (r == -EAGAIN)
+        r = enqueue(recorder, w.data, w.size);
+    records_writer_deinit(&w);
+    if (r < 0)
+        event_loop_stop(recorder->loop, EXIT_FAILURE);
+    return r;
+}

@@ -1,0 +1,46 @@
+/* The control socket to cagedd: decisions go out and none is lost; its end ends the gate.
+ *
+ * A record that the socket does not take at once waits in a queue, and while one waits the gate
+ * accepts no connection (recorder_is_blocked). Each open connection has at most one record, so the
+ * queue is bounded by the number of connections. */
+#pragma once
+
+#include "event-loop.h"
+#include "refusal.h"
+
+struct decision {
+    enum refusal refusal; /* REFUSAL_NONE: allowed */
+    const char *method;
+    const char *host;
+    uint16_t port;
+    const char *address;
+    const char *rule;
+    unsigned status; /* the HTTP status that the client was sent; 0: none */
+};
+
+struct queued_record;
+
+struct recorder {
+    struct event_loop *loop;
+    struct event_source source;
+    struct queued_record *first, **last;
+    void (*drained)(void *userdata); /* the queue became empty */
+    void *userdata;
+};
+
+/* Watches the control socket, which stays the caller's. 0 or -errno. */
+int recorder_init(struct recorder *recorder, struct event_loop *loop, int control_fd,
+                  void (*drained)(void *userdata), void *userdata);
+void recorder_deinit(struct recorder *recorder);
+
+int recorder_send_ready(struct recorder *recorder);
+
+/* For start-up: why the gate could not start, straight to the socket. */
+void recorder_send_failed(int control_fd, const char *why);
+
+/* Whether a record still waits to be taken by cagedd's socket. */
+bool recorder_is_blocked(const struct recorder *recorder);
+
+/* Sends or queues the record. If neither can be done, the gate stops: a decision that leaves no
+ * trace must not take effect. Returns 0 or -errno, after which the loop is stopping. */
+int recorder_put(struct recorder *recorder, const struct decision *decision);

@@ -1,0 +1,41 @@
+/* Every way in which the gate says no: one table of stable code, HTTP status and text. Pure. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum refusal {
+    REFUSAL_NONE, /* allowed: code "ok" */
+    REFUSAL_HOST_NOT_ALLOWED,
+    REFUSAL_ADDRESS_NOT_ALLOWED,
+    REFUSAL_NAME_NOT_RESOLVED,
+    REFUSAL_DNS_TIMEOUT,
+    REFUSAL_DIAL_FAILED,
+    REFUSAL_DIAL_TIMEOUT,
+    REFUSAL_BAD_REQUEST,
+    REFUSAL_HEAD_TOO_LARGE,
+    REFUSAL_HEAD_TIMEOUT,
+    REFUSAL_TOO_MANY_CONNECTIONS,
+    REFUSAL_PARENT_FAILED,
+    REFUSAL_GATE_FAILED,
+    REFUSAL_CLIENT_GONE, /* for the record alone: there is nobody left to answer */
+    REFUSAL_COUNT,
+};
+
+const char *refusal_code(enum refusal refusal); /* "host-not-allowed" */
+unsigned refusal_status(enum refusal refusal);  /* 403; 0 for NONE and CLIENT_GONE */
+int refusal_from_code(const char *code, enum refusal *ret);
+
+/* What a refusal is about. */
+struct refusal_context {
+    const char *agent_id;
+    const char *host; /* canonical; "" if none could be read */
+    uint16_t port;
+    const char *detail; /* a phrase that goes behind the text, printable; may be NULL */
+};
+
+#define REFUSAL_RESPONSE_MAX 4096
+
+/* The whole response, head and text/plain body. Returns its size (always fits, texts are cut). */
+size_t refusal_response(enum refusal refusal, const struct refusal_context *context,
+                        char buffer[static REFUSAL_RESPONSE_MAX]);

@@ -1,0 +1,48 @@
+/* One direction of a connection: bytes from one socket to the other as they come. What the other
+ * side does not take at once waits in a buffer that exists only then; while it waits nothing more
+ * is read, so a slow reader slows its writer and costs one buffer. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http-body.h"
+
+struct relay_flow {
+    int from, to;              /* not owned */
+    struct http_body *framing; /* NULL: everything passes; else no byte behind its end does */
+    char *pending;
+    size_t pending_size, pending_offset;
+    uint64_t bytes; /* written to `to` */
+    bool ended;     /* nothing more will be read */
+    bool shut;      /* and the end was passed on: the flow is over */
+};
+
+void relay_flow_deinit(struct relay_flow *flow);
+
+/* Puts bytes in front of what will be read; before the flow's first run. 0 or -ENOMEM. */
+int relay_flow_push(struct relay_flow *flow, const char *data, size_t size);
+
+/* How a run went, when not 0. */
+enum relay_error {
+    RELAY_READ_FAILED = 1, /* `from` broke; what came before was passed on */
+    RELAY_WRITE_FAILED,    /* `to` broke, or no memory */
+    RELAY_BAD_BODY,        /* the framing was violated */
+};
+
+/* Moves what can be moved now, boundedly. 0 or an enum relay_error. */
+int relay_flow_run(struct relay_flow *flow);
+
+/* Nothing more goes this way: `to` is gone, or nobody cares. */
+void relay_flow_abandon(struct relay_flow *flow);
+
+static inline bool relay_flow_wants_read(const struct relay_flow *flow)
+{
+    return !flow->ended && !flow->pending;
+}
+
+static inline bool relay_flow_wants_write(const struct relay_flow *flow)
+{
+    return flow->pending;
+}

@@ -1,0 +1,134 @@
+/* Giving up every privilege. Each step stands where it stands because a later one takes away what
+ * it needs, or would undo it; the comments say which. All of it is system calls without a library:
+ * nothing here allocates or opens a file, since PID 1 of each cage keeps what this touches. */
+#include "drop.h"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "util.h"
+
+/* Named one by one: SECURE_ALL_BITS of newer headers holds bits that older kernels refuse. */
+#define SECUREBITS_LOCKED                                                                          \
+    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |                               \
+     SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |       \
+     SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+/* Limits: first, since raising a hard limit needs CAP_SYS_RESOURCE in the host's user
+ * namespace. */
+static int drop_limits(const struct identity *identity)
+{
+    const struct rlimit files = {identity->max_open_files, identity->max_open_files};
+    const struct rlimit core = {0, 0};
+
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* Keys: an empty session keyring instead of the daemon's. A kernel without keys has none to
+ * leave. */
+static int drop_keys(const struct identity *identity)
+{
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+        return negative_errno();
+    return 0;
+}
+
+/* Groups: before the user namespace, where setgroups(2) is denied. */
+static int drop_groups(const struct identity *identity)
+{
+    return setgroups(0, NULL) < 0 ? negative_errno() : 0;
+}
+
+/* User namespace: before the ids, which are numbers inside it. From here on no capability reaches
+ * any object of the host or any mount of the cage. The kernel gives whoever enters all capabilities
+ * in the new namespace and a full bounding set (user_namespaces(7)), so these go later. */
+static int drop_namespace(const struct identity *identity)
+{
+    return setns(identity->userns_fd, CLONE_NEWUSER) < 0 ? negative_errno() : 0;
+}
+
+/* Ids: gid first, since setting it needs a capability that the uid may take along. */
+static int drop_ids(const struct identity *identity)
+{
+    if (setresgid(identity->id, identity->id, identity->id) < 0 ||
+        setresuid(identity->id, identity->id, identity->id) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* Bounding set: before the capabilities, since it needs CAP_SETPCAP. The kernel says EINVAL after
+ * the last capability that it knows. */
+static int drop_bounding_set(const struct identity *identity)
+{
+    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
+        ;
+    return errno == EINVAL ? 0 : negative_errno();
+}
+
+/* Securebits: before the capabilities too. uid 0 means nothing, and this can't be changed back. */
+static int drop_securebits(const struct identity *identity)
+{
+    return prctl(PR_SET_SECUREBITS, SECUREBITS_LOCKED, 0, 0, 0) < 0 ? negative_errno() : 0;
+}
+
+/* Capabilities: ambient first, then effective, permitted and inheritable at once. */
+static int drop_capabilities(const struct identity *identity)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+        syscall(SYS_capset, &header, none) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* No new privileges: setuid bits and file capabilities give nothing; seccomp asks for it. */
+static int drop_new_privileges(const struct identity *identity)
+{
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? negative_errno() : 0;
+}
+
+/* seccomp: last, since it refuses most of the calls above. */
+static int drop_system_calls(const struct identity *identity)
+{
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, identity->filter) < 0 ? negative_errno()
+                                                                                  : 0;
+}
+
+static const struct drop_step {
+    const char *name;
+    int (*drop)(const struct identity *identity);
+} drop_steps[] = {
+    {"resource limits", drop_limits},
+    {"session keyring", drop_keys},
+    {"supplementary groups", drop_groups},
+    {"user namespace", drop_namespace},
+    {"uid and gid", drop_ids},
+    {"bounding set", drop_bounding_set},
+    {"securebits", drop_securebits},
+    {"capabilities", drop_capabilities},
+    {"no_new_privs", drop_new_privileges},
+    {"seccomp", drop_system_calls},
+};
+
+int drop_privileges(const struct identity *identity, const char **ret_what)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(drop_steps); i++) {
+        int r = drop_steps[i].drop(identity);
+        if (r < 0) {
+            *ret_what = drop_steps[i].name;
+            return r;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,198 @@
+/* What all agents share, and the lists of them. */
+#include "manager.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+
+#include "agent.h"
+#include "caged-limits.h"
+#include "log.h"
+#include "seccomp-profile.h"
+
+/* A helper program is opened once: what runs later is what was there at start. */
+static int open_helper(const char *folder, const char *name, int *ret)
+{
+    AUTO_FREE char *path = NULL;
+
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        return -ENOMEM;
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        int r = negative_errno();
+        log_error("%s cannot be opened: %s", path, strerror(-r));
+        return r;
+    }
+    *ret = fd;
+    return 0;
+}
+
+static int load_seccomp(struct manager *manager)
+{
+    AUTO_FREE char *path = NULL, *why = NULL;
+    size_t instructions;
+
+    if (asprintf(&path, "%s/seccomp/default.json", manager->data_dir) < 0)
+        return -ENOMEM;
+    int r = seccomp_profile_compile(path, &manager->seccomp, &instructions, &why);
+    if (r < 0)
+        log_error("the seccomp profile %s cannot be used: %s", path, why ? why : strerror(-r));
+    else
+        log_debug("seccomp profile %s: %zu instructions", path, instructions);
+    return r;
+}
+
+static void find_group(struct manager *manager, const char *name)
+{
+    struct group *group = getgrnam(name);
+
+    manager->have_group = group != NULL;
+    if (group)
+        manager->group = group->gr_gid;
+    else
+        log_warning("there is no group %s: only root may use this daemon", name);
+}
+
+static int init_host(struct manager *manager, const char *cgroup_name)
+{
+    AUTO_FREE char *cgroup_why = NULL, *network_why = NULL;
+    int r = uid_ranges_init(&manager->ranges);
+
+    if (r < 0) {
+        log_error("the uid ranges cannot be set up: %s", strerror(-r));
+        return r;
+    }
+    r = cgroup_host_init(&manager->cgroups, cgroup_name, &cgroup_why);
+    if (r < 0) {
+        log_error("no cgroups: %s", cgroup_why ? cgroup_why : strerror(-r));
+        return r;
+    }
+    r = airlock_new(&manager->airlock, &network_why);
+    if (r < 0)
+        log_error("no airlock: %s", network_why ? network_why : strerror(-r));
+    return r;
+}
+
+int manager_new(sd_event *event, const struct manager_options *options, struct manager **ret)
+{
+    CLEANUP(manager_freep) struct manager *manager = malloc(sizeof(*manager));
+    int r;
+
+    if (!manager)
+        return -ENOMEM;
+    *manager = (struct manager){
+        .event = sd_event_ref(event),
+        .data_dir = options->data_dir,
+        .init_executable = -EBADF,
+        .gate_executable = -EBADF,
+        .seccomp = -EBADF,
+        .null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY),
+        .cgroups.lock_fd = -EBADF,
+        .events = ring_new(EVENT_RING_SIZE),
+    };
+    TAILQ_INIT(&manager->live);
+    TAILQ_INIT(&manager->ended);
+    if (manager->null < 0)
+        return negative_errno();
+    if (!manager->events)
+        return -ENOMEM;
+    r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
+    if (r >= 0)
+        r = open_helper(options->libexec_dir, "caged-gate", &manager->gate_executable);
+    if (r >= 0)
+        r = load_seccomp(manager);
+    if (r >= 0)
+        r = init_host(manager, options->cgroup_name);
+    if (r < 0)
+        return r;
+    find_group(manager, options->group_name);
+    *ret = TAKE_PTR(manager);
+    return 0;
+}
+
+struct manager *manager_free(struct manager *manager)
+{
+    struct agent *agent;
+
+    if (!manager)
+        return NULL;
+    while ((agent = TAILQ_FIRST(&manager->ended))) {
+        TAILQ_REMOVE(&manager->ended, agent, entry);
+        agent_free(agent);
+    }
+    airlock_free(manager->airlock);
+    cgroup_host_deinit(&manager->cgroups);
+    uid_ranges_deinit(&manager->ranges);
+    ring_free(manager->events);
+    fd_close(manager->seccomp);
+    fd_close(manager->init_executable);
+    fd_close(manager->gate_executable);
+    fd_close(manager->null);
+    sd_event_unref(manager->event);
+    free(manager);
+    return NULL;
+}
+
+void manager_shutdown(struct manager *manager)
+{
+    struct agent *agent, *next;
+
+    manager->shutting_down = true;
+    if (manager->n_live == 0)
+        (void)sd_event_exit(manager->event, 0);
+    for (agent = TAILQ_FIRST(&manager->live); agent; agent = next) {
+        next = TAILQ_NEXT(agent, entry);
+        agent_stop(agent, END_SHUTDOWN, AGENT_STOP_GRACE);
+    }
+}
+
+static bool is(const struct agent *agent, uid_t owner, const char *agent_id)
+{
+    return agent->owner == owner && streq(agent->card->agent_id, agent_id);
+}
+
+struct agent *manager_find(struct manager *manager, uid_t owner, const char *agent_id)
+{
+    struct agent *agent;
+
+    TAILQ_FOREACH(agent, &manager->live, entry)
+    if (is(agent, owner, agent_id))
+        return agent;
+    TAILQ_FOREACH_REVERSE(agent, &manager->ended, agent_list, entry)
+    if (is(agent, owner, agent_id))
+        return agent;
+    return NULL;
+}
+
+void manager_add(struct manager *manager, struct agent *agent)
+{
+    TAILQ_INSERT_TAIL(&manager->live, agent, entry);
+    manager->n_live++;
+}
+
+/* Forgets the oldest ended agents, but none that somebody still reads from. */
+static void forget_oldest(struct manager *manager)
+{
+    struct agent *agent = TAILQ_FIRST(&manager->ended);
+
+    while (agent && manager->n_ended > AGENTS_ENDED_KEPT) {
+        struct agent *next = TAILQ_NEXT(agent, entry);
+        if (LIST_EMPTY(&agent->watches.head)) {
+            TAILQ_REMOVE(&manager->ended, agent, entry);
+            manager->n_ended--;
+            agent_free(agent);
+        }
+        agent = next;
+    }
+}
+
+void manager_retire(struct manager *manager, struct agent *agent)
+{
+    TAILQ_REMOVE(&manager->live, agent, entry);
+    manager->n_live--;
+    TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
+    manager->n_ended++;
+    forget_oldest(manager);
+    if (manager->shutting_down && manager->n_live == 0)
+        (void)sd_event_exit(manager->event, 0);
+}

@@ -1,0 +1,65 @@
+/* The daemon's whole: what all agents share, and the agents themselves. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+#include "airlock.h"
+#include "cgroup.h"
+#include "ring.h"
+#include "uid-range.h"
+#include "util.h"
+#include "watch.h"
+
+struct agent;
+TAILQ_HEAD(agent_list, agent);
+
+struct manager {
+    sd_event *event;
+    const char *data_dir;
+    gid_t group; /* whose members may use the daemon */
+    bool have_group;
+
+    int null;            /* /dev/null */
+    int init_executable; /* O_PATH */
+    int gate_executable;
+    int seccomp; /* sealed memfd of the compiled filter */
+    struct uid_ranges ranges;
+    struct cgroup_host cgroups;
+    struct airlock *airlock;
+
+    struct agent_list live;  /* everything that still has something in the kernel */
+    struct agent_list ended; /* what is remembered, oldest first */
+    size_t n_live, n_ended;
+
+    struct ring *events; /* tag: owner's uid; data: the event as JSON text */
+    struct watch_list event_watches;
+    bool shutting_down;
+};
+
+struct manager_options {
+    const char *data_dir;
+    const char *libexec_dir;
+    const char *cgroup_name;
+    const char *group_name;
+};
+
+/* 0 with a manager; on failure the reason is logged. `event` is referenced. */
+int manager_new(sd_event *event, const struct manager_options *options, struct manager **ret);
+
+/* Every agent must have ended (manager_shutdown). */
+struct manager *manager_free(struct manager *manager);
+DEFINE_CLEANUP(struct manager, manager_free);
+
+/* Stops every agent; the event loop exits when the last has ended. No agent can be spawned after.
+ */
+void manager_shutdown(struct manager *manager);
+
+/* The agent of this owner and id: the live one, else the one that ended last, else NULL. */
+struct agent *manager_find(struct manager *manager, uid_t owner, const char *agent_id);
+
+/* An agent joins the live ones, moves to the ended ones, or is freed; only agent code calls these.
+ */
+void manager_add(struct manager *manager, struct agent *agent);
+void manager_retire(struct manager *manager, struct agent *agent);

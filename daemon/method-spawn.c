@@ -1,0 +1,271 @@
+/* Spawn: from the parameters and descriptors of a call to a request, and its answer. */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "agent-json.h"
+#include "caged-limits.h"
+#include "log.h"
+#include "methods.h"
+#include "parameters.h"
+#include "report.h"
+
+struct spawn_parameters {
+    json_t *card;
+    json_t *arguments;
+    json_int_t workspace_fd, api_key_fd;
+    bool foreground, terminal;
+};
+
+/* -- answers -- */
+
+static void reply_problem(struct connection *c, const struct agent_problem *problem)
+{
+    switch (problem->failure) {
+    case FAILURE_CARD:
+        connection_error(c, "io.caged.InvalidCard",
+                         json_pack("{s:s, s:s, s:s}", "path", problem->step, "found",
+                                   problem->found, "expected", problem->why));
+        break;
+    case FAILURE_EXISTS:
+        connection_error(c, "io.caged.AgentExists", json_pack("{s:s}", "agent_id", problem->step));
+        break;
+    case FAILURE_BUSY:
+        connection_error(
+            c, "io.caged.Busy",
+            json_pack("{s:s, s:i}", "limit", problem->step, "maximum", problem->error));
+        break;
+    case FAILURE_SUPPORT:
+        connection_error(c, "io.caged.NotSupported",
+                         json_pack("{s:s, s:s}", "what", problem->step, "reason", problem->why));
+        break;
+    case FAILURE_PERMITTED:
+        connection_error(c, "io.caged.NotPermitted",
+                         json_pack("{s:s, s:s}", "what", problem->step, "reason", problem->why));
+        break;
+    default:
+        connection_error(c, "io.caged.SpawnFailed",
+                         json_pack("{s:s, s:i, s:s}", "step", problem->step, "errno",
+                                   problem->error, "reason", problem->why));
+        break;
+    }
+}
+
+/* Called when the agent's state changes: answers once it runs, or never will. */
+static void pump_spawn(struct connection *c)
+{
+    struct agent *agent = c->agent;
+
+    if (!agent->started && agent->state != AGENT_ENDED)
+        return;
+    if (!agent->started) {
+        struct agent_problem problem = agent->problem;
+        if (problem.failure == FAILURE_NONE)
+            problem = (struct agent_problem){.failure = FAILURE_SPAWN,
+                                             .error = ECANCELED,
+                                             .step = "start",
+                                             .why = "it was stopped before it ran"};
+        connection_set_foreground(c, NULL);
+        reply_problem(c, &problem);
+        return;
+    }
+    json_t *reply = json_pack("{s:o}", "agent", agent_to_json(agent));
+    if (agent->terminal_master < 0) {
+        connection_reply(c, reply);
+        return;
+    }
+    if (reply)
+        (void)json_object_set_new(reply, "terminal_fd", json_integer(0));
+    int master = TAKE_FD(agent->terminal_master);
+    connection_reply_fd(c, reply, master);
+    fd_close(master);
+}
+
+/* -- the request -- */
+
+static int fill(struct agent_problem *problem, enum agent_failure failure, int error,
+                const char *step, const char *why)
+{
+    *problem = (struct agent_problem){.failure = failure, .error = -error};
+    (void)snprintf(problem->step, sizeof(problem->step), "%s", step);
+    (void)snprintf(problem->why, sizeof(problem->why), "%s", why);
+    return error;
+}
+
+/* Varlink clients may spell a member that is left out as null. */
+static void drop_nulls(json_t *object)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe (object, next, key, value) {
+        if (json_is_null(value))
+            (void)json_object_del(object, key);
+        else if (json_is_object(value))
+            drop_nulls(value);
+    }
+}
+
+static int take_card(json_t *json, struct card **ret, struct agent_problem *problem)
+{
+    struct card_error error;
+    int r;
+
+    drop_nulls(json);
+    r = card_parse(json, ret, &error);
+    if (r == -EINVAL) {
+        (void)fill(problem, FAILURE_CARD, r, error.path, error.expected);
+        (void)snprintf(problem->found, sizeof(problem->found), "%s", error.found);
+    }
+    return r;
+}
+
+/* The descriptor that stands for a path of the card: the one sent along, or for root the path
+ * opened by us. */
+static int take_descriptor(struct call *call, json_int_t index, const char *path, int flags,
+                           const char *what, int *ret, struct agent_problem *problem)
+{
+    int fd;
+
+    if (index >= 0) {
+        fd = varlink_message_take_fd(call->message, index);
+        if (fd < 0)
+            return fill(problem, FAILURE_PERMITTED, fd, what,
+                        "no descriptor of that index was sent with the message");
+    } else if (call->connection->peer.uid != 0) {
+        return fill(problem, FAILURE_PERMITTED, -EPERM, what,
+                    "the path must come with a descriptor, which proves that you can open it");
+    } else {
+        fd = workspace_open_for_root(path, flags);
+        if (fd < 0)
+            return fill(problem, FAILURE_PERMITTED, fd, what, strerror(-fd));
+    }
+    *ret = fd;
+    return 0;
+}
+
+static int take_workspace(struct call *call, json_int_t index, const struct card *card,
+                          struct workspace *ret, struct agent_problem *problem)
+{
+    AUTO_FD int fd = -EBADF;
+    AUTO_FREE char *why = NULL;
+    int r = take_descriptor(call, index, card->workspace, O_RDONLY | O_DIRECTORY, "workspace", &fd,
+                            problem);
+
+    if (r < 0)
+        return r;
+    r = workspace_take(fd, &call->connection->peer, ret, &why);
+    if (why)
+        (void)fill(problem, FAILURE_PERMITTED, r, "workspace", why);
+    return r;
+}
+
+static int take_key(struct call *call, json_int_t index, const struct card *card, char **ret,
+                    struct agent_problem *problem)
+{
+    AUTO_FD int fd = -EBADF;
+    AUTO_FREE char *why = NULL;
+    int r;
+
+    if (!card->api_key_file && index < 0)
+        return 0;
+    if (!card->api_key_file)
+        return fill(problem, FAILURE_CARD, -EINVAL, "$.api_key_file",
+                    "a path, since a descriptor for it was sent");
+    r = take_descriptor(call, index, card->api_key_file, O_RDONLY, "api_key_file", &fd, problem);
+    if (r < 0)
+        return r;
+    r = api_key_read(fd, ret, &why);
+    if (why)
+        (void)fill(problem, FAILURE_PERMITTED, r, "api_key_file", why);
+    return r;
+}
+
+static int take_arguments(const json_t *array, struct string_list *ret)
+{
+    size_t i;
+    json_t *item;
+
+    if (json_array_size(array) > CARD_COMMAND_MAX)
+        return -E2BIG;
+    ret->items = calloc(json_array_size(array) + 1, sizeof(char *));
+    if (!ret->items)
+        return -ENOMEM;
+    json_array_foreach (array, i, item)
+        ret->items[ret->count++] = (char *)json_string_value(item);
+    return 0;
+}
+
+static int spawn(struct call *call, const struct spawn_parameters *p, struct agent **ret,
+                 struct agent_problem *problem)
+{
+    CLEANUP(card_freep) struct card *card = NULL;
+    CLEANUP(workspace_deinit) struct workspace workspace = WORKSPACE_INIT;
+    CLEANUP(secret_freep) char *key = NULL;
+    struct string_list arguments = {};
+    int r;
+
+    r = take_card(p->card, &card, problem);
+    if (r >= 0)
+        r = take_workspace(call, p->workspace_fd, card, &workspace, problem);
+    if (r >= 0)
+        r = take_key(call, p->api_key_fd, card, &key, problem);
+    if (r >= 0)
+        r = take_arguments(p->arguments, &arguments);
+    if (r < 0) {
+        if (problem->failure == FAILURE_NONE)
+            (void)fill(problem, FAILURE_SPAWN, r, "request", strerror(-r));
+        report_refusal(call->connection->peer.uid, card ? card->agent_id : "(unnamed)", problem);
+        free(arguments.items);
+        return r;
+    }
+    struct agent_request request = {
+        .card = card,
+        .arguments = arguments,
+        .peer = &call->connection->peer,
+        .workspace = &workspace,
+        .api_key = key,
+        .terminal = p->terminal,
+        .foreground = p->foreground,
+    };
+    r = agent_spawn(call->connection->manager, &request, ret, problem);
+    card = request.card; /* NULL where the agent has taken it */
+    free(arguments.items);
+    return r;
+}
+
+void method_spawn(struct call *call)
+{
+    struct connection *c = call->connection;
+    struct spawn_parameters p = {.workspace_fd = -1, .api_key_fd = -1};
+    const struct parameter table[] = {
+        {"card", PARAMETER_OBJECT, true, &p.card},
+        {"arguments", PARAMETER_STRINGS, false, &p.arguments},
+        {"workspace_fd", PARAMETER_INTEGER, false, &p.workspace_fd},
+        {"api_key_fd", PARAMETER_INTEGER, false, &p.api_key_fd},
+        {"foreground", PARAMETER_BOOLEAN, false, &p.foreground},
+        {"terminal", PARAMETER_BOOLEAN, false, &p.terminal},
+    };
+    struct agent_problem problem = {};
+    struct agent *agent = NULL;
+    const char *bad;
+
+    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
+        connection_invalid(c, bad);
+        return;
+    }
+    if (p.foreground && c->foreground) {
+        connection_error(
+            c, "io.caged.Busy",
+            json_pack("{s:s, s:i}", "limit", "foreground agents of a connection", "maximum", 1));
+        return;
+    }
+    if (spawn(call, &p, &agent, &problem) < 0) {
+        reply_problem(c, &problem);
+        return;
+    }
+    c->agent = agent;
+    if (p.foreground)
+        connection_set_foreground(c, agent);
+    connection_set_pump(c, pump_spawn, &agent->watches);
+}

@@ -1,0 +1,219 @@
+/* Logs, Wait, Events: what goes on for a while. Each is a pump (see connection.h). */
+#include "agent-json.h"
+#include "caged-limits.h"
+#include "methods.h"
+#include "parameters.h"
+
+#define BATCH_BYTES (64 * 1024) /* of payload in one reply */
+#define BATCH_ENTRIES 1024
+
+/* Appends entries of the ring from the cursor on, up to `end`, to an array. What has left the ring
+ * is counted in *lost. Returns how many entries were passed (appended or filtered out). */
+static size_t take_batch(const struct ring *ring, uint64_t *cursor, uint64_t end, size_t max_bytes,
+                         json_t *(*convert)(const struct connection *c, const struct ring_entry *),
+                         const struct connection *c, json_t *array, json_int_t *lost)
+{
+    const struct ring_entry *entry;
+    size_t bytes = 0, passed = 0;
+
+    while (bytes < max_bytes && passed < (max_bytes == SIZE_MAX ? SIZE_MAX : BATCH_ENTRIES) &&
+           (entry = ring_get(ring, *cursor)) && entry->sequence < end) {
+        json_t *json = convert(c, entry);
+        *lost += (json_int_t)(entry->sequence - *cursor);
+        if (json)
+            (void)json_array_append_new(array, json);
+        bytes += entry->size;
+        *cursor = entry->sequence + 1;
+        passed++;
+    }
+    return passed;
+}
+
+/* -- Logs -- */
+
+static json_t *convert_line(const struct connection *c, const struct ring_entry *entry)
+{
+    return agent_line_to_json(entry);
+}
+
+static json_t *lines_reply(json_t *lines, json_int_t lost)
+{
+    return lines ? json_pack("{s:o, s:I}", "lines", lines, "lost", lost) : NULL;
+}
+
+/* Whether the cursor is where this call ends: at the last line of an agent that writes no more, or
+ * at the last that was there when the call came. */
+static bool logs_done(const struct connection *c)
+{
+    const struct agent *agent = c->agent;
+
+    if (c->cursor < MIN_OF(c->end, ring_end(agent->ring)))
+        return false;
+    return !c->follow || agent->state == AGENT_ENDED;
+}
+
+static void pump_logs(struct connection *c)
+{
+    struct agent *agent = c->agent;
+
+    while (connection_has_room(c)) {
+        json_t *lines = json_array();
+        json_int_t lost = 0;
+        size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? BATCH_BYTES : SIZE_MAX,
+                              convert_line, c, lines, &lost);
+
+        if (agent == c->foreground && n > 0)
+            agent_hold_output(agent, c->cursor);
+        if (logs_done(c)) {
+            connection_reply(c, lines_reply(lines, lost));
+            return;
+        }
+        if (n == 0) {
+            json_decref(lines);
+            return;
+        }
+        connection_continue(c, lines_reply(lines, lost));
+    }
+}
+
+void method_logs(struct call *call)
+{
+    struct connection *c = call->connection;
+    json_int_t owner = -1, lines = -1;
+    bool follow = false;
+    const char *id, *bad;
+    const struct parameter table[] = {
+        {"agent_id", PARAMETER_STRING, true, &id},
+        {"owner_uid", PARAMETER_INTEGER, false, &owner},
+        {"follow", PARAMETER_BOOLEAN, false, &follow},
+        {"lines", PARAMETER_INTEGER, false, &lines},
+    };
+    struct agent *agent;
+
+    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
+        connection_invalid(c, bad);
+        return;
+    }
+    if (follow && !c->more) {
+        connection_error(c, "org.varlink.service.ExpectedMore", json_object());
+        return;
+    }
+    agent = method_find_agent(c, id, owner);
+    if (!agent)
+        return;
+    uint64_t end = ring_end(agent->ring), first = ring_first(agent->ring);
+    c->agent = agent;
+    c->follow = follow;
+    c->end = follow ? UINT64_MAX : end;
+    /* From the first line ever, so that what has left the ring is counted as lost; but the last
+     * `lines` were asked for on purpose. */
+    c->cursor = 1;
+    if (lines >= 0)
+        c->cursor = MAX_OF(first, end - MIN_OF((uint64_t)lines, end - 1));
+    connection_set_pump(c, pump_logs, &agent->watches);
+}
+
+/* -- Wait -- */
+
+static void pump_wait(struct connection *c)
+{
+    json_t *reply;
+
+    if (c->agent->state != AGENT_ENDED)
+        return;
+    reply = json_pack("{s:o}", "agent", agent_to_json(c->agent));
+    connection_reply(c, reply);
+}
+
+void method_wait(struct call *call)
+{
+    struct connection *c = call->connection;
+    json_int_t owner = -1;
+    const char *id, *bad;
+    const struct parameter table[] = {
+        {"agent_id", PARAMETER_STRING, true, &id},
+        {"owner_uid", PARAMETER_INTEGER, false, &owner},
+    };
+    struct agent *agent;
+
+    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
+        connection_invalid(c, bad);
+        return;
+    }
+    agent = method_find_agent(c, id, owner);
+    if (!agent)
+        return;
+    if (c->more && agent->state != AGENT_ENDED)
+        connection_continue(c, json_pack("{s:o}", "agent", agent_to_json(agent)));
+    c->agent = agent;
+    connection_set_pump(c, pump_wait, &agent->watches);
+}
+
+/* -- Events -- */
+
+/* An event, with what the ring knows of it, if it is this client's to see; NULL if not. */
+static json_t *convert_event(const struct connection *c, const struct ring_entry *entry)
+{
+    json_t *event;
+
+    if (c->peer.uid != 0 && entry->tag != c->peer.uid)
+        return NULL;
+    event = json_loadb((const char *)entry->data, entry->size, 0, NULL);
+    if (!event)
+        return NULL;
+    if (c->filter &&
+        !streq_null(json_string_value(json_object_get(event, "agent_id")), c->filter)) {
+        json_decref(event);
+        return NULL;
+    }
+    (void)json_object_set_new(event, "sequence", json_integer((json_int_t)entry->sequence));
+    (void)json_object_set_new(event, "time_usec", json_integer((json_int_t)entry->time_usec));
+    (void)json_object_set_new(event, "owner_uid", json_integer((json_int_t)entry->tag));
+    return event;
+}
+
+static json_t *events_reply(json_t *events, json_int_t lost)
+{
+    return events ? json_pack("{s:o, s:I}", "events", events, "lost", lost) : NULL;
+}
+
+static void pump_events(struct connection *c)
+{
+    while (connection_has_room(c)) {
+        json_t *events = json_array();
+        json_int_t lost = 0;
+        size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, BATCH_BYTES,
+                              convert_event, c, events, &lost);
+
+        if (json_array_size(events) > 0 || lost > 0)
+            connection_continue(c, events_reply(events, lost));
+        else
+            json_decref(events);
+        if (n == 0)
+            return;
+    }
+}
+
+void method_events(struct call *call)
+{
+    struct connection *c = call->connection;
+    const char *id = NULL, *bad;
+    const struct parameter table[] = {{"agent_id", PARAMETER_STRING, false, &id}};
+
+    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
+        connection_invalid(c, bad);
+        return;
+    }
+    if (!c->more) {
+        connection_error(c, "org.varlink.service.ExpectedMore", json_object());
+        return;
+    }
+    if (id && !(c->filter = strdup(id))) {
+        connection_reply(c, NULL);
+        return;
+    }
+    c->cursor = ring_end(c->manager->events);
+    /* At once, so that the client knows from when on nothing is missed. */
+    connection_continue(c, events_reply(json_array(), 0));
+    connection_set_pump(c, pump_events, &c->manager->event_watches);
+}

@@ -1,0 +1,33 @@
+/* The methods of the daemon as one table, and what they share. */
+#pragma once
+
+#include "connection.h"
+
+/* Finds and runs the method of a call; it replies now, or later by a pump. */
+void methods_dispatch(struct connection *connection, const char *method, json_t *parameters,
+                      struct varlink_message *message);
+
+/* A call as a method sees it. All is borrowed until the method returns. */
+struct call {
+    struct connection *connection;
+    const json_t *parameters; /* may be NULL */
+    struct varlink_message *message;
+};
+
+/* The methods themselves, by file. */
+void method_spawn(struct call *call); /* method-spawn.c */
+void method_stop(struct call *call);  /* methods-agent.c */
+void method_kill(struct call *call);
+void method_list(struct call *call);
+void method_inspect(struct call *call);
+void method_logs(struct call *call); /* methods-follow.c */
+void method_wait(struct call *call);
+void method_events(struct call *call);
+void method_get_info(struct call *call); /* varlink-service.c */
+void method_get_interface_description(struct call *call);
+
+/* The agent that a caller names, if it is the caller's to see: its own, or for root anybody's.
+ * `owner` is negative where the call names none. NULL: an error was replied, the same for an agent
+ * of somebody else as for one that never was. */
+struct agent *method_find_agent(struct connection *connection, const char *agent_id,
+                                json_int_t owner);

@@ -1,0 +1,140 @@
+/* One output stream of an agent. */
+#include "output.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include "agent.h"
+#include "clock.h"
+#include "caged-limits.h"
+#include "log.h"
+
+#define READ_SIZE (64 * 1024)
+
+static void emit(struct output *output, const void *line, size_t size, bool partial)
+{
+    struct agent *agent = output->agent;
+    uint32_t tag = output->tag | (partial ? OUTPUT_TAG_PARTIAL : 0);
+
+    log_agent_line(agent->card->agent_id, output->tag & OUTPUT_TAG_STDERR ? "stderr" : "stdout",
+                   agent->owner, line, size);
+    if (ring_push(agent->ring, clock_usec(CLOCK_REALTIME), tag, line, size) < 0)
+        log_warning("no memory to keep a line of agent %s for late followers",
+                    agent->card->agent_id);
+}
+
+/* Adds to the unfinished line; one that reaches AGENT_LINE_MAX is passed on as a piece. */
+static int keep(struct output *output, const char *data, size_t size)
+{
+    if (!output->line && !(output->line = malloc(AGENT_LINE_MAX)))
+        return -ENOMEM;
+    while (size > 0) {
+        size_t n = MIN_OF(size, AGENT_LINE_MAX - output->length);
+        memcpy(output->line + output->length, data, n);
+        output->length += n;
+        data += n;
+        size -= n;
+        if (output->length == AGENT_LINE_MAX) {
+            emit(output, output->line, output->length, true);
+            output->length = 0;
+        }
+    }
+    return 0;
+}
+
+static int take(struct output *output, const char *data, size_t size)
+{
+    while (size > 0) {
+        const char *newline = memchr(data, '\n', size);
+        size_t n = newline ? (size_t)(newline - data) : size;
+
+        if (newline && output->length == 0 && n <= AGENT_LINE_MAX) {
+            emit(output, data, n, false);
+        } else {
+            int r = keep(output, data, n);
+            if (r < 0)
+                return r;
+            if (newline) {
+                emit(output, output->line, output->length, false);
+                output->length = 0;
+            }
+        }
+        n += newline ? 1 : 0;
+        data += n;
+        size -= n;
+    }
+    return 0;
+}
+
+/* One read. 1 if there was something, 0 if there is nothing now, -EPIPE at the end, -errno. */
+static int read_some(struct output *output)
+{
+    char buffer[READ_SIZE];
+    ssize_t n = read(output->fd, buffer, sizeof(buffer));
+
+    if (n == 0)
+        return -EPIPE;
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : negative_errno();
+    int r = take(output, buffer, (size_t)n);
+    return r < 0 ? r : 1;
+}
+
+static void close_output(struct output *output)
+{
+    output->source = sd_event_source_disable_unref(output->source);
+    output->fd = fd_close(output->fd);
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct output *output = user;
+    struct agent *agent = output->agent;
+    int r = read_some(output);
+
+    if (r < 0)
+        output_finish(output);
+    if (agent->held && ring_is_full(agent->ring))
+        agent_pause_output(agent);
+    watch_list_wake(&agent->watches);
+    return 0;
+}
+
+int output_init(struct output *output, struct agent *agent, uint32_t tag, int fd)
+{
+    int r;
+
+    *output = (struct output){.agent = agent, .fd = fd, .tag = tag};
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+        r = negative_errno();
+    else
+        r = sd_event_add_io(agent->manager->event, &output->source, fd, EPOLLIN, on_output, output);
+    if (r < 0)
+        close_output(output);
+    return r;
+}
+
+void output_deinit(struct output *output)
+{
+    close_output(output);
+    free(output->line);
+    output->line = NULL;
+}
+
+void output_set_paused(struct output *output, bool paused)
+{
+    if (output->source)
+        (void)sd_event_source_set_enabled(output->source, paused ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+void output_finish(struct output *output)
+{
+    if (output->fd < 0)
+        return;
+    while (read_some(output) > 0)
+        ;
+    if (output->length > 0)
+        emit(output, output->line, output->length, true);
+    output->length = 0;
+    output_deinit(output);
+}

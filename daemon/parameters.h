@@ -1,0 +1,26 @@
+/* Typed reading of a method's parameters. Pure. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum parameter_type {
+    PARAMETER_STRING,  /* const char **, borrowed */
+    PARAMETER_BOOLEAN, /* bool * */
+    PARAMETER_INTEGER, /* json_int_t *; negative numbers are refused */
+    PARAMETER_OBJECT,  /* json_t **, borrowed */
+    PARAMETER_STRINGS, /* json_t **, borrowed: an array of strings */
+};
+
+struct parameter {
+    const char *name;
+    enum parameter_type type;
+    bool required;
+    void *ret; /* untouched if the parameter is left out or null */
+};
+
+/* 0, or -EINVAL with the name of the first bad, missing or unknown parameter (borrowed from the
+ * table or from `parameters`). NULL stands for no parameters. */
+int parameters_read(const json_t *parameters, const struct parameter *table, size_t n,
+                    const char **ret_bad);

@@ -1,0 +1,60 @@
+/* Who is at the other end of a connection. */
+#include "peer.h"
+
+#include <sys/socket.h>
+
+#include "util.h"
+
+static int get_groups(int socket, gid_t **ret, size_t *ret_n)
+{
+    AUTO_FREE gid_t *groups = NULL;
+    socklen_t size = 0;
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno != ERANGE)
+        return negative_errno();
+    if (size > 0) {
+        groups = malloc(size);
+        if (!groups)
+            return -ENOMEM;
+        if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+            return negative_errno();
+    }
+    *ret_n = size / sizeof(gid_t);
+    *ret = TAKE_PTR(groups);
+    return 0;
+}
+
+int peer_init(struct peer *peer, int socket)
+{
+    struct ucred credentials;
+    socklen_t size = sizeof(credentials);
+    struct peer result = {};
+    int r;
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
+        return negative_errno();
+    r = get_groups(socket, &result.groups, &result.n_groups);
+    if (r < 0)
+        return r;
+    result.uid = credentials.uid;
+    result.gid = credentials.gid;
+    result.pid = credentials.pid;
+    *peer = result;
+    return 0;
+}
+
+void peer_deinit(struct peer *peer)
+{
+    free(peer->groups);
+    *peer = (struct peer){};
+}
+
+bool peer_in_group(const struct peer *peer, gid_t gid)
+{
+    if (peer->gid == gid)
+        return true;
+    for (size_t i = 0; i < peer->n_groups; i++)
+        if (peer->groups[i] == gid)
+            return true;
+    return false;
+}

@@ -1,0 +1,22 @@
+/* Who is at the other end of a connection, by the kernel's word at connect time: SO_PEERCRED and
+ * SO_PEERGROUPS (unix(7), socket(7)). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct peer {
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+    gid_t *groups; /* supplementary ones */
+    size_t n_groups;
+};
+
+/* 0 or -errno; peer_deinit() frees. */
+int peer_init(struct peer *peer, int socket);
+void peer_deinit(struct peer *peer);
+
+/* Whether the peer's gid or one of its supplementary groups is this one. */
+bool peer_in_group(const struct peer *peer, gid_t gid);

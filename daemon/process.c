@@ -1,0 +1,93 @@
+/* Starts a helper program: clone3, descriptors in their places, execveat. */
+#include "process.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "util.h"
+
+#define EXIT_NOT_STARTED 127
+
+/* Puts fds[i] at i. First everything above the targets, so that no dup2 hits a source not yet used;
+ * dup2 clears close-on-exec. */
+static int place_descriptors(const int *fds, size_t n)
+{
+    int high[PROCESS_FDS_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PROCESS_FDS_MAX);
+        if (high[i] < 0)
+            return negative_errno();
+    }
+    for (size_t i = 0; i < n; i++)
+        if (dup2(high[i], (int)i) < 0)
+            return negative_errno();
+    return 0;
+}
+
+static void default_signals(void)
+{
+    sigset_t none;
+
+    for (int i = 1; i < NSIG; i++)
+        (void)signal(i, SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static NORETURN void child(const struct process_spec *spec)
+{
+    char *arguments[] = {(char *)spec->name, NULL}, *environment[] = {NULL};
+    int executable = fcntl(spec->executable, F_DUPFD_CLOEXEC, PROCESS_FDS_MAX);
+
+    default_signals();
+    if (executable >= 0 && place_descriptors(spec->fds, spec->n_fds) >= 0 &&
+        close_range((unsigned)spec->n_fds, ~0u, CLOSE_RANGE_CLOEXEC) >= 0)
+        (void)syscall(SYS_execveat, executable, "", arguments, environment, AT_EMPTY_PATH);
+    _exit(EXIT_NOT_STARTED);
+}
+
+int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidfd)
+{
+    int pidfd = -EBADF;
+    struct clone_args args = {
+        .flags = spec->clone_flags | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+
+    if (spec->n_fds > PROCESS_FDS_MAX)
+        return -E2BIG;
+    if (spec->cgroup_fd >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)spec->cgroup_fd;
+    }
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid < 0)
+        return negative_errno();
+    if (pid == 0)
+        child(spec);
+    *ret_pid = pid;
+    *ret_pidfd = pidfd;
+    return 0;
+}
+
+int process_reap(int pidfd, int *ret_status)
+{
+    siginfo_t info = {};
+
+    while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) < 0)
+        if (errno != EINTR)
+            return negative_errno();
+    if (info.si_pid == 0)
+        return 0;
+    *ret_status = info.si_code == CLD_EXITED
+                      ? (info.si_status & 0xff) << 8
+                      : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+    return 1;
+}

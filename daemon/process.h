@@ -1,0 +1,26 @@
+/* Starts one of our helper programs (caged-init, caged-gate) with exactly the descriptors that its
+ * contract names, and reaps it. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process_spec {
+    int executable;       /* opened with O_PATH: what runs is what was opened at start */
+    const char *name;     /* argv[0], the only argument */
+    const int *fds;       /* fds[i] becomes descriptor i; all others are closed */
+    size_t n_fds;         /* up to PROCESS_FDS_MAX */
+    uint64_t clone_flags; /* CLONE_NEW... */
+    int cgroup_fd;        /* v2 cgroup to be born into, or negative */
+};
+
+#define PROCESS_FDS_MAX 32
+
+/* 0 with the pid and a pidfd (the caller's), or -errno. The environment is empty, the signal mask
+ * and handlers are the defaults. A failure after the fork shows as exit status 127. */
+int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidfd);
+
+/* Takes the status of a process that has ended: 1 with *ret_status as waitpid(2) gives it, 0 if it
+ * still runs, -errno. */
+int process_reap(int pidfd, int *ret_status);

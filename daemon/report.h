@@ -1,0 +1,16 @@
+/* What the world is told about agents: one log entry and one event each. */
+#pragma once
+
+#include "agent.h"
+
+/* Life cycle: called by agent_set_state() alone. */
+void report_state(struct agent *agent);
+
+/* A decision of the agent's gate. */
+void report_decision(struct agent *agent, const struct gate_decision *decision);
+
+/* A gate that died or misbehaved. */
+void report_gate_failure(struct agent *agent, const char *why);
+
+/* A spawn that was refused before there was an agent. */
+void report_refusal(uid_t owner, const char *agent_id, const struct agent_problem *problem);

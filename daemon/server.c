@@ -1,0 +1,170 @@
+/* The listening socket and the connections. */
+#include "server.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "connection.h"
+#include "fd-io.h"
+#include "caged-limits.h"
+#include "log.h"
+
+#define RETRY_USEC (200 * 1000)
+
+struct server {
+    struct manager *manager;
+    int listener;
+    sd_event_source *source, *retry_source;
+    LIST_HEAD(, connection) connections;
+    size_t n_connections;
+};
+
+void server_remember(struct server *server, struct connection *connection)
+{
+    LIST_INSERT_HEAD(&server->connections, connection, entry);
+    server->n_connections++;
+}
+
+void server_forget(struct server *server, struct connection *connection)
+{
+    LIST_REMOVE(connection, entry);
+    server->n_connections--;
+}
+
+static size_t count_of_uid(const struct server *server, uid_t uid)
+{
+    const struct connection *c;
+    size_t n = 0;
+
+    LIST_FOREACH(c, &server->connections, entry)
+    n += c->peer.uid == uid;
+    return n;
+}
+
+/* A connection too many learns why, if it looks before it writes. */
+static void turn_away(struct connection *c, const char *limit, int maximum)
+{
+    connection_error(c, "io.caged.Busy",
+                     json_pack("{s:s, s:i}", "limit", limit, "maximum", maximum));
+    connection_free(c);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct server *server = user;
+
+    return sd_event_source_set_enabled(server->source, SD_EVENT_ON);
+}
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct server *server = user;
+    struct connection *c;
+    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+        log_warning("no connection can be taken now: %s", strerror(errno));
+        (void)sd_event_source_set_enabled(server->source, SD_EVENT_OFF);
+        server->retry_source = sd_event_source_disable_unref(server->retry_source);
+        return sd_event_add_time_relative(server->manager->event, &server->retry_source,
+                                          CLOCK_MONOTONIC, RETRY_USEC, 0, on_retry, server);
+    }
+    if (client < 0)
+        return 0; /* the client has gone already */
+    int r = connection_new(server, server->manager, client, &c);
+    if (r < 0)
+        log_warning("a connection cannot be taken: %s", strerror(-r));
+    else if (server->n_connections > CONNECTIONS_MAX)
+        turn_away(c, "connections", CONNECTIONS_MAX);
+    else if (c->peer.uid != 0 && count_of_uid(server, c->peer.uid) > CONNECTIONS_PER_UID_MAX)
+        turn_away(c, "connections of one user", CONNECTIONS_PER_UID_MAX);
+    return 0;
+}
+
+int server_new(struct manager *manager, int listener, struct server **ret)
+{
+    CLEANUP(server_freep) struct server *server = malloc(sizeof(*server));
+    int r;
+
+    if (!server) {
+        fd_close(listener);
+        return -ENOMEM;
+    }
+    *server = (struct server){.manager = manager, .listener = listener};
+    if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
+        return negative_errno();
+    r = sd_event_add_io(manager->event, &server->source, listener, EPOLLIN, on_connection, server);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(server);
+    return 0;
+}
+
+struct server *server_free(struct server *server)
+{
+    if (!server)
+        return NULL;
+    while (!LIST_EMPTY(&server->connections))
+        connection_free(LIST_FIRST(&server->connections));
+    sd_event_source_disable_unref(server->source);
+    sd_event_source_disable_unref(server->retry_source);
+    fd_close(server->listener);
+    free(server);
+    return NULL;
+}
+
+/* Whether somebody accepts connections at this address. */
+static bool is_alive(const struct sockaddr_un *address)
+{
+    AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+}
+
+static int make_folder_of(const char *path)
+{
+    AUTO_FREE char *folder = strdup(path);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+
+    if (!folder)
+        return -ENOMEM;
+    if (!slash || slash == folder)
+        return 0;
+    *slash = 0;
+    return mkdir(folder, 0755) < 0 && errno != EEXIST ? negative_errno() : 0;
+}
+
+int server_bind(const struct manager *manager, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    AUTO_FD int fd = -EBADF;
+    int r;
+
+    if (strlen(path) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    r = make_folder_of(path);
+    if (r < 0)
+        return r;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return negative_errno();
+    if (is_alive(&address))
+        return -EADDRINUSE;
+    if (unlink(path) < 0 && errno != ENOENT)
+        return negative_errno();
+
+    mode_t old = umask(0177); /* nobody's until it has its group */
+    r = bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? negative_errno() : 0;
+    (void)umask(old);
+    if (r < 0)
+        return r;
+    if (manager->have_group && (chown(path, 0, manager->group) < 0 || chmod(path, 0660) < 0))
+        return negative_errno();
+    if (listen(fd, SOMAXCONN) < 0)
+        return negative_errno();
+    return TAKE_FD(fd);
+}

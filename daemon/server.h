@@ -1,0 +1,26 @@
+/* The listening socket and the connections. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "manager.h"
+#include "util.h"
+
+struct connection;
+struct server;
+
+/* Takes a listening SOCK_STREAM Unix socket. 0 or -errno. */
+int server_new(struct manager *manager, int listener, struct server **ret);
+
+/* Ends all connections, which stops their foreground agents. */
+struct server *server_free(struct server *server);
+DEFINE_CLEANUP(struct server, server_free);
+
+/* Makes the socket at `path`, mode 0660 and of the manager's group, in place of one that nobody
+ * listens on any more; the folder is made too. -EADDRINUSE if somebody does. Returns it or -errno.
+ */
+int server_bind(const struct manager *manager, const char *path);
+
+/* For connection.c. */
+void server_remember(struct server *server, struct connection *connection);
+void server_forget(struct server *server, struct connection *connection);

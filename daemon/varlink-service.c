@@ -1,0 +1,51 @@
+/* org.varlink.service: what every Varlink service says about itself (varlink.org/Service). */
+#include "config.h"
+#include "interfaces.h"
+#include "methods.h"
+#include "parameters.h"
+
+static const struct {
+    const char *name, *description;
+} interfaces[] = {
+    {"org.varlink.service", interface_org_varlink_service},
+    {"io.caged", interface_io_caged},
+};
+
+void method_get_info(struct call *call)
+{
+    const char *bad;
+    json_t *names;
+
+    if (parameters_read(call->parameters, NULL, 0, &bad) < 0) {
+        connection_invalid(call->connection, bad);
+        return;
+    }
+    names = json_array();
+    for (size_t i = 0; names && i < ARRAY_SIZE(interfaces); i++)
+        (void)json_array_append_new(names, json_string(interfaces[i].name));
+    connection_reply(call->connection,
+                     names ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "vendor", "caged", "product",
+                                       "cagedd", "version", CAGED_VERSION, "url", "man:cagedd(8)",
+                                       "interfaces", names)
+                           : NULL);
+}
+
+void method_get_interface_description(struct call *call)
+{
+    struct connection *c = call->connection;
+    const char *name, *bad;
+    const struct parameter table[] = {{"interface", PARAMETER_STRING, true, &name}};
+
+    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
+        connection_invalid(c, bad);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(interfaces); i++) {
+        if (streq(interfaces[i].name, name)) {
+            connection_reply(c, json_pack("{s:s}", "description", interfaces[i].description));
+            return;
+        }
+    }
+    connection_error(c, "org.varlink.service.InterfaceNotFound",
+                     json_pack("{s:s}", "interface", name));
+}

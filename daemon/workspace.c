@@ -1,0 +1,165 @@
+/* The workspace folder and the key file, by descriptor. */
+#include "workspace.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "fd-io.h"
+#include "caged-limits.h"
+
+static PRINTF_LIKE(3, 4) int refuse(int error, char **ret_why, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    int n = vasprintf(ret_why, format, arguments);
+    va_end(arguments);
+    return n < 0 ? -ENOMEM : error;
+}
+
+static int fd_path(int fd, char **ret)
+{
+    char link[64], path[PATH_MAX];
+
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    if (n < 0)
+        return negative_errno();
+    path[n] = 0;
+    *ret = strdup(path);
+    return *ret ? 0 : -ENOMEM;
+}
+
+/* The agent acts as the folder's owner and group on disk: so these must be the caller's own. Files
+ * that an agent makes set-group-ID would otherwise lend a group that the caller is not in. */
+static int check_owner(const struct stat *st, const struct peer *peer, const char *path,
+                       char **ret_why)
+{
+    if (st->st_uid == 0)
+        return refuse(-EPERM, ret_why,
+                      "%s belongs to root; an agent never works as root: give the folder to a user",
+                      path);
+    if (st->st_gid == 0)
+        return refuse(-EPERM, ret_why, "%s belongs to the group root; chgrp it to a user's group",
+                      path);
+    if (peer->uid == 0)
+        return 0;
+    if (st->st_uid != peer->uid)
+        return refuse(-EPERM, ret_why,
+                      "%s belongs to uid %u, you are uid %u; a workspace must be your own", path,
+                      st->st_uid, peer->uid);
+    if (!peer_in_group(peer, st->st_gid))
+        return refuse(-EPERM, ret_why, "%s has the group %u, in which you are not; chgrp it", path,
+                      st->st_gid);
+    return 0;
+}
+
+int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char **ret_why)
+{
+    CLEANUP(workspace_deinit) struct workspace workspace = WORKSPACE_INIT;
+    struct stat st;
+    int r;
+
+    if (fstat(fd, &st) < 0)
+        return negative_errno();
+    r = fd_path(fd, &workspace.path);
+    if (r < 0)
+        return r;
+    if (!S_ISDIR(st.st_mode))
+        return refuse(-EINVAL, ret_why, "%s is not a folder", workspace.path);
+    if (st.st_nlink == 0)
+        return refuse(-EINVAL, ret_why, "%s has been deleted", workspace.path);
+    r = check_owner(&st, peer, workspace.path, ret_why);
+    if (r < 0)
+        return r;
+    if (streq(workspace.path, "/"))
+        return refuse(-EPERM, ret_why, "the root of the file system cannot be a workspace");
+
+    /* Not recursive: what is mounted below the workspace is not part of it. */
+    workspace.mount =
+        (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (workspace.mount < 0 && errno == EINVAL)
+        return refuse(-EINVAL, ret_why,
+                      "%s lies in a mount namespace that is not the daemon's, so it cannot be "
+                      "mounted into a cage",
+                      workspace.path);
+    if (workspace.mount < 0)
+        return negative_errno();
+    workspace.owner = st.st_uid;
+    workspace.group = st.st_gid;
+    *ret = workspace;
+    workspace = WORKSPACE_INIT;
+    return 0;
+}
+
+void workspace_deinit(struct workspace *workspace)
+{
+    fd_close(workspace->mount);
+    free(workspace->path);
+    *workspace = WORKSPACE_INIT;
+}
+
+int workspace_open_for_root(const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+    return fd < 0 ? negative_errno() : fd;
+}
+
+char *secret_free(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+    return NULL;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+int api_key_read(int fd, char **ret, char **ret_why)
+{
+    char buffer[API_KEY_SIZE_MAX + 2];
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return negative_errno();
+    if (!S_ISREG(st.st_mode))
+        return refuse(-EINVAL, ret_why, "the key file is not a regular file");
+    ssize_t n = pread(fd, buffer, sizeof(buffer), 0);
+    if (n < 0)
+        return refuse(-EINVAL, ret_why, "the key file cannot be read: %s", strerror(errno));
+
+    size_t start = 0, end = (size_t)n;
+    while (start < end && is_space(buffer[start]))
+        start++;
+    while (end > start && is_space(buffer[end - 1]))
+        end--;
+    bool printable = true;
+    for (size_t i = start; i < end; i++)
+        printable = printable && buffer[i] > ' ' && buffer[i] < 0x7f;
+
+    int r = 0;
+    if (end - start > API_KEY_SIZE_MAX || n > API_KEY_SIZE_MAX + 1)
+        r = refuse(-EINVAL, ret_why, "the key is longer than %d bytes", API_KEY_SIZE_MAX);
+    else if (start == end)
+        r = refuse(-EINVAL, ret_why, "the key file is empty");
+    else if (!printable)
+        r = refuse(-EINVAL, ret_why, "the key file is not one line of printable ASCII");
+    else if (!(*ret = strndup(buffer + start, end - start)))
+        r = -ENOMEM;
+    explicit_bzero(buffer, sizeof(buffer));
+    return r;
+}

@@ -1,0 +1,36 @@
+/* What a request's descriptors stand for: the workspace folder and the key file. The descriptor is
+ * the proof of access; these checks say whether it is a proof of enough. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "peer.h"
+#include "util.h"
+
+struct workspace {
+    int mount;  /* detached clone of the folder's mount (open_tree(2)) */
+    char *path; /* as the kernel names it, for people to read */
+    uid_t owner;
+    gid_t group;
+};
+
+/* A closed, empty one. */
+#define WORKSPACE_INIT ((struct workspace){.mount = -EBADF})
+
+/* Checks the folder and clones its mount; `fd` stays the caller's. 0, -EPERM or -EINVAL with
+ * *ret_why (the caller's) saying what is wrong with it, or another -errno. */
+int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char **ret_why);
+void workspace_deinit(struct workspace *workspace);
+
+/* Opens a path that root named without a descriptor, without following any symbolic link
+ * (openat2(2) RESOLVE_NO_SYMLINKS). Returns a descriptor or -errno. */
+int workspace_open_for_root(const char *path, int flags);
+
+/* Reads a key from a descriptor: a regular file, one line of printable ASCII, API_KEY_SIZE_MAX at
+ * most, white space around it removed. *ret is the caller's: secret_free(). -EINVAL with *ret_why.
+ */
+int api_key_read(int fd, char **ret, char **ret_why);
+
+/* Overwrites and frees. */
+char *secret_free(char *secret);
+DEFINE_CLEANUP(char, secret_free);

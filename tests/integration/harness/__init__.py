@@ -1,0 +1,1 @@
+"""What the integration tests share: where things are, real users, a real daemon, raw Varlink."""

@@ -1,0 +1,417 @@
+"""What test_gate.py drives caged-gate with: a network of its own, a name server, servers, and the
+part of cagedd (descriptors, sealed configuration, control socket).
+
+The network: in_world runs a test in a thread that has its own network and mount namespaces, with
+only a loopback interface and its own /etc/resolv.conf and /etc/hosts. Threads and processes that
+are started from it are in there too; nothing of the machine is touched or reached."""
+
+import concurrent.futures
+import ctypes
+import fcntl
+import functools
+import os
+import signal
+import socket
+import socketserver
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+from harness import paths
+
+GATE = paths.BUILD / "daemon/gate/caged-gate"
+UID = 3000000
+RESOLVER = "127.0.0.53"
+# Addresses that are globally routable in form; in here they are loopback's.
+PUBLIC = "11.22.33.44"
+PUBLIC_2 = "11.22.33.45"
+PUBLIC_6 = "2600:1::1"
+# Private ones that the loopback interface has too.
+PRIVATE = "10.1.2.3"
+METADATA = "169.254.169.254"
+
+HOSTS = """\
+# a comment
+127.0.0.1 localhost
+11.22.33.44 in-hosts.example In-Hosts-Alias.example # trailing comment
+10.1.2.3 private-in-hosts.example
+bad-line
+"""
+
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+F_ADD_SEALS, SEALS = 1033, 0xF
+
+# -- the world --
+
+
+def _enter_world():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare: the tests need root")
+    folder = tempfile.mkdtemp(prefix="caged-gate-test-")
+    run = functools.partial(subprocess.run, check=True)
+    run(["mount", "--make-rprivate", "/"])
+    for name, text in (("resolv.conf", f"nameserver {RESOLVER}\n"), ("hosts", HOSTS)):
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        run(["mount", "--bind", path, f"/etc/{name}"])
+        os.unlink(path)
+    os.rmdir(folder)
+    run(["ip", "link", "set", "lo", "up"])
+    for address in (PUBLIC, PUBLIC_2, PRIVATE, METADATA):
+        run(["ip", "address", "add", f"{address}/32", "dev", "lo"])
+    run(["ip", "address", "add", f"{PUBLIC_6}/128", "dev", "lo", "nodad"])
+    # A SYN to here gets lost: the route is there, its neighbour is not.
+    run(["ip", "link", "add", "void0", "type", "dummy"])
+    run(["ip", "link", "set", "void0", "up"])
+    run(["ip", "route", "add", "12.0.0.0/8", "dev", "void0"])
+
+
+class _World:
+    thread = None
+
+
+def in_world(test):
+    """Runs the test in the one thread that lives in the test network."""
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        if _World.thread is None:
+            _World.thread = concurrent.futures.ThreadPoolExecutor(1, "world", _enter_world)
+        return _World.thread.submit(test, *args, **kwargs).result()
+    return run
+
+
+# -- servers --
+
+
+class Dns:
+    """A name server, UDP and TCP, for the names in `zone`: a list of addresses; [] for a name
+    without any; a list of lists: one after the other (rebinding); "silent"; "servfail";
+    ("truncated", addresses): whole by TCP alone. Other names do not exist."""
+
+    def __init__(self, zone):
+        self.zone = zone
+        self.queries = []
+        self.tcp_queries = []
+        self._counts = {}
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind((RESOLVER, 53))
+        self.tcp = socket.create_server((RESOLVER, 53))
+        threading.Thread(target=self._serve_udp, daemon=True).start()
+        threading.Thread(target=self._serve_tcp, daemon=True).start()
+
+    def close(self):
+        for s in (self.udp, self.tcp):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            s.close()
+
+    def _addresses(self, name, kind):
+        entry = self.zone.get(name)
+        if isinstance(entry, tuple):
+            return entry[1]
+        if entry and isinstance(entry[0], list):
+            n = self._counts.get((name, kind), 0)
+            self._counts[name, kind] = n + 1
+            return entry[min(n, len(entry) - 1)]
+        return entry
+
+    def _answer(self, query, tcp):
+        end = 12
+        labels = []
+        while query[end]:
+            labels.append(query[end + 1:end + 1 + query[end]].decode())
+            end += 1 + query[end]
+        kind = struct.unpack("!H", query[end + 1:end + 3])[0]
+        name = ".".join(labels).lower()
+        (self.tcp_queries if tcp else self.queries).append(name)
+        entry = self.zone.get(name)
+        if entry == "silent":
+            return None
+        question = query[12:end + 5]
+        code = 2 if entry == "servfail" else 3 if entry is None else 0
+        truncated = isinstance(entry, tuple) and not tcp
+        answers = b""
+        count = 0
+        for address in [] if code or truncated else self._addresses(name, kind):
+            v6 = ":" in address
+            if kind != (28 if v6 else 1):
+                continue
+            data = socket.inet_pton(socket.AF_INET6 if v6 else socket.AF_INET, address)
+            answers += struct.pack("!HHHIH", 0xC00C, kind, 1, 0, len(data)) + data
+            count += 1
+        flags = 0x8180 | (0x0200 if truncated else 0) | code
+        return query[:2] + struct.pack("!HHHHH", flags, 1, count, 0, 0) + question + answers
+
+    def _serve_udp(self):
+        while True:
+            try:
+                query, peer = self.udp.recvfrom(4096)
+                answer = self._answer(query, False)
+                if answer:
+                    self.udp.sendto(answer, peer)
+            except OSError:
+                return
+
+    def _serve_tcp(self):
+        while True:
+            try:
+                conn, _ = self.tcp.accept()
+            except OSError:
+                return
+            with conn:
+                head = conn.recv(2, socket.MSG_WAITALL)
+                while len(head) == 2:
+                    query = conn.recv(struct.unpack("!H", head)[0], socket.MSG_WAITALL)
+                    answer = self._answer(query, True)
+                    conn.sendall(struct.pack("!H", len(answer)) + answer)
+                    head = conn.recv(2, socket.MSG_WAITALL)
+
+
+class Server:
+    """A TCP server: `handle(connection)` runs in a thread for each connection. `received` has the
+    bytes that each connection read through `read_head` or `Server.log`."""
+
+    def __init__(self, handle, address=PUBLIC, port=0):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        outer = self
+        self.received = []
+        self.accepted = 0
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                outer.accepted += 1
+                try:
+                    handle(self.request)
+                except OSError:
+                    pass  # resets are part of the tests
+
+        class Threaded(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+            block_on_close = False
+            address_family = family
+            request_queue_size = 1024
+
+        self.server = Threaded((address, port), Handler)
+        self.address, self.port = self.server.server_address[:2]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def read_until(conn, end=b"\r\n\r\n"):
+    data = b""
+    while end not in data:
+        piece = conn.recv(65536)
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+def read_all(conn):
+    data = []
+    while True:
+        piece = conn.recv(1 << 20)
+        if not piece:
+            return b"".join(data)
+        data.append(piece)
+
+
+def http_server(body=b"hello", address=PUBLIC, port=0):
+    """Answers each connection's first request and keeps everything that it then was sent."""
+    def handle(conn):
+        data = read_until(conn)
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        conn.shutdown(socket.SHUT_WR)
+        data += read_all(conn)
+        server.received.append(data)
+    server = Server(handle, address, port)
+    return server
+
+
+def echo_server(address=PUBLIC, port=0):
+    """Sends back what it gets, and the end of file too."""
+    def handle(conn):
+        while data := conn.recv(1 << 16):
+            conn.sendall(data)
+    return Server(handle, address, port)
+
+
+# -- the gate --
+
+CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
+          "forward": 7}
+READY, FAILED, DECISION = 1, 2, 3
+FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status"}
+NUMBERS = {DECISION, 6, 10}
+
+
+def record(kind, value):
+    if isinstance(value, int):
+        value = struct.pack("=Q", value)
+    elif isinstance(value, str):
+        value = value.encode() + b"\0"
+    return struct.pack("=HHI", kind, 0, len(value)) + value
+
+
+def records(data):
+    while data:
+        kind, zero, size = struct.unpack("=HHI", data[:8])
+        assert zero == 0
+        value = data[8:8 + size]
+        data = data[8 + size:]
+        if kind in NUMBERS:
+            yield kind, struct.unpack("=Q", value)[0]
+        else:
+            assert value == b"" or value.endswith(b"\0")
+            yield kind, value[:-1].decode()
+
+
+def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester"):
+    data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
+    data += record(CONFIG["uid"], uid)
+    data += b"".join(record(CONFIG["allow"], x) for x in allow)
+    data += b"".join(record(CONFIG["private"], x) for x in private)
+    if parent:
+        data += record(CONFIG["parent"], parent)
+    return data + b"".join(record(CONFIG["forward"], x) for x in forwards)
+
+
+def memfd(data, seals=SEALS):
+    fd = os.memfd_create("gate-config", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(fd, data)
+    if seals:
+        fcntl.fcntl(fd, F_ADD_SEALS, seals)
+    return fd
+
+
+class Gate:
+    """A running caged-gate, started as cagedd starts it."""
+
+    def __init__(self, allow=(), *, config=None, seals=SEALS, listener=True, forwards=(),
+                 ready=True, **kwargs):
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if config is None:
+            config = configuration(allow, forwards=forwards, **kwargs)
+        self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
+                         else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        self.port = self.listener.getsockname()[1] if listener else None
+        self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
+        config_fd = memfd(config, seals)
+        self.pid = self._spawn([theirs.fileno(), config_fd, self.listener.fileno(),
+                                *(f.fileno() for f in self.forwards)])
+        os.close(config_fd)
+        theirs.close()
+        self.listener.close()
+        self.forward_ports = [f.getsockname()[1] for f in self.forwards]
+        self.status = None
+        self.control.settimeout(15)
+        if ready:
+            assert self.message() == [(READY, "")]
+
+    @staticmethod
+    def _spawn(fds):
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 200) for fd in fds]
+        null = os.open("/dev/null", os.O_RDWR)
+        stderr = os.dup(2) if os.environ.get("GATE_STDERR") else null
+        actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1),
+                   (os.POSIX_SPAWN_DUP2, stderr, 2)]
+        actions += [(os.POSIX_SPAWN_DUP2, fd, 3 + i) for i, fd in enumerate(high)]
+        pid = os.posix_spawn(GATE, ["caged-gate"], {}, file_actions=actions)
+        for fd in high + [null]:
+            os.close(fd)
+        return pid
+
+    def message(self):
+        data = self.control.recv(65536)
+        return list(records(data))
+
+    def decision(self):
+        message = self.message()
+        assert message[0][0] == DECISION, message
+        found = {"allowed": message[0][1] == 1}
+        found.update((FIELDS[kind], value) for kind, value in message[1:])
+        assert len(found) == 8 and len(message) == 8, message
+        return found
+
+    def no_decision(self, seconds=0.3):
+        self.control.settimeout(seconds)
+        try:
+            raise AssertionError(f"there is another record: {self.message()}")
+        except TimeoutError:
+            self.control.settimeout(15)
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def send(self, data):
+        conn = self.connect()
+        conn.sendall(data)
+        return conn
+
+    def ask(self, data):
+        """Sends bytes on a connection and reads the answer to its end."""
+        with self.send(data) as conn:
+            return Answer(read_all(conn))
+
+    def tunnel(self, target):
+        """A CONNECT that must succeed: the connection, behind the answer's head."""
+        conn = self.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            piece = conn.recv(1)
+            assert piece, head
+            head += piece
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        return conn
+
+    def wait(self, seconds=10):
+        """The exit status (negative: a signal)."""
+        end = time.monotonic() + seconds
+        while self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > end:
+                raise AssertionError("the gate is still there")
+            else:
+                time.sleep(0.01)
+        return self.status
+
+    def close(self):
+        """Ends it as cagedd does, and sees that it was well to its end."""
+        self.control.close()
+        assert self.wait() == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self.status is None and kind is None:
+            self.close()
+        elif self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+        self.control.close()
+        for forward in self.forwards:
+            forward.close()
+
+
+class Answer:
+    def __init__(self, data):
+        self.raw = data
+        head, _, self.body = data.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split(" ")[1]) if data else None
+        self.headers = {k.lower(): v for k, v in (x.split(": ", 1) for x in lines[1:])}
+        self.reason = self.headers.get("x-caged-reason")
+        self.text = self.body.decode("latin-1")

@@ -1,0 +1,102 @@
+"""Counts what a daemon holds, so that a test can compare before and after: processes, cgroups,
+mounts, links in every network namespace that it can reach, and its open descriptors."""
+
+import json
+import os
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+def _descriptor_kinds(pid):
+    """What the daemon's descriptors are, without the numbers that differ from one to the next."""
+    kinds = Counter()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            kinds[re.sub(r"\d+", "N", os.readlink(entry))] += 1
+        except FileNotFoundError:
+            continue  # closed while we looked
+    return kinds
+
+
+def _links(namespace):
+    """The links of a network namespace, given as a path."""
+    done = subprocess.run(["nsenter", f"--net={namespace}", "ip", "-json", "link"],
+                          capture_output=True, check=True)
+    return sorted(link["ifname"] for link in json.loads(done.stdout))
+
+
+def _network(pid):
+    namespaces = {os.readlink(f"/proc/{pid}/ns/net"): f"/proc/{pid}/ns/net"}
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except FileNotFoundError:
+            continue
+        if target.startswith("net:["):
+            namespaces.setdefault(target, str(entry))
+    return {name: _links(path) for name, path in namespaces.items()}
+
+
+def cgroups(name):
+    """Every cgroup directory of the daemon's tree, in every hierarchy."""
+    found = []
+    for hierarchy in [CGROUP_ROOT, *CGROUP_ROOT.iterdir()]:
+        for path in sorted(hierarchy.glob(f"{name}/**/")):
+            found.append(str(path))
+    return found
+
+
+def _status(pid):
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def processes(pid, name):
+    """Descendants of the daemon and whatever is in its cgroups."""
+    parents, found = {}, set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        match = re.search(r"^PPid:\t(\d+)", _status(entry.name), re.M)
+        if match:
+            parents[int(entry.name)] = int(match[1])
+        try:
+            if f"/{name}/" in (entry / "cgroup").read_text():
+                found.add(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    wanted = {pid}
+    while True:
+        more = {child for child, parent in parents.items() if parent in wanted} - wanted
+        if not more:
+            break
+        wanted |= more
+    return sorted((wanted | found) - {pid})
+
+
+def processes_of_uids(base, count=65536):
+    """Processes that run as one of these uids."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            match = re.search(r"^Uid:\t(\d+)", _status(entry.name), re.M)
+            if match and base <= int(match[1]) < base + count:
+                found.append(int(entry.name))
+    return found
+
+
+def snapshot(daemon):
+    pid = daemon.pid
+    return {
+        "processes": processes(pid, daemon.name),
+        "cgroups": cgroups(daemon.name),
+        "mounts": Path(f"/proc/{pid}/mountinfo").read_text().splitlines(),
+        "links": _network(pid),
+        "descriptors": dict(_descriptor_kinds(pid)),
+    }

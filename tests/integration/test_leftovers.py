@@ -1,0 +1,122 @@
+"""After agents have ended, nothing of them is left; and after the daemon's own end neither."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from harness import leftovers
+from harness.daemon import Client, Daemon, until
+
+# One way to end for each agent: by itself, badly, by force, by time, before its start.
+ENDS = ["exit 0", "exit 1", "kill -SEGV $$", "sleep 60", "setsid sleep 60 & exit 0"]
+
+
+def ranges_locked(daemon):
+    return [line for line in os.listdir("/run/systemd/nspawn-uid")] \
+        if Path("/run/systemd/nspawn-uid").is_dir() else []
+
+
+def test_nothing_is_left_of_twenty_agents(a, daemon):
+    a.run("true")  # what the daemon makes once, it has made now
+    before = leftovers.snapshot(daemon)
+    locks = ranges_locked(daemon)
+    bases = set()
+    for round_number in range(4):
+        ids = [a.spawn(script, ttl_seconds=0, allowed_hosts=["127.0.0.1:9"]) for script in ENDS]
+        for agent_id in ids:
+            bases.add(a.inspect(agent_id)["uid_base"])
+        a.call("Kill", agent_id=ids[3])
+        for agent_id in ids:
+            a.wait(agent_id)
+    assert a.refused(command=["no-such-command"]).name == "SpawnFailed"
+    until(lambda: leftovers.snapshot(daemon) == before, timeout=20,
+          what=f"all is as before\n{before}")
+    assert len(bases) >= 5
+    for base in bases:
+        assert leftovers.processes_of_uids(base) == []
+    assert ranges_locked(daemon) == locks
+
+
+def test_what_is_there_while_an_agent_runs(a, daemon):
+    """So that the tests above cannot pass by looking in the wrong place."""
+    before = leftovers.snapshot(daemon)
+    agent_id = a.spawn("sleep 60", allowed_hosts=["127.0.0.1:9"])
+    during = leftovers.snapshot(daemon)
+    a.call("Kill", agent_id=agent_id)
+    a.wait(agent_id)
+    for what in ("processes", "cgroups", "links", "descriptors"):
+        assert during[what] != before[what], what
+    until(lambda: leftovers.snapshot(daemon) == before, what="all is as before")
+
+
+def test_two_agents_never_share_a_range_of_uids(a):
+    ids = [a.spawn("sleep 60") for _ in range(6)]
+    bases = {a.inspect(agent_id)["uid_base"] for agent_id in ids}
+    for agent_id in ids:
+        a.call("Kill", agent_id=agent_id)
+        a.wait(agent_id)
+    assert len(bases) == 6 and all(base % 65536 == 0 for base in bases)
+
+
+STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+def _busy(daemon, people):
+    a = Client(daemon, people["a"])
+    ids = [a.spawn(STUBBORN), a.spawn("sleep 60")]
+    a.until_output(ids[0], "ready")
+    return [a.inspect(agent_id)["uid_base"] for agent_id in ids]
+
+
+def _nothing(daemon, pid, bases):
+    assert leftovers.processes(pid, daemon.name) == []
+    for base in bases:
+        assert leftovers.processes_of_uids(base) == []
+    assert leftovers.cgroups(daemon.name) == []
+
+
+def test_a_daemon_told_to_end_ends_its_agents_and_leaves_nothing(own_daemon, people):
+    bases = _busy(own_daemon, people)
+    pid = own_daemon.pid
+    assert own_daemon.stop(signal.SIGTERM) == 0, own_daemon.log()[-3000:]
+    _nothing(own_daemon, pid, bases)
+    assert not own_daemon.socket.exists()
+
+
+def test_a_foreground_client_is_told_when_the_daemon_ends(own_daemon, people):
+    a = Client(own_daemon, people["a"])
+    process, _ = a.start_run("echo ready; sleep 60")
+    assert process.stdout.readline() == b"ready\n"
+    own_daemon.stop(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode != 0 and errors, errors
+
+
+def test_agents_of_a_killed_daemon_do_not_outlive_it_and_the_next_clears_up(own_daemon, people):
+    """PID 1 of each cage sees its daemon go; cgroups that are left are removed at the next start."""
+    bases = _busy(own_daemon, people)
+    pid = own_daemon.pid
+    own_daemon.stop(signal.SIGKILL)
+    until(lambda: not any(leftovers.processes_of_uids(base) for base in bases),
+          what="the agents end with their daemon")
+    own_daemon.start()
+    a = Client(own_daemon, people["a"])
+    assert a.run("echo again").stdout == b"again\n"
+    assert a.call("List")["agents"] == []
+    assert own_daemon.stop() == 0
+    _nothing(own_daemon, pid, bases)
+
+
+def test_a_second_daemon_on_the_same_socket_is_refused(own_daemon, people, base):
+    second = Daemon(base, people["group"])
+    second.socket = own_daemon.socket
+    with pytest.raises(AssertionError):
+        second.start()
+        second.process.wait(5)
+        assert second.process.poll() is None
+    a = Client(own_daemon, people["a"])
+    assert a.run("echo first").stdout == b"first\n"
+    if second.process.poll() is None:
+        second.stop()

@@ -1,0 +1,94 @@
+"""The limits of a card: written where Inspect says, felt by the agent, told as the reason."""
+
+from pathlib import Path
+
+import pytest
+
+
+def applied(a, agent_id):
+    return {limit["limit"]: limit for limit in a.inspect(agent_id)["limits"]}
+
+
+def test_inspect_tells_each_limit_and_its_file_holds_it(a):
+    agent_id = a.spawn("sleep 60", resource_limits={
+        "memory_mb": 100, "cpu_shares": 512, "max_processes": 33, "max_open_files": 77})
+    limits = a.inspect(agent_id)["limits"]
+    names = {limit["limit"] for limit in limits}
+    assert {"memory_mb", "cpu_shares", "max_processes"} <= names
+    for limit in limits:
+        if limit["file"].startswith("/sys/fs/cgroup"):
+            assert Path(limit["file"]).read_text().strip() == limit["written"], limit
+    by_name = {limit["limit"]: limit for limit in limits}
+    assert by_name["max_processes"]["value"] == 33
+    assert str(100 * 1024 * 1024) in {limit["written"] for limit in limits}
+    agent = a.inspect(agent_id)["agent"]
+    for folder in a.inspect(agent_id)["cgroups"]:
+        assert str(agent["pid"]) in (Path(folder) / "cgroup.procs").read_text().split(), folder
+    a.call("Kill", agent_id=agent_id)
+    a.wait(agent_id)
+
+
+def test_too_much_memory_ends_the_agent_for_want_of_memory(a):
+    agent_id = a.spawn("exec python3 -c 'x = bytearray(200 << 20); print(len(x))'",
+                       resource_limits={"memory_mb": 64})
+    ended = a.wait(agent_id)
+    assert ended["reason"] == "out_of_memory", ended
+    assert a.output(agent_id)[0] == b""
+
+
+def test_memory_in_tmp_counts_too(a):
+    agent_id = a.spawn("exec head -c 200M /dev/zero > /tmp/big", resource_limits={"memory_mb": 64})
+    ended = a.wait(agent_id)
+    assert ended["reason"] == "out_of_memory" or ended["exit_status"] != 0, ended
+
+
+def test_memory_below_the_limit_is_no_matter(a):
+    result = a.run("exec python3 -c 'x = bytearray(20 << 20); print(len(x))'",
+                   resource_limits={"memory_mb": 64})
+    assert (result.stdout, result.status) == (b"20971520\n", 0)
+
+
+def test_too_many_processes_fail_and_are_the_reason(a):
+    agent_id = a.spawn("i=0; while [ $i -lt 40 ]; do sleep 30 & i=$((i+1)); done; echo all; exit 0",
+                       resource_limits={"max_processes": 20})
+    ended = a.wait(agent_id)
+    assert ended["reason"] == "tasks_limit", ended
+    assert b"all" not in a.output(agent_id)[0]
+
+
+def test_an_agent_that_met_its_limit_of_tasks_and_went_on_has_exited(a):
+    agent_id = a.spawn("python3 -c 'import os, time\nfor i in range(40):\n  try:\n"
+                       "    os.fork() or (time.sleep(30), os._exit(0))\n  except OSError: pass'; exit 0",
+                       resource_limits={"max_processes": 20})
+    ended = a.wait(agent_id)
+    assert (ended["reason"], ended["exit_status"]) == ("exited", 0), ended
+
+
+def test_a_fork_bomb_stays_in_its_cage(a):
+    agent_id = a.spawn("b() { b | b & }; b; sleep 60", resource_limits={"max_processes": 60},
+                       ttl_seconds=2)
+    assert a.run("echo still served").stdout == b"still served\n"
+    a.wait(agent_id)
+
+
+@pytest.mark.parametrize("script, told", [
+    ("ulimit -Hn; ulimit -Sn", ["77", "77"]),
+    ("ulimit -Hc; ulimit -Sc", ["0", "0"])])
+def test_limits_of_the_process(a, script, told):
+    result = a.run(script, resource_limits={"max_open_files": 77})
+    assert result.text.split() == told
+
+
+def test_opening_more_files_than_allowed_fails(a):
+    result = a.run("exec python3 -c 'x = [open(\"/dev/null\") for i in range(100)]'",
+                   resource_limits={"max_open_files": 64})
+    assert "Too many open files" in result.errors and result.status == 1
+
+
+def test_the_weight_of_the_cpu_is_felt(a):
+    """Two spinning agents on one processor share it by their weights, about four to one."""
+    spin = ("exec taskset -c 0 python3 -c 'import time\nend = time.monotonic() + 3\n"
+            "while time.monotonic() < end: pass\nprint(time.process_time())'")
+    runs = [a.start_run(spin, resource_limits={"cpu_shares": shares})[0] for shares in (4096, 1024)]
+    much, little = (float(process.communicate(timeout=60)[0]) for process in runs)
+    assert much > 1.5 * little, (much, little)

@@ -1,0 +1,193 @@
+"""`cagectl run -t`: a terminal of the cage's own, driven from a real one."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from harness.varlink import VarlinkError
+
+
+class Terminal:
+    """cagectl run -t on the slave of a PTY; we hold the master and play the person."""
+
+    def __init__(self, a, script, rows=24, columns=80):
+        self.card = a.card(script)
+        self.master, slave = pty.openpty()
+        self.resize(rows, columns)
+        self.before = termios.tcgetattr(slave)
+        words = a.daemon.cagectl_words(a.user, "run", "-t", a.cards.write(self.card))
+        os.fchown(slave, a.user.uid, -1)
+        self.process = subprocess.Popen(
+            words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.slave = slave
+        self.seen = b""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def until(self, text, timeout=15):
+        end = time.monotonic() + timeout
+        while text not in self.seen:
+            left = end - time.monotonic()
+            assert left > 0, f"{text!r} did not come; what came: {self.seen!r}"
+            if select.select([self.master], [], [], left)[0]:
+                self.seen += os.read(self.master, 65536)
+        return self.seen
+
+    def type(self, data):
+        os.write(self.master, data)
+
+    def finish(self, timeout=20):
+        status = self.process.wait(timeout)
+        while select.select([self.master], [], [], 0.1)[0]:
+            self.seen += os.read(self.master, 65536)
+        return status
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal(a):
+    made = []
+
+    def start(script, **keys):
+        made.append(Terminal(a, script, **keys))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def test_the_agent_has_a_terminal_of_the_windows_size(terminal):
+    session = terminal("tty; stty size; echo TERM is $TERM; test -t 0 -a -t 1 -a -t 2 && echo all; exit 9",
+                       rows=33, columns=101)
+    assert session.finish() == 9, session.seen
+    assert b"/dev/pts/0" in session.seen and b"33 101" in session.seen
+    assert b"all" in session.seen and b"TERM is xterm" in session.seen
+
+
+def test_what_is_typed_arrives_and_is_echoed_once(terminal):
+    session = terminal("read line; echo got:$line:")
+    time.sleep(0.5)
+    session.type(b"hello you\r")
+    session.until(b"got:hello you:")
+    assert session.finish() == 0
+    assert session.seen.count(b"hello you") == 2
+
+
+def test_a_change_of_the_windows_size_reaches_the_agent(terminal):
+    session = terminal("trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.1; done")
+    session.until(b"ready")
+    session.resize(50, 132)
+    session.until(b"50 132")
+    assert session.finish() == 0
+
+
+def test_control_c_interrupts_the_agent_not_the_client(terminal):
+    session = terminal("trap 'echo interrupted; exit 5' INT; echo ready; while :; do sleep 0.1; done")
+    session.until(b"ready")
+    session.type(b"\x03")
+    session.until(b"interrupted")
+    assert session.finish() == 5
+
+
+def test_control_d_is_the_end_of_the_input(terminal):
+    session = terminal("cat; echo after")
+    time.sleep(0.5)
+    session.type(b"\x04")
+    session.until(b"after")
+    assert session.finish() == 0
+
+
+def test_job_control_works(terminal):
+    session = terminal("exec bash --norc -i")
+    session.until(b"$")
+    session.type(b"sleep 30\r")
+    time.sleep(0.5)
+    session.type(b"\x1a")
+    session.until(b"Stopped")
+    session.type(b"kill %1; exit 3\r")
+    assert b"no job control" not in session.until(b"exit 3")
+    session.finish()
+
+
+def test_raw_mode_and_all_bytes_pass(terminal):
+    session = terminal("stty raw -echo; echo ready; head -c 4 | od -An -tx1; exit 0")
+    session.until(b"ready")
+    session.type(b"\x03\x04\xff\x00")
+    session.until(b"03 04 ff 00")
+    assert session.finish() == 0
+
+
+@pytest.mark.parametrize("end", ["exit 0", "kill -KILL $$", "stty raw -echo; exit 1"])
+def test_the_callers_terminal_is_as_before(terminal, end):
+    session = terminal(end)
+    session.finish()
+    assert termios.tcgetattr(session.slave) == session.before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_callers_terminal_is_as_before_when_the_client_is_told_to_end(terminal, a, number):
+    session = terminal("trap '' TERM HUP; echo ready; while :; do sleep 0.1; done")
+    session.until(b"ready")
+    session.process.send_signal(number)
+    time.sleep(0.3)
+    if session.process.poll() is None:  # it passed the signal on; the agent ignores it
+        a.call("Kill", agent_id=session.card["agent_id"])
+    session.finish()
+    assert termios.tcgetattr(session.slave) == session.before
+
+
+def test_much_output_is_whole(terminal):
+    session = terminal("i=0; while [ $i -lt 3000 ]; do echo line-$i-; i=$((i+1)); done; echo the-end")
+    session.until(b"the-end", timeout=30)
+    session.finish()
+    assert session.seen == b"".join(b"line-%d-\r\n" % i for i in range(3000)) + b"the-end\r\n"
+
+
+def test_the_agent_cannot_push_input_into_the_callers_terminal(terminal):
+    """Its terminal is not ours; and TIOCSTI into its own is refused as well."""
+    session = terminal("python3 -c 'import fcntl, termios\nfcntl.ioctl(0, termios.TIOCSTI, b\"x\")'; "
+                       "echo done")
+    session.until(b"done")
+    session.finish()
+    assert b"OSError" in session.seen or b"PermissionError" in session.seen, session.seen
+
+
+def test_without_a_terminal_the_client_says_so(a):
+    result = a.cagectl("run", "-t", a.cards.write(a.card("true")))
+    assert result.status != 0 and "terminal" in result.errors
+
+
+def test_the_agent_ends_when_the_window_is_closed(terminal, a):
+    session = terminal("trap '' HUP; echo ready; while :; do sleep 0.1; done")
+    session.until(b"ready")
+    session.process.kill()
+    assert a.wait(session.card["agent_id"])["reason"] == "client_gone"
+
+
+def test_a_terminal_is_only_for_the_foreground_or_comes_with_the_reply(a):
+    with a.connect() as connection:
+        card = a.card("stty size; exit 3")
+        try:
+            reply = a.daemon.spawn(a.user, card, connection, terminal=True)
+        except VarlinkError as error:
+            assert "foreground" in str(error)
+            return
+        assert os.isatty(connection.fds[reply["terminal_fd"]])
+        assert a.wait(card["agent_id"])["exit_status"] == 3
