@@ -205,6 +205,8 @@ static int step_process(struct building *b)
         .n_fds = ARRAY_SIZE(fds),
         .clone_flags = CAGE_NAMESPACES,
         .cgroup_fd = agent->cgroup.unified_fd,
+        .tasks_fds = agent->cgroup.tasks,
+        .n_tasks_fds = ARRAY_SIZE(agent->cgroup.tasks),
     };
     int r = process_start(&spec, &agent->init_pid, &agent->init_pidfd);
 
@@ -212,7 +214,7 @@ static int step_process(struct building *b)
         return r;
     agent->init_gone = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
-    return cgroup_attach(&agent->cgroup, agent->init_pid);
+    return 0;
 }
 
 static int step_network(struct building *b)

@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 
 #include "agent.h"
+#include "caged-limits.h"
 #include "clock.h"
 #include "fd-io.h"
 #include "init-spec.h"
-#include "caged-limits.h"
 #include "log.h"
 #include "process.h"
 #include "records.h"

@@ -45,7 +45,7 @@ struct agent *agent_new(struct manager *manager, uid_t owner)
         .owner = owner,
         .slot = -1,
         .workspace = WORKSPACE_INIT,
-        .cgroup.unified_fd = -EBADF,
+        .cgroup = CGROUP_INIT,
         .link.listener = -EBADF,
         .init_pidfd = -EBADF,
         .agent_pidfd = -EBADF,
@@ -77,9 +77,8 @@ void agent_release(struct agent *agent)
         output_deinit(&agent->outputs[i]);
     agent->gate = gate_supervisor_free(agent->gate);
 
-    if (agent->have_link && (r = airlock_link_remove(agent->manager->airlock, &agent->link)) < 0)
-        log_error("the link %s of agent %s cannot be removed: %s", agent->link.name,
-                  agent->card->agent_id, strerror(-r));
+    if (agent->have_link)
+        airlock_link_close(&agent->link);
     agent->have_link = false;
     if (agent->have_cgroup && (r = cgroup_remove(&agent->cgroup)) < 0)
         log_error("a cgroup of agent %s cannot be removed: %s", agent->card->agent_id,

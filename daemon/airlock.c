@@ -187,6 +187,7 @@ static int make_sockets(struct airlock *airlock, int agent_netns, struct airlock
 static int make_pair(struct airlock *airlock, const struct airlock_link *link, int agent_netns)
 {
     CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_veth_alloc();
+    int r;
 
     if (!pair)
         return -ENOMEM;
@@ -197,7 +198,10 @@ static int make_pair(struct airlock *airlock, const struct airlock_link *link, i
     rtnl_link_set_ifindex(agent_end, AGENT_LINK_INDEX);
     rtnl_link_set_ns_fd(agent_end, agent_netns);
     rtnl_link_put(agent_end);
-    return errno_from_nl(rtnl_link_add(airlock->netlink, pair, NLM_F_CREATE | NLM_F_EXCL));
+    r = rtnl_link_add(airlock->netlink, pair, NLM_F_CREATE | NLM_F_EXCL);
+    if (r == -NLE_EXIST && rtnl_link_delete(airlock->netlink, pair) >= 0)
+        r = rtnl_link_add(airlock->netlink, pair, NLM_F_CREATE | NLM_F_EXCL);
+    return errno_from_nl(r);
 }
 
 /* A point-to-point address: its peer is the only route that comes with it. */
@@ -296,24 +300,16 @@ int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
     (void)snprintf(link.name, sizeof(link.name), "cg%u", slot);
     r = link_make(airlock, agent_netns, forward_ports, n_forward_ports, &link);
     if (r < 0) {
-        (void)airlock_link_remove(airlock, &link);
+        airlock_link_close(&link);
         return r;
     }
     *ret = link;
     return 0;
 }
 
-int airlock_link_remove(struct airlock *airlock, struct airlock_link *link)
+void airlock_link_close(struct airlock_link *link)
 {
-    CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_alloc();
-    int r;
-
     link->listener = fd_close(link->listener);
     while (link->n_forwards > 0)
         fd_close(link->forwards[--link->n_forwards]);
-    if (!pair)
-        return -ENOMEM;
-    rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + link->slot));
-    r = errno_from_nl(rtnl_link_delete(airlock->netlink, pair));
-    return r == -ENODEV ? 0 : r;
 }

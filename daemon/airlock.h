@@ -38,5 +38,9 @@ int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
                       const uint16_t *forward_ports, size_t n_forward_ports,
                       struct airlock_link *ret);
 
-/* Closes the listeners and removes the pair, if it is still there. 0 or -errno. */
-int airlock_link_remove(struct airlock *airlock, struct airlock_link *link);
+/* Closes the listeners. The pair itself goes with the agent's namespace, when the last process and
+ * the last socket in it are gone: the kernel removes it in the background. (To ask for it would hold
+ * up the daemon for 10 to 30 ms, measured, while the kernel waits for RCU grace periods. Slots are
+ * used in turn, so that nobody waits for the name; if it should still be there when its slot comes
+ * round, airlock_link_make() removes it by request.) */
+void airlock_link_close(struct airlock_link *link);

@@ -169,10 +169,30 @@ static int hand_down(const struct cgroup_host *host, const char *agent_folder)
     return 0;
 }
 
+/* The descriptors through which processes enter. */
+static int open_entrances(struct cgroup *cgroup)
+{
+    char path[PATH_MAX];
+
+    cgroup->unified_fd = open(cgroup->unified, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cgroup->unified_fd < 0)
+        return negative_errno();
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!cgroup->folders[c])
+            continue;
+        if (snprintf(path, sizeof(path), "%s/tasks", cgroup->folders[c]) >= (int)sizeof(path))
+            return -ENAMETOOLONG;
+        cgroup->tasks[c] = open(path, O_WRONLY | O_CLOEXEC);
+        if (cgroup->tasks[c] < 0)
+            return negative_errno();
+    }
+    return 0;
+}
+
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, struct cgroup *ret, char **ret_why)
 {
-    struct cgroup cgroup = {.unified_fd = -EBADF};
+    struct cgroup cgroup = CGROUP_INIT;
     int r;
 
     r = make_folder(host->unified, owner, agent_id, &cgroup.unified);
@@ -193,34 +213,13 @@ int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_i
     }
     if (r >= 0)
         r = apply_limits(host, &cgroup, limits, ret_why);
-    if (r >= 0) {
-        cgroup.unified_fd = open(cgroup.unified, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (cgroup.unified_fd < 0)
-            r = negative_errno();
-    }
+    if (r >= 0)
+        r = open_entrances(&cgroup);
     if (r < 0) {
         (void)cgroup_remove(&cgroup);
         return r;
     }
     *ret = cgroup;
-    return 0;
-}
-
-int cgroup_attach(const struct cgroup *cgroup, pid_t pid)
-{
-    char path[PATH_MAX], text[16];
-
-    (void)snprintf(text, sizeof(text), "%d", pid);
-    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
-        if (!cgroup->folders[c])
-            continue;
-        if (snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup->folders[c]) >=
-            (int)sizeof(path))
-            return -ENAMETOOLONG;
-        AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0 || write(fd, text, strlen(text)) < 0)
-            return negative_errno();
-    }
     return 0;
 }
 
@@ -288,6 +287,7 @@ int cgroup_remove(struct cgroup *cgroup)
     cgroup->unified_fd = fd_close(cgroup->unified_fd);
     r = remove_folder(&cgroup->unified);
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        cgroup->tasks[c] = fd_close(cgroup->tasks[c]);
         int q = remove_folder(&cgroup->folders[c]);
         if (r >= 0)
             r = q;

@@ -51,18 +51,18 @@ struct cgroup {
     char *unified;
     int unified_fd;
     char *folders[CGROUP_CONTROLLER_COUNT]; /* NULL where the controller is on v2 */
+    int tasks[CGROUP_CONTROLLER_COUNT];     /* their `tasks` files, for processes to join by */
     struct cgroup_applied applied[CGROUP_APPLIED_MAX];
     size_t n_applied;
 };
+
+#define CGROUP_INIT ((struct cgroup){.unified_fd = -EBADF, .tasks = {-EBADF, -EBADF, -EBADF}})
 
 /* Makes `owner-UID/agent-ID` everywhere and writes the limits. -ENOTSUP with *ret_why (the limit
  * and the reason) if one cannot be enforced; nothing is left behind on failure. *ret_why is the
  * caller's. */
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, struct cgroup *ret, char **ret_why);
-
-/* Puts a process that was born into the v2 cgroup into those of the v1 hierarchies too. */
-int cgroup_attach(const struct cgroup *cgroup, pid_t pid);
 
 /* SIGKILL to every process in it, at once (cgroup.kill). */
 int cgroup_kill(const struct cgroup *cgroup);
@@ -73,5 +73,5 @@ uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup);
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup);
 
 /* Removes the folders (every process must be gone) and frees what the struct holds. Returns the
- * first failure, but goes through with it. Fine on a zeroed or half-made one (unified_fd < 0). */
+ * first failure, but goes through with it. Fine on a half-made or empty one. */
 int cgroup_remove(struct cgroup *cgroup);

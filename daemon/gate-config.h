@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "card.h"
 #include "caged-limits.h"
+#include "card.h"
 
 /* What a gate is told, for Inspect too. Strings are borrowed from the card or static. */
 struct gate_config {

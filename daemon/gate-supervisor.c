@@ -321,7 +321,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
     return set_timer(gate, PAUSE_USEC);
 }
 
-static int on_deferred_stop(sd_event_source *source, uint64_t usec, void *user)
+static int on_deferred_stop(sd_event_source *source, void *user)
 {
     finish_stop(user);
     return 0;
@@ -334,8 +334,7 @@ int gate_supervisor_stop(struct gate_supervisor *gate)
     set_state(gate, GATE_STOPPING);
     gate->timer = sd_event_source_disable_unref(gate->timer);
     if (gate->pidfd < 0)
-        return sd_event_add_time_relative(gate->setup.event, &gate->timer, CLOCK_MONOTONIC, 0, 0,
-                                          on_deferred_stop, gate);
+        return sd_event_add_defer(gate->setup.event, &gate->timer, on_deferred_stop, gate);
     (void)shutdown(gate->control, SHUT_WR);
     return set_timer(gate, STOP_TIMEOUT_USEC);
 }

@@ -5,8 +5,8 @@
 #include <sys/epoll.h>
 
 #include "agent.h"
-#include "clock.h"
 #include "caged-limits.h"
+#include "clock.h"
 #include "log.h"
 
 #define READ_SIZE (64 * 1024)

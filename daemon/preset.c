@@ -6,10 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "fd-io.h"
 #include "init-spec.h"
 #include "json-text.h"
-#include "caged-limits.h"
 
 static int fault(char **ret_why, int error, const char *format, ...) PRINTF_LIKE(3, 4);
 

@@ -40,13 +40,25 @@ static void default_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A thread that moves itself ("0" in `tasks`) is the one move between v1 cgroups that the kernel
+ * does without its global lock, for which another would wait some ten milliseconds
+ * (cgroup_attach_lock in kernel/cgroup/cgroup.c). This process has one thread yet. */
+static int join_cgroups(const int *fds, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (fds[i] >= 0 && write(fds[i], "0", 1) < 0)
+            return negative_errno();
+    return 0;
+}
+
 static NORETURN void child(const struct process_spec *spec)
 {
     char *arguments[] = {(char *)spec->name, NULL}, *environment[] = {NULL};
     int executable = fcntl(spec->executable, F_DUPFD_CLOEXEC, PROCESS_FDS_MAX);
 
     default_signals();
-    if (executable >= 0 && place_descriptors(spec->fds, spec->n_fds) >= 0 &&
+    if (executable >= 0 && join_cgroups(spec->tasks_fds, spec->n_tasks_fds) >= 0 &&
+        place_descriptors(spec->fds, spec->n_fds) >= 0 &&
         close_range((unsigned)spec->n_fds, ~0u, CLOSE_RANGE_CLOEXEC) >= 0)
         (void)syscall(SYS_execveat, executable, "", arguments, environment, AT_EMPTY_PATH);
     _exit(EXIT_NOT_STARTED);

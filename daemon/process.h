@@ -13,6 +13,8 @@ struct process_spec {
     size_t n_fds;         /* up to PROCESS_FDS_MAX */
     uint64_t clone_flags; /* CLONE_NEW... */
     int cgroup_fd;        /* v2 cgroup to be born into, or negative */
+    const int *tasks_fds; /* `tasks` files of v1 cgroups that it joins before it runs */
+    size_t n_tasks_fds;   /* negative descriptors are passed over */
 };
 
 #define PROCESS_FDS_MAX 32

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "caged-limits.h"
 #include "connection.h"
 #include "fd-io.h"
-#include "caged-limits.h"
 #include "log.h"
 
 #define RETRY_USEC (200 * 1000)

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "fd-io.h"
 #include "caged-limits.h"
+#include "fd-io.h"
 
 static PRINTF_LIKE(3, 4) int refuse(int error, char **ret_why, const char *format, ...)
 {

@@ -86,7 +86,6 @@ def test_plain_request_reaches_the_server_rewritten(dns):
     assert server.received == [
         f"GET /path?q=1 HTTP/1.1\r\nHost: a.example:{server.port}\r\n"
         "X-Stays: spaced value\r\nConnection: close\r\n\r\n".encode()]
-    server.close()
 
 
 @in_world
@@ -101,7 +100,6 @@ def test_default_ports_and_empty_path(dns):
     assert [r.split(b"\r\n")[0:2] for r in server.received] == [
         [b"GET / HTTP/1.1", b"Host: a.example"], [b"GET /?x HTTP/1.1", b"Host: a.example"],
         [b"OPTIONS * HTTP/1.1", b"Host: a.example"]]
-    server.close()
 
 
 @in_world
@@ -116,7 +114,6 @@ def test_connect_passes_bytes_both_ways(dns):
             assert read_all(conn) == b""
         decision = gate.decision()
         assert (decision["method"], decision["address"]) == ("CONNECT", PUBLIC)
-    server.close()
 
 
 @in_world
@@ -129,7 +126,6 @@ def test_bytes_sent_along_with_connect_are_not_lost(dns):
         data = read_all(conn)
         assert data.startswith(b"HTTP/1.1 200 ") and data.endswith(b"\r\n\r\nearly bytes")
         conn.close()
-    server.close()
 
 
 @in_world
@@ -146,7 +142,6 @@ def test_addresses_and_hosts_that_need_no_name_server(pattern, target):
     with Gate([f"{pattern}:{server.port}"]) as gate:
         gate.tunnel(f"{target}:{server.port}").close()
         assert gate.decision()["address"] == address
-    server.close()
 
 
 @in_world
@@ -155,7 +150,6 @@ def test_localhost_by_ipv6():
     with Gate([f"localhost:{server.port}"]) as gate:
         gate.tunnel(f"localhost:{server.port}").close()
         assert gate.decision()["address"] == "::1"
-    server.close()
 
 
 @in_world
@@ -170,7 +164,6 @@ def test_private_hosts(dns):
     with Gate([f"{n}:{server.port}" for n in names]) as gate:
         for name in names:
             assert gate.ask(connect_to(f"{name}:{server.port}")).reason == "address-not-allowed"
-    server.close()
 
 
 @in_world
@@ -179,7 +172,6 @@ def test_an_allowed_name_may_lead_to_a_listed_address(dns):
     server = echo_server(PRIVATE)
     with Gate([f"private.example:{server.port}", f"10.1.2.0/24:{server.port}"]) as gate:
         gate.tunnel(f"private.example:{server.port}").close()
-    server.close()
 
 
 @in_world
@@ -191,8 +183,6 @@ def test_only_good_addresses_of_a_name_are_dialled(dns):
         gate.tunnel("mixed.example:7000").close()
         assert gate.decision()["address"] == PUBLIC
     assert [s.accepted for s in bad] == [0, 0]
-    for s in bad + [server]:
-        s.close()
 
 
 @in_world
@@ -203,7 +193,6 @@ def test_the_next_address_is_tried(dns):
         gate.tunnel(f"two.example:{server.port}").close()
         assert gate.decision()["address"] == PUBLIC_2
         gate.no_decision()
-    server.close()
 
 
 @in_world
@@ -216,8 +205,6 @@ def test_answers_that_need_tcp_and_ipv6(dns):
         gate.tunnel(f"v6.example:{six.port}").close()
         assert [gate.decision()["address"] for _ in range(2)] == [PUBLIC, PUBLIC_6]
     assert "many.example" in names.tcp_queries
-    server.close()
-    six.close()
 
 
 # -- what is refused --
@@ -267,7 +254,6 @@ def test_where_an_allowed_name_may_not_lead(dns, name, what):
         assert not decision["allowed"] and decision["address"] in answer.text
         assert decision["rule"] == "*.example:7001"
     assert server.accepted == 0
-    server.close()
 
 
 @in_world
@@ -287,8 +273,6 @@ def test_rebinding(dns):
         gate.tunnel("rebinding.example:7002").close()
         assert gate.ask(connect_to("rebinding.example:7002")).reason == "address-not-allowed"
     assert inner.accepted == 0
-    server.close()
-    inner.close()
 
 
 @in_world
@@ -333,9 +317,6 @@ def test_dial_timeout(dns):
     with Gate(["void.example"]) as gate:
         start = time.monotonic()
         answer = gate.ask(connect_to("void.example:443"))
-        if answer.reason == "dial-failed":  # IPv4 neighbour discovery may give up first (3 s)
-            assert "No route to host" in answer.text
-            return
         assert (answer.status, answer.reason) == (504, "dial-timeout")
         assert 19 < time.monotonic() - start < 22
 
@@ -416,7 +397,6 @@ def test_ambiguous_requests(dns, case):
         assert (decision["allowed"], decision["reason"]) == (False, "bad-request")
         gate.no_decision(0.02)
     assert server.accepted == 0
-    server.close()
 
 
 @in_world
@@ -439,7 +419,6 @@ def test_head_sizes(dns):
         answer = gate.ask(b"GET http://a.example/ HTTP/1.1\r\n" + b"A: b\r\n" * 257 + b"\r\n")
         assert answer.reason == "bad-request" and "too many headers" in answer.text
     assert server.accepted == 1
-    server.close()
 
 
 @in_world
@@ -468,7 +447,6 @@ def test_a_second_request_is_never_passed_on(dns, first, second):
     assert len(server.received) == 2
     for received in server.received:
         assert received.endswith(second) and b"evil" not in received
-    server.close()
 
 
 @in_world
@@ -491,7 +469,6 @@ def test_broken_chunks(dns, body):
             time.sleep(0.1)
             conn.sendall(body)
             assert Answer(read_all(conn)).reason == "bad-request"
-    server.close()
 
 
 @in_world
@@ -517,7 +494,6 @@ def test_bodies_of_every_framing_arrive_whole(dns):
             answer = gate.ask(b"POST http://a.example/ HTTP/1.1\r\n" + header + b"\r\n\r\n" + body)
             assert answer.status == 200
             assert received.pop() == hashlib.sha256(body).hexdigest()
-    server.close()
 
 
 # -- relaying --
@@ -541,7 +517,6 @@ def test_half_close_passes_in_both_directions():
         conn.sendall(b" to you")
         conn.close()
         assert done.wait(5) and received == [b"still talking to you"]
-    server.close()
 
 
 @in_world
@@ -556,7 +531,6 @@ def test_a_reset_is_passed_on_as_a_reset():
         conn.sendall(b"x")
         with pytest.raises(ConnectionResetError):
             read_all(conn)
-    server.close()
 
 
 @in_world
@@ -586,7 +560,6 @@ def test_large_transfers_both_ways_at_once():
         wanted = hashlib.sha256(data).hexdigest()
         assert [digest] == received == [wanted]
         conn.close()
-    server.close()
 
 
 @in_world
@@ -614,8 +587,6 @@ def test_a_slow_reader_holds_up_its_writer_and_nobody_else():
             time.sleep(0.05)
         assert sent and sent[0] < 64 << 20  # what sockets hold, and no more
         slow.close()
-    server.close()
-    echo.close()
 
 
 @in_world
@@ -637,7 +608,6 @@ def test_event_streams_come_unbuffered():
                 assert conn.recv(100) == b"data: %d\n\n" % i
             go_on.set()
             assert conn.recv(100) == b""
-    server.close()
 
 
 @in_world
@@ -653,7 +623,6 @@ def test_an_early_answer_reaches_a_client_that_is_still_sending(dns):
             time.sleep(0.2)
             conn.sendall(bytes(50000))
             assert Answer(read_all(conn)).status == 413
-    server.close()
 
 
 # -- forwards --
@@ -688,7 +657,6 @@ def test_a_forward_that_no_rule_lists_is_refused():
         decision = gate.decision()
         assert (decision["reason"], decision["status"]) == ("host-not-allowed", 0)
     assert server.accepted == 0
-    server.close()
 
 
 # -- a parent proxy --
@@ -728,7 +696,6 @@ def test_parent_proxy(dns, name):
         b"GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n" + authorization
         + b"Connection: close\r\n\r\n"]
     assert "a.example" not in names.queries  # the parent resolves
-    parent.close()
 
 
 @in_world
@@ -744,7 +711,6 @@ def test_a_parent_that_refuses(reply, text):
         assert (answer.status, answer.reason) == (502, "parent-failed")
         assert text in answer.text and answer.text.isascii() and answer.text.count("\n") == 2
         assert gate.decision()["reason"] == "parent-failed"
-    parent.close()
 
 
 @in_world
@@ -753,4 +719,3 @@ def test_parent_that_is_not_there_and_local_hosts():
     with Gate(["a.example", f"localhost:{server.port}"], parent=f"http://{PRIVATE}:1") as gate:
         assert gate.ask(connect_to("a.example:443")).reason == "parent-failed"
         gate.tunnel(f"localhost:{server.port}").close()  # never by way of a parent
-    server.close()

@@ -64,23 +64,34 @@ def _enter_world():
     for address in (PUBLIC, PUBLIC_2, PRIVATE, METADATA):
         run(["ip", "address", "add", f"{address}/32", "dev", "lo"])
     run(["ip", "address", "add", f"{PUBLIC_6}/128", "dev", "lo", "nodad"])
-    # A SYN to here gets lost: the route is there, its neighbour is not.
-    run(["ip", "link", "add", "void0", "type", "dummy"])
-    run(["ip", "link", "set", "void0", "up"])
-    run(["ip", "route", "add", "12.0.0.0/8", "dev", "void0"])
+    # What is sent to 12.0.0.1 goes to a machine that is not there: no answer of any kind.
+    run(["ip", "link", "add", "void0", "type", "veth", "peer", "name", "void1"])
+    for link in ("void0", "void1"):
+        run(["ip", "link", "set", link, "up"])
+    run(["ip", "address", "add", "12.255.0.1/8", "dev", "void0"])
+    run(["ip", "neighbour", "add", "12.0.0.1", "lladdr", "02:00:00:00:00:01", "dev", "void0"])
 
 
 class _World:
     thread = None
+    servers = []
 
 
 def in_world(test):
-    """Runs the test in the one thread that lives in the test network."""
+    """Runs the test in the one thread that lives in the test network; closes its servers."""
+    def run_and_clear(*args, **kwargs):
+        try:
+            test(*args, **kwargs)
+        finally:
+            while _World.servers:
+                _World.servers.pop().close()
+
     @functools.wraps(test)
     def run(*args, **kwargs):
         if _World.thread is None:
-            _World.thread = concurrent.futures.ThreadPoolExecutor(1, "world", _enter_world)
-        return _World.thread.submit(test, *args, **kwargs).result()
+            _World.thread = concurrent.futures.ThreadPoolExecutor(1, "world")
+            _World.thread.submit(_enter_world).result()
+        return _World.thread.submit(run_and_clear, *args, **kwargs).result()
     return run
 
 
@@ -152,6 +163,8 @@ class Dns:
         while True:
             try:
                 query, peer = self.udp.recvfrom(4096)
+                if not query:
+                    return
                 answer = self._answer(query, False)
                 if answer:
                     self.udp.sendto(answer, peer)
@@ -200,11 +213,15 @@ class Server:
 
         self.server = Threaded((address, port), Handler)
         self.address, self.port = self.server.server_address[:2]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.open = True
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        _World.servers.append(self)
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        if self.open:
+            self.open = False
+            self.server.shutdown()
+            self.server.server_close()
 
 
 def read_until(conn, end=b"\r\n\r\n"):
