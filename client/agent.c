@@ -31,6 +31,13 @@ static const struct reason reasons[] = {
     {"shutdown", "the daemon was shut down", STATUS_SIGNAL + 15, false},
 };
 
+json_t *agent_name_to_json(const struct agent_name *name)
+{
+    if (name->owner_uid == AGENT_NONE)
+        return json_pack("{s:s}", "agent_id", name->id);
+    return json_pack("{s:s, s:I}", "agent_id", name->id, "owner_uid", (json_int_t)name->owner_uid);
+}
+
 int agent_from_json(const json_t *json, struct agent *ret)
 {
     struct agent a = {
@@ -43,7 +50,6 @@ int agent_from_json(const json_t *json, struct agent *ret)
 
     if (!json_is_object(json) || field_string(json, "agent_id", &a.id) < 0 ||
         field_u64(json, "owner_uid", &a.owner_uid) < 0 ||
-        field_string(json, "owner_name", &a.owner_name) < 0 ||
         field_string(json, "agent", &a.preset) < 0 ||
         field_string(json, "workspace", &a.workspace) < 0 ||
         field_string(json, "state", &a.state) < 0 ||

@@ -10,10 +10,18 @@
 
 #define AGENT_NONE UINT64_MAX /* a number that the daemon left out */
 
+/* How calls name an agent: two users may use the same id. */
+struct agent_name {
+    const char *id;     /* borrowed */
+    uint64_t owner_uid; /* AGENT_NONE: the caller's own; for root anybody's, if only one has it */
+};
+
+/* The parameters of a call about it, for more to be added. New reference, NULL without memory. */
+json_t *agent_name_to_json(const struct agent_name *name);
+
 /* All strings are borrowed from the JSON object. */
 struct agent {
     const char *id;
-    const char *owner_name;
     const char *preset;
     const char *workspace;
     const char *state;

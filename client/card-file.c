@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "caged-limits.h"
 #include "exit-status.h"
 #include "fd-io.h"
-#include "limits.h"
 #include "text.h"
 
 static const char *display_name(const char *path)

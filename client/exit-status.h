@@ -16,6 +16,6 @@ enum exit_status {
     STATUS_PROTOCOL = 76,    /* the daemon answered what cagectl does not understand */
     STATUS_PERMISSION = 77,  /* not permitted */
     STATUS_UNSUPPORTED = 78, /* the host cannot give what the card asks for */
-    STATUS_TTL = 124,        /* the agent's time was over, and it left no status but 0: timeout(1) */
-    STATUS_SIGNAL = 128,     /* plus the number of the signal */
+    STATUS_TTL = 124,    /* the agent's time was over, and it left no status but 0: timeout(1) */
+    STATUS_SIGNAL = 128, /* plus the number of the signal */
 };

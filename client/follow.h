@@ -6,7 +6,7 @@
 
 struct follow {
     struct connection *connection; /* borrowed, like all of these */
-    const char *agent_id;
+    struct agent_name agent;
     struct forwarder *forwarder; /* NULL: signals are not passed on */
     bool json;                   /* one LogLine a line on stdout instead of the bytes */
 };

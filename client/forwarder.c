@@ -14,7 +14,7 @@
 struct forwarder {
     int fd; /* signalfd(2) */
     const char *socket;
-    const char *agent_id;
+    struct agent_name agent;
     struct connection *control; /* made for the first signal */
     unsigned n_interrupts;
     void (*handler)(int signal, void *data);
@@ -25,14 +25,14 @@ static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUS
 static const int for_terminal[] = {SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM,
                                    SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP};
 
-int forwarder_new(const char *socket, const char *agent_id, struct forwarder **ret)
+int forwarder_new(const char *socket, const struct agent_name *agent, struct forwarder **ret)
 {
     struct forwarder *forwarder = calloc(1, sizeof(*forwarder));
 
     if (!forwarder)
         return -ENOMEM;
     forwarder->socket = socket;
-    forwarder->agent_id = agent_id;
+    forwarder->agent = *agent;
     forwarder->fd = signals_open(passed_on, ARRAY_SIZE(passed_on));
     if (forwarder->fd < 0) {
         int r = forwarder->fd;
@@ -78,7 +78,7 @@ static int agent_kill(struct forwarder *forwarder, int signal)
         if (r < 0)
             return r;
     }
-    json_t *parameters = json_pack("{s:s}", "agent_id", forwarder->agent_id);
+    json_t *parameters = agent_name_to_json(&forwarder->agent);
     if (parameters && signal > 0 &&
         json_object_set_new(parameters, "signal", json_integer(signal)) < 0) {
         json_decref(parameters);
@@ -108,13 +108,13 @@ static void signal_pass_on(struct forwarder *forwarder, int signal)
     if (signal == SIGINT || signal == SIGTERM)
         forwarder->n_interrupts++;
     if (forwarder->n_interrupts == ENOUGH_INTERRUPTS) {
-        say("killing agent %s", forwarder->agent_id);
+        say("killing agent %s", forwarder->agent.id);
         signal = 0;
     }
     r = agent_kill(forwarder, signal);
     if (r < 0) {
         say("cannot pass %s on to agent %s: %s", signal_to_string(signal, name, sizeof(name)),
-            forwarder->agent_id, strerror(-r));
+            forwarder->agent.id, strerror(-r));
         forwarder->control = connection_free(forwarder->control);
     }
 }

@@ -8,13 +8,14 @@
 
 #include <poll.h>
 
+#include "agent.h"
 #include "connection.h"
 
 struct forwarder;
 
 /* From here on these signals come here and do not end cagectl any more. `socket`
- * and `agent_id` are borrowed. 0 or -errno. */
-int forwarder_new(const char *socket, const char *agent_id, struct forwarder **ret);
+ * and the id are borrowed. 0 or -errno. */
+int forwarder_new(const char *socket, const struct agent_name *agent, struct forwarder **ret);
 struct forwarder *forwarder_free(struct forwarder *forwarder);
 DEFINE_CLEANUP(struct forwarder, forwarder_free);
 

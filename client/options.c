@@ -16,6 +16,7 @@ static const struct option_help table[] = {
     {OPTION_GRACE, 'g', "grace", "SECONDS", "time between SIGTERM and the end by force"},
     {OPTION_NO_WAIT, 0, "no-wait", NULL, "do not wait for the end"},
     {OPTION_SIGNAL, 's', "signal", "SIGNAL", "which signal, by name or number"},
+    {OPTION_OWNER, 'o', "owner", "USER", "whose agent, where several users have the id (root)"},
     {OPTION_JSON, 'j', "json", NULL, "print JSON"},
     {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
     {OPTION_SOCKET, 0, "socket", "PATH", "where cagedd listens"},
@@ -115,6 +116,11 @@ static int option_set(struct options *o, const struct option_help *row, const ch
     case OPTION_SIGNAL:
         if (signal_from_string(value, &o->signal) < 0)
             return refuse_value(row, value, "a signal such as TERM or 15", why, size);
+        break;
+    case OPTION_OWNER:
+        if (!*value)
+            return refuse_value(row, value, "a user", why, size);
+        o->owner = value;
         break;
     case OPTION_SOCKET:
         if (!*value)

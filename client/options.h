@@ -24,7 +24,8 @@ enum option_bit {
     OPTION_GRACE = 1 << 8,
     OPTION_SIGNAL = 1 << 9,
     OPTION_NO_WAIT = 1 << 10,
-    OPTION_HELP = 1 << 11, /* every verb has it */
+    OPTION_OWNER = 1 << 11,
+    OPTION_HELP = 1 << 12, /* every verb has it */
 };
 
 struct options {
@@ -34,6 +35,7 @@ struct options {
     uint32_t lines;     /* with OPTION_LINES */
     uint32_t grace;     /* seconds, with OPTION_GRACE */
     int signal;         /* with OPTION_SIGNAL: 1 to SIGRTMAX */
+    const char *owner;  /* with OPTION_OWNER: as given, not empty */
     char **arguments;   /* this array is ours, its strings are argv's */
     size_t n_arguments;
     char **rest; /* what follows `--`, for a verb that takes it: part of argv */

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "exit-status.h"
 #include "field.h"
-#include "limits.h"
 #include "remote-error.h"
 #include "text.h"
 

@@ -73,13 +73,12 @@ static void terminal_signal(int signal, void *data)
     window_size_pass_on(*master);
 }
 
-/* What poll(2) is to wait for on the two ends of a copy. */
-static void copy_prepare(const struct copy *c, struct pollfd *from, struct pollfd *to)
+/* What poll(2) is to wait for: always one end alone. */
+static struct pollfd copy_poll(const struct copy *c)
 {
     if (c->start < c->end)
-        *to = (struct pollfd){.fd = c->to, .events = POLLOUT};
-    else if (!c->ended)
-        *from = (struct pollfd){.fd = c->from, .events = POLLIN};
+        return (struct pollfd){.fd = c->to, .events = POLLOUT};
+    return (struct pollfd){.fd = c->ended ? -EBADF : c->from, .events = POLLIN};
 }
 
 /* The end of a PTY is EIO (its other side is closed), that of a terminal 0. */
@@ -109,23 +108,21 @@ static int copy_drain(struct copy *c)
     return 0;
 }
 
-static int copy_step(struct copy *c, const struct pollfd *from, const struct pollfd *to)
+static int copy_step(struct copy *c)
 {
-    if (to->revents)
-        return copy_drain(c);
-    return from->revents ? copy_fill(c) : 0;
+    return c->start < c->end ? copy_drain(c) : copy_fill(c);
 }
 
-/* The PTY is gone: what was typed has nowhere to go, and the end of the agent is near. */
-static int keys_step(struct copy *keys, const struct pollfd *from, const struct pollfd *to)
+/* Keys for a PTY that is gone go nowhere: the end of the agent is near. */
+static int keys_step(struct copy *keys)
 {
-    int r = copy_step(keys, from, to);
+    int r = copy_step(keys);
 
-    if (r != -EIO)
-        return r;
-    keys->ended = true;
-    keys->start = keys->end = 0;
-    return 0;
+    if (r == -EIO) {
+        keys->start = keys->end = 0;
+        return 0;
+    }
+    return r;
 }
 
 /* Shows what the PTY still holds after the agent's end; its other side may be open a little
@@ -145,42 +142,45 @@ static int screen_finish(struct forwarder *forwarder, struct copy *screen)
     return 0;
 }
 
-/* Copies until the reply to Wait is there. STATUS_OK, or an exit status, or -errno of the
- * connection. */
+/* Copies until the reply to Wait is there: 1. 128+SIGHUP if the user's terminal hung up or an
+ * exit status for an output error; -errno of the connection. */
+static int session_copy(struct follow *f, struct copy *keys, struct copy *screen, struct reply *ret)
+{
+    for (;;) {
+        struct pollfd fds[] = {
+            copy_poll(keys),
+            copy_poll(screen),
+            {.fd = connection_fd(f->connection), .events = POLLIN},
+        };
+        int r = forwarder_poll(f->forwarder, fds, ARRAY_SIZE(fds));
+        if (r < 0)
+            return r;
+        if (fds[0].revents)
+            r = keys_step(keys);
+        if (r == 0 && fds[1].revents)
+            r = copy_step(screen);
+        if (r < 0)
+            return output_failed(r);
+        if (keys->ended)
+            return STATUS_SIGNAL + SIGHUP;
+        if (fds[2].revents)
+            r = connection_read(f->connection);
+        if (r == 0)
+            r = connection_take(f->connection, ret);
+        if (r != 0)
+            return r;
+    }
+}
+
+/* STATUS_OK with the reply to Wait, an exit status, or -errno of the connection. */
 static int session_loop(struct follow *f, int master, struct reply *ret)
 {
     struct copy keys = {.from = STDIN_FILENO, .to = master};
     struct copy screen = {.from = master, .to = STDOUT_FILENO};
-    int r;
+    int r = session_copy(f, &keys, &screen, ret);
 
-    for (;;) {
-        struct pollfd fds[FORWARDER_POLL_MAX] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
-        /* The master appears twice: once for each direction. */
-        struct pollfd screen_to = {.fd = -1};
-        copy_prepare(&keys, &fds[0], &fds[1]);
-        copy_prepare(&screen, &fds[2], &screen_to);
-        if (screen_to.fd >= 0)
-            fds[2] = screen_to;
-        fds[3] = (struct pollfd){.fd = connection_fd(f->connection), .events = POLLIN};
-        r = forwarder_poll(f->forwarder, fds, ARRAY_SIZE(fds));
-        if (r < 0)
-            return r;
-        r = keys_step(&keys, &fds[0], &fds[1]);
-        if (r == 0)
-            r = screen_to.fd >= 0 ? copy_step(&screen, &(struct pollfd){}, &fds[2])
-                                  : copy_step(&screen, &fds[2], &(struct pollfd){});
-        if (r < 0)
-            return output_failed(r);
-        if (!fds[3].revents)
-            continue;
-        r = connection_read(f->connection);
-        if (r == 0)
-            r = connection_take(f->connection, ret);
-        if (r < 0)
-            return r;
-        if (r == 1)
-            break;
-    }
+    if (r != 1)
+        return r;
     r = screen_finish(f->forwarder, &screen);
     if (r == 0)
         return STATUS_OK;
@@ -217,8 +217,8 @@ int terminal_session(struct follow *f, int master_fd, struct reply *ret_reply,
         say("cannot set up the terminal: %s", strerror(-r));
         return STATUS_INTERNAL;
     }
-    r = connection_send(f->connection, "io.caged.Wait",
-                        json_pack("{s:s}", "agent_id", f->agent_id), false, NULL, 0);
+    r = connection_send(f->connection, "io.caged.Wait", agent_name_to_json(&f->agent), false, NULL,
+                        0);
     if (r == 0)
         r = session_loop(f, master, &reply);
     terminal_restore();

@@ -51,11 +51,14 @@ void text_make_safe(const char *text, char *buffer, size_t size)
     buffer[used] = 0;
 }
 
+PRINTF_LIKE(2, 0)
 static void say_safely(const char *prefix, const char *format, va_list arguments)
 {
     char message[MESSAGE_MAX];
 
-    vsnprintf(message, sizeof(message), format, arguments);
+    /* A message that is too long is cut. */
+    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+        return;
     fputs(prefix, stderr);
     text_print(stderr, message);
     fputc('\n', stderr);
@@ -100,12 +103,4 @@ void time_format(uint64_t usec, char *buffer, size_t size)
     if (!localtime_r(&seconds, &tm) || strftime(date, sizeof(date), "%F %T", &tm) == 0)
         snprintf(date, sizeof(date), "?");
     snprintf(buffer, size, "%s.%03u", date, (unsigned)(usec / 1000 % 1000));
-}
-
-uint64_t now_usec(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }

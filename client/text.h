@@ -22,5 +22,3 @@ void duration_format(uint64_t seconds, char *buffer, size_t size);
 
 /* Local date and time of microseconds since 1970, to the millisecond. */
 void time_format(uint64_t usec, char *buffer, size_t size);
-
-uint64_t now_usec(void);

@@ -9,11 +9,11 @@
 static int run_spawned(const struct options *options, struct spawned *s)
 {
     CLEANUP(forwarder_freep) struct forwarder *forwarder = NULL;
-    struct follow f = {.connection = s->connection, .agent_id = s->agent.id};
+    struct follow f = {.connection = s->connection, .agent = {s->agent.id, s->agent.owner_uid}};
     struct reply reply;
     struct agent agent;
     int status = STATUS_OK;
-    int r = forwarder_new(options->socket, s->agent.id, &forwarder);
+    int r = forwarder_new(options->socket, &f.agent, &forwarder);
 
     if (r < 0) {
         say("cannot receive signals: %s", strerror(-r));

@@ -39,7 +39,8 @@
 
 /* -- agents -- */
 #define AGENTS_MAX 1024
-#define AGENTS_ENDED_KEPT 64 /* ended agents whose record and output can still be asked for */
+#define AGENTS_PER_UID_MAX 256 /* root: AGENTS_MAX */
+#define AGENTS_ENDED_KEPT 32 /* of each owner: ended agents that can still be asked about */
 #define AGENT_SPAWN_TIMEOUT 30
 #define AGENT_STOP_GRACE 10
 #define AGENT_STOP_GRACE_MAX 3600

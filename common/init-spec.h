@@ -2,9 +2,10 @@
  * of the sealed specification, and the messages on the control socket (SOCK_SEQPACKET, one message
  * of records each; common/records.h is the encoding).
  *
- * The order: cagedd starts caged-init in fresh namespaces; caged-init reads the specification and
- * builds the root file system; cagedd meanwhile makes the network and the cgroups, then sends GO;
- * caged-init drops its privileges, starts the agent and answers STARTED (or FAILED at any time),
+ * The order: cagedd starts caged-init in its cgroups and in fresh namespaces; caged-init reads the
+ * specification, builds the root file system, forks the agent's process and drops all privileges of
+ * both; cagedd meanwhile makes the network, then sends GO; caged-init lets the agent's process
+ * execute its command and answers STARTED (or FAILED at any time),
  * and once EXITED. A control socket that ends on cagedd's side ends the cage; one that ends on
  * caged-init's side before STARTED is a failure, before EXITED a death. */
 #pragma once
@@ -41,7 +42,7 @@ enum init_spec_record {
 
 /* Messages. */
 enum init_message_record {
-    INIT_MESSAGE_GO = 1,  /* to init, empty: network and cgroups are ready */
+    INIT_MESSAGE_GO = 1,  /* to init, empty: the network is ready */
     INIT_MESSAGE_STARTED, /* from init, empty; with it a pidfd of the agent and, for a terminal,
                              the PTY's master */
     INIT_MESSAGE_FAILED,  /* from init, string: the step that failed, then: */

@@ -311,3 +311,16 @@ int json_text_parse(const char *text, size_t size, unsigned max_nesting, json_t 
         scan_until(&s, MIN_OF((size_t)error.position, size));
     return refuse(&s, describe_code(&error), ret_error);
 }
+
+json_t *json_string_lossy(const char *text)
+{
+    json_t *string = json_string(text);
+
+    if (string)
+        return string;
+    AUTO_FREE char *copy = strdup(text);
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    return copy ? json_string(copy) : NULL;
+}

@@ -25,3 +25,8 @@ int json_text_parse(const char *text, size_t size, unsigned max_nesting, json_t 
  * buffer. What does not fit is cut; bytes that are not printable ASCII become '?'. */
 void json_path_append_key(char *path, size_t size, const char *key, size_t length);
 void json_path_append_index(char *path, size_t size, size_t index);
+
+/* A JSON string of text that may not be valid UTF-8 (a path, a cut sentence): where it is not, every
+ * byte beyond ASCII becomes '?', so that one odd name never costs a whole reply. New reference, NULL
+ * without memory. */
+json_t *json_string_lossy(const char *text);

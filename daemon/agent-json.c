@@ -8,6 +8,7 @@
 #include "base64.h"
 #include "clock.h"
 #include "gate-proto.h"
+#include "json-text.h"
 
 /* Sets a member unless there is nothing to say; `value` is taken. */
 static void set_if(json_t *object, bool condition, const char *name, json_t *value)
@@ -28,11 +29,11 @@ static json_int_t ttl_left(const struct agent *agent)
 json_t *agent_to_json(const struct agent *agent)
 {
     bool ended = agent->state == AGENT_ENDED;
-    json_t *object =
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "agent_id", agent->card->agent_id, "owner_uid",
-                  (json_int_t)agent->owner, "agent", agent->preset_name ? agent->preset_name : "",
-                  "workspace", agent->workspace.path, "state", agent_state_to_string(agent->state),
-                  "spawned_usec", (json_int_t)agent->spawned_usec);
+    json_t *object = json_pack(
+        "{s:s, s:I, s:s, s:s, s:s, s:I}", "agent_id", agent->card->agent_id, "owner_uid",
+        (json_int_t)agent->owner, "agent", agent->preset_name ? agent->preset_name : "",
+        "workspace", json_string_lossy(agent->workspace.path), "state",
+        agent_state_to_string(agent->state), "spawned_usec", (json_int_t)agent->spawned_usec);
 
     if (!object)
         return NULL;
@@ -46,8 +47,11 @@ json_t *agent_to_json(const struct agent *agent)
            json_integer(WEXITSTATUS(agent->status)));
     set_if(object, agent->have_status && WIFSIGNALED(agent->status), "signal",
            json_integer(WTERMSIG(agent->status)));
-    set_if(object, agent->problem.failure != FAILURE_NONE, "detail",
-           json_sprintf("%s: %s", agent->problem.step, agent->problem.why));
+    if (agent->problem.failure != FAILURE_NONE) {
+        char detail[sizeof(agent->problem.step) + sizeof(agent->problem.why) + 2];
+        (void)snprintf(detail, sizeof(detail), "%s: %s", agent->problem.step, agent->problem.why);
+        (void)json_object_set_new(object, "detail", json_string_lossy(detail));
+    }
     return object;
 }
 

@@ -50,6 +50,13 @@ static PRINTF_LIKE(5, 6) int problem_set(struct agent_problem *problem, enum age
     return error;
 }
 
+static int too_many(struct agent_problem *problem, const char *limit, int maximum)
+{
+    (void)problem_set(problem, FAILURE_BUSY, -EBUSY, limit, "there are %d already", maximum);
+    problem->error = maximum;
+    return -EBUSY;
+}
+
 /* -- the steps -- */
 
 static int step_claim(struct building *b)
@@ -64,11 +71,11 @@ static int step_claim(struct building *b)
     if (other && other->state != AGENT_ENDED)
         return problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
                            agent_state_to_string(other->state));
-    if (manager->n_live >= AGENTS_MAX) {
-        (void)problem_set(b->problem, FAILURE_BUSY, -EBUSY, "agents", "%s", "");
-        b->problem->error = AGENTS_MAX;
-        return -EBUSY;
-    }
+    if (manager->n_live >= AGENTS_MAX)
+        return too_many(b->problem, "agents", AGENTS_MAX);
+    if (b->request->peer->uid != 0 &&
+        manager_count(manager, b->request->peer->uid) >= AGENTS_PER_UID_MAX)
+        return too_many(b->problem, "agents of one user", AGENTS_PER_UID_MAX);
     b->agent = agent_new(manager, b->request->peer->uid);
     if (!b->agent)
         return -ENOMEM;

@@ -94,6 +94,7 @@ struct agent *agent_free(struct agent *agent)
     if (!agent)
         return NULL;
     agent_release(agent);
+    cgroup_deinit(&agent->cgroup);
     workspace_deinit(&agent->workspace);
     string_list_deinit(&agent->command);
     preset_free(agent->preset);

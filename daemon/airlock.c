@@ -99,24 +99,37 @@ static int netlink_open(struct nl_sock **ret)
     return 0;
 }
 
-/* Brings a link up; `quiet`: without an IPv6 link-local address, so that IPv4 to the gate is all
- * there is on it. Neither can be had at the birth of a veth pair: its ends are not joined yet, and
- * the kernel takes no IFLA_AF_SPEC then. */
-static int set_up(struct nl_sock *netlink, int index, bool quiet)
+/* Changes one thing of a link. */
+static int change_link(struct nl_sock *netlink, int index, struct rtnl_link *change)
 {
     CLEANUP(rtnl_link_putp) struct rtnl_link *link = rtnl_link_alloc();
-    CLEANUP(rtnl_link_putp) struct rtnl_link *change = rtnl_link_alloc();
-    int r = 0;
 
-    if (!link || !change)
+    if (!link)
         return -ENOMEM;
     rtnl_link_set_ifindex(link, index);
-    rtnl_link_set_flags(change, IFF_UP);
-    if (quiet && access("/proc/net/if_inet6", F_OK) >= 0)
-        r = rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE);
-    if (r >= 0)
-        r = rtnl_link_change(netlink, link, change, 0);
-    return errno_from_nl(r);
+    return errno_from_nl(rtnl_link_change(netlink, link, change, 0));
+}
+
+/* Brings a link up; `quiet`: without an IPv6 link-local address, so that IPv4 to the gate is all
+ * there is on it. That is a request of its own before the other: the kernel goes through the flags
+ * first, and at the birth of a veth pair it takes neither (its ends are not joined yet). */
+static int set_up(struct nl_sock *netlink, int index, bool quiet)
+{
+    CLEANUP(rtnl_link_putp) struct rtnl_link *silence = rtnl_link_alloc();
+    CLEANUP(rtnl_link_putp) struct rtnl_link *up = rtnl_link_alloc();
+    int r = 0;
+
+    if (!silence || !up)
+        return -ENOMEM;
+    if (quiet && access("/proc/net/if_inet6", F_OK) >= 0) {
+        r = errno_from_nl(rtnl_link_inet6_set_addr_gen_mode(silence, IN6_ADDR_GEN_MODE_NONE));
+        if (r >= 0)
+            r = change_link(netlink, index, silence);
+    }
+    if (r < 0)
+        return r;
+    rtnl_link_set_flags(up, IFF_UP);
+    return change_link(netlink, index, up);
 }
 
 int airlock_new(struct airlock **ret, char **ret_why)

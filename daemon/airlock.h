@@ -39,8 +39,8 @@ int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
                       struct airlock_link *ret);
 
 /* Closes the listeners. The pair itself goes with the agent's namespace, when the last process and
- * the last socket in it are gone: the kernel removes it in the background. (To ask for it would hold
- * up the daemon for 10 to 30 ms, measured, while the kernel waits for RCU grace periods. Slots are
- * used in turn, so that nobody waits for the name; if it should still be there when its slot comes
- * round, airlock_link_make() removes it by request.) */
+ * the last socket in it are gone: the kernel removes it in the background. (To ask for it would
+ * hold up the daemon for 10 to 30 ms, measured, while the kernel waits for RCU grace periods. Slots
+ * are used in turn, so that nobody waits for the name; if it should still be there when its slot
+ * comes round, airlock_link_make() removes it by request.) */
 void airlock_link_close(struct airlock_link *link);

@@ -217,6 +217,7 @@ int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_i
         r = open_entrances(&cgroup);
     if (r < 0) {
         (void)cgroup_remove(&cgroup);
+        cgroup_deinit(&cgroup);
         return r;
     }
     *ret = cgroup;
@@ -292,8 +293,12 @@ int cgroup_remove(struct cgroup *cgroup)
         if (r >= 0)
             r = q;
     }
+    return r;
+}
+
+void cgroup_deinit(struct cgroup *cgroup)
+{
     for (size_t i = 0; i < cgroup->n_applied; i++)
         free(cgroup->applied[i].file);
-    cgroup->n_applied = 0;
-    return r;
+    *cgroup = CGROUP_INIT;
 }

@@ -72,6 +72,9 @@ int cgroup_kill(const struct cgroup *cgroup);
 uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup);
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup);
 
-/* Removes the folders (every process must be gone) and frees what the struct holds. Returns the
- * first failure, but goes through with it. Fine on a half-made or empty one. */
+/* Removes the folders (every process must be gone); the list of limits stays. Returns the first
+ * failure, but goes through with it. Fine on a half-made or empty one. */
 int cgroup_remove(struct cgroup *cgroup);
+
+/* Frees what is left of a removed one. */
+void cgroup_deinit(struct cgroup *cgroup);

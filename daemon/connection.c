@@ -169,12 +169,30 @@ static int take_call(struct connection *c, struct varlink_message *message)
     return 0;
 }
 
+/* Text that is no JSON object; the place is named as the client's card has it, where it lies in
+ * one. */
 static void refuse_text(struct connection *c, const struct json_text_error *error)
 {
+    static const char card[] = "$.parameters.card";
+    bool in_card = has_prefix(error->path, card);
+
+    c->busy = true;
     c->oneway = false;
     connection_error(c, "io.caged.InvalidCard",
-                     json_pack("{s:s, s:s, s:s}", "path", error->path, "found", error->found,
-                               "expected", "one JSON object that is a Varlink call"));
+                     json_pack("{s:s+, s:s, s:s}", "path", in_card ? "$" : "",
+                               error->path + (in_card ? strlen(card) : 0), "found", error->found,
+                               "expected", "JSON (UTF-8, no key twice, no NUL)"));
+}
+
+static void refuse_size(struct connection *c)
+{
+    c->busy = true;
+    c->oneway = false;
+    connection_error(c, "io.caged.InvalidCard",
+                     json_pack("{s:s, s:s, s:s}", "path", "$", "found",
+                               "a message that is too long", "expected",
+                               "a card of 64 KiB at most"));
+    c->broken = true;
 }
 
 static int on_half_too_long(sd_event_source *source, uint64_t usec, void *user)
@@ -207,9 +225,7 @@ static void take_calls(struct connection *c)
         if (r == 0)
             break;
         if (r == -EINVAL) {
-            c->busy = true;
             refuse_text(c, &error);
-            c->broken = true; /* nobody knows where the next message would begin */
         } else if (r < 0 || take_call(c, &message) < 0) {
             c->broken = true;
         }
@@ -250,6 +266,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
         int r = varlink_stream_read(c->stream);
         if (r == 0)
             c->read_closed = true;
+        else if (r == -EMSGSIZE)
+            refuse_size(c);
         else if (r < 0 && r != -EAGAIN)
             c->broken = true;
     }

@@ -38,6 +38,7 @@ struct connection {
     struct agent *agent;  /* what the pump is about */
     struct watch watch;
     uint64_t cursor, end; /* in a ring: next entry to send, entry to stop at */
+    json_int_t lost;      /* entries that were passed over, to be told with the next reply */
     bool follow;
     char *filter; /* an agent's id, for Events */
 

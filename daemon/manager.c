@@ -164,25 +164,38 @@ struct agent *manager_find(struct manager *manager, uid_t owner, const char *age
     return NULL;
 }
 
+size_t manager_count(const struct manager *manager, uid_t owner)
+{
+    const struct agent *agent;
+    size_t n = 0;
+
+    TAILQ_FOREACH(agent, &manager->live, entry)
+    n += agent->owner == owner;
+    return n;
+}
+
 void manager_add(struct manager *manager, struct agent *agent)
 {
     TAILQ_INSERT_TAIL(&manager->live, agent, entry);
     manager->n_live++;
 }
 
-/* Forgets the oldest ended agents, but none that somebody still reads from. */
-static void forget_oldest(struct manager *manager)
+/* Forgets an owner's oldest ended agents, but none that somebody still reads from. Each owner has a
+ * share of its own, so that nobody can make us forget another's. */
+static void forget_oldest(struct manager *manager, uid_t owner)
 {
-    struct agent *agent = TAILQ_FIRST(&manager->ended);
+    struct agent *agent, *next;
+    size_t n = 0;
 
-    while (agent && manager->n_ended > AGENTS_ENDED_KEPT) {
-        struct agent *next = TAILQ_NEXT(agent, entry);
-        if (LIST_EMPTY(&agent->watches.head)) {
-            TAILQ_REMOVE(&manager->ended, agent, entry);
-            manager->n_ended--;
-            agent_free(agent);
-        }
-        agent = next;
+    TAILQ_FOREACH(agent, &manager->ended, entry)
+    n += agent->owner == owner;
+    for (agent = TAILQ_FIRST(&manager->ended); agent && n > AGENTS_ENDED_KEPT; agent = next) {
+        next = TAILQ_NEXT(agent, entry);
+        if (agent->owner != owner || !LIST_EMPTY(&agent->watches.head))
+            continue;
+        TAILQ_REMOVE(&manager->ended, agent, entry);
+        agent_free(agent);
+        n--;
     }
 }
 
@@ -191,8 +204,7 @@ void manager_retire(struct manager *manager, struct agent *agent)
     TAILQ_REMOVE(&manager->live, agent, entry);
     manager->n_live--;
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
-    manager->n_ended++;
-    forget_oldest(manager);
+    forget_oldest(manager, agent->owner);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);
 }

@@ -31,7 +31,7 @@ struct manager {
 
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */
-    size_t n_live, n_ended;
+    size_t n_live;
 
     struct ring *events; /* tag: owner's uid; data: the event as JSON text */
     struct watch_list event_watches;
@@ -58,6 +58,9 @@ void manager_shutdown(struct manager *manager);
 
 /* The agent of this owner and id: the live one, else the one that ended last, else NULL. */
 struct agent *manager_find(struct manager *manager, uid_t owner, const char *agent_id);
+
+/* How many live agents an owner has. */
+size_t manager_count(const struct manager *manager, uid_t owner);
 
 /* An agent joins the live ones, moves to the ended ones, or is freed; only agent code calls these.
  */

@@ -20,34 +20,37 @@ struct spawn_parameters {
 
 static void reply_problem(struct connection *c, const struct agent_problem *problem)
 {
+    json_t *step = json_string_lossy(problem->step), *why = json_string_lossy(problem->why);
+
     switch (problem->failure) {
     case FAILURE_CARD:
         connection_error(c, "io.caged.InvalidCard",
-                         json_pack("{s:s, s:s, s:s}", "path", problem->step, "found",
-                                   problem->found, "expected", problem->why));
+                         json_pack("{s:O, s:o, s:O}", "path", step, "found",
+                                   json_string_lossy(problem->found), "expected", why));
         break;
     case FAILURE_EXISTS:
-        connection_error(c, "io.caged.AgentExists", json_pack("{s:s}", "agent_id", problem->step));
+        connection_error(c, "io.caged.AgentExists", json_pack("{s:O}", "agent_id", step));
         break;
     case FAILURE_BUSY:
-        connection_error(
-            c, "io.caged.Busy",
-            json_pack("{s:s, s:i}", "limit", problem->step, "maximum", problem->error));
+        connection_error(c, "io.caged.Busy",
+                         json_pack("{s:O, s:i}", "limit", step, "maximum", problem->error));
         break;
     case FAILURE_SUPPORT:
         connection_error(c, "io.caged.NotSupported",
-                         json_pack("{s:s, s:s}", "what", problem->step, "reason", problem->why));
+                         json_pack("{s:O, s:O}", "what", step, "reason", why));
         break;
     case FAILURE_PERMITTED:
         connection_error(c, "io.caged.NotPermitted",
-                         json_pack("{s:s, s:s}", "what", problem->step, "reason", problem->why));
+                         json_pack("{s:O, s:O}", "what", step, "reason", why));
         break;
     default:
-        connection_error(c, "io.caged.SpawnFailed",
-                         json_pack("{s:s, s:i, s:s}", "step", problem->step, "errno",
-                                   problem->error, "reason", problem->why));
+        connection_error(
+            c, "io.caged.SpawnFailed",
+            json_pack("{s:O, s:i, s:O}", "step", step, "errno", problem->error, "reason", why));
         break;
     }
+    json_decref(step);
+    json_decref(why);
 }
 
 /* Called when the agent's state changes: answers once it runs, or never will. */

@@ -6,6 +6,7 @@
 
 #define BATCH_BYTES (64 * 1024) /* of payload in one reply */
 #define BATCH_ENTRIES 1024
+#define SINGLE_BYTES (256 * 1024) /* in the only reply to a call without `more` */
 
 /* Appends entries of the ring from the cursor on, up to `end`, to an array. What has left the ring
  * is counted in *lost. Returns how many entries were passed (appended or filtered out). */
@@ -58,10 +59,11 @@ static void pump_logs(struct connection *c)
 
     while (connection_has_room(c)) {
         json_t *lines = json_array();
-        json_int_t lost = 0;
+        json_int_t lost = c->lost;
         size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? BATCH_BYTES : SIZE_MAX,
                               convert_line, c, lines, &lost);
 
+        c->lost = 0;
         if (agent == c->foreground && n > 0)
             agent_hold_output(agent, c->cursor);
         if (logs_done(c)) {
@@ -74,6 +76,31 @@ static void pump_logs(struct connection *c)
         }
         connection_continue(c, lines_reply(lines, lost));
     }
+}
+
+/* Where to begin: at the first line ever, so that what has left the ring is counted as lost, unless
+ * the last `lines` were asked for. A reply without `more` has what fits into SINGLE_BYTES. */
+static uint64_t logs_start(const struct ring *ring, json_int_t lines, bool more,
+                           json_int_t *ret_lost)
+{
+    uint64_t end = ring_end(ring), first = ring_first(ring), start = 1;
+    size_t bytes = 0;
+
+    if (lines >= 0)
+        start = MAX_OF(first, end - MIN_OF((uint64_t)lines, end - 1));
+    *ret_lost = 0;
+    if (more)
+        return start;
+    uint64_t fitting = end;
+    while (fitting > MAX_OF(start, first)) {
+        const struct ring_entry *entry = ring_get(ring, fitting - 1);
+        bytes += entry && entry->sequence == fitting - 1 ? entry->size : 0;
+        if (bytes > SINGLE_BYTES)
+            break;
+        fitting--;
+    }
+    *ret_lost = (json_int_t)(fitting - start);
+    return fitting;
 }
 
 void method_logs(struct call *call)
@@ -101,15 +128,10 @@ void method_logs(struct call *call)
     agent = method_find_agent(c, id, owner);
     if (!agent)
         return;
-    uint64_t end = ring_end(agent->ring), first = ring_first(agent->ring);
     c->agent = agent;
     c->follow = follow;
-    c->end = follow ? UINT64_MAX : end;
-    /* From the first line ever, so that what has left the ring is counted as lost; but the last
-     * `lines` were asked for on purpose. */
-    c->cursor = 1;
-    if (lines >= 0)
-        c->cursor = MAX_OF(first, end - MIN_OF((uint64_t)lines, end - 1));
+    c->end = follow ? UINT64_MAX : ring_end(agent->ring);
+    c->cursor = logs_start(agent->ring, lines, c->more, &c->lost);
     connection_set_pump(c, pump_logs, &agent->watches);
 }
 

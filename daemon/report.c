@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "clock.h"
+#include "json-text.h"
 #include "log.h"
 
 /* Adds the event to the ring; takes the reference to `event` (type Event of io.caged.varlink but
@@ -88,8 +89,8 @@ void report_state(struct agent *agent)
         break;
     case AGENT_RUNNING:
         log_entry(LOG_NOTICE, LOG_ID_AGENT_STARTED, fields, ARRAY_SIZE(fields),
-                  "agent %s of uid %u runs: pid %d, workspace %s", agent->card->agent_id,
-                  agent->owner, agent->agent_pid, agent->workspace.path);
+                  "agent %s of uid %u runs in %s", agent->card->agent_id, agent->owner,
+                  agent->workspace.path);
         emit(agent, "running", json_object());
         break;
     case AGENT_STOPPING:
@@ -134,10 +135,11 @@ void report_decision(struct agent *agent, const struct gate_decision *decision)
               decision->method, decision->host, decision->port, *decision->address ? " at " : "",
               decision->address, decision->allowed ? " by rule" : "",
               decision->allowed ? decision->rule : decision->reason);
-    event =
-        json_pack("{s:b, s:s, s:s, s:i, s:s, s:s, s:s}", "allowed", decision->allowed, "method",
-                  decision->method, "host", decision->host, "port", (int)decision->port, "address",
-                  decision->address, "rule", decision->rule, "code", decision->reason);
+    event = json_pack(
+        "{s:b, s:o, s:o, s:i, s:o, s:o, s:o}", "allowed", decision->allowed, "method",
+        json_string_lossy(decision->method), "host", json_string_lossy(decision->host), "port",
+        (int)decision->port, "address", json_string_lossy(decision->address), "rule",
+        json_string_lossy(decision->rule), "code", json_string_lossy(decision->reason));
     emit(agent, "network", event);
 }
 

@@ -410,8 +410,12 @@ static int compile(struct profile *p)
 {
     const json_t *entries = json_object_get(p->json, "syscalls");
     struct sock_filter last = BPF_STMT(BPF_RET | BPF_K, 0);
-    int r;
+    CLEANUP(filter_releasep) scmp_filter_ctx unused = NULL;
+    int r = layer_new(p, ACTION_NEXT_LAYER, &unused);
 
+    /* Only for the architectures: they are checked even where there is no entry. */
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < json_array_size(entries);) {
         r = compile_run(p, entries, &i);
         if (r < 0)

@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include "caged-limits.h"
 #include "fd-io.h"
@@ -60,6 +62,25 @@ static int check_owner(const struct stat *st, const struct peer *peer, const cha
     return 0;
 }
 
+/* File systems that the kernel makes up: what is read from them, or written to them, in the
+ * daemon's name would be more than the descriptor's owner may do (statfs(2) has the numbers). */
+static bool is_made_up(int fd)
+{
+    static const unsigned long types[] = {
+        PROC_SUPER_MAGIC, SYSFS_MAGIC,        CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+        DEBUGFS_MAGIC,    TRACEFS_MAGIC,      SECURITYFS_MAGIC,   PSTOREFS_MAGIC,
+        BPF_FS_MAGIC,     DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC,     NSFS_MAGIC,
+    };
+    struct statfs st;
+
+    if (fstatfs(fd, &st) < 0)
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        if ((unsigned long)st.f_type == types[i])
+            return true;
+    return false;
+}
+
 int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char **ret_why)
 {
     CLEANUP(workspace_deinit) struct workspace workspace = WORKSPACE_INIT;
@@ -73,6 +94,9 @@ int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char 
         return r;
     if (!S_ISDIR(st.st_mode))
         return refuse(-EINVAL, ret_why, "%s is not a folder", workspace.path);
+    if (is_made_up(fd))
+        return refuse(-EPERM, ret_why, "%s lies in a file system that the kernel makes up",
+                      workspace.path);
     if (st.st_nlink == 0)
         return refuse(-EINVAL, ret_why, "%s has been deleted", workspace.path);
     r = check_owner(&st, peer, workspace.path, ret_why);
@@ -138,6 +162,9 @@ int api_key_read(int fd, char **ret, char **ret_why)
         return negative_errno();
     if (!S_ISREG(st.st_mode))
         return refuse(-EINVAL, ret_why, "the key file is not a regular file");
+    if (is_made_up(fd))
+        return refuse(-EINVAL, ret_why,
+                      "the key file lies in a file system that the kernel makes up");
     ssize_t n = pread(fd, buffer, sizeof(buffer), 0);
     if (n < 0)
         return refuse(-EINVAL, ret_why, "the key file cannot be read: %s", strerror(errno));

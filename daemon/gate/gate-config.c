@@ -3,8 +3,8 @@
 #include "gate-config.h"
 
 #include "address-class.h"
-#include "gate-proto.h"
 #include "caged-limits.h"
+#include "gate-proto.h"
 #include "records.h"
 
 static int bad(const char **ret_why, const char *why)

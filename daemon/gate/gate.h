@@ -1,9 +1,9 @@
 /* The running gate: its configuration, its loop, its listeners and how many connections it has. */
 #pragma once
 
-#include "gate-config.h"
-#include "event-loop.h"
 #include "caged-limits.h"
+#include "event-loop.h"
+#include "gate-config.h"
 #include "recorder.h"
 #include "resolver.h"
 

@@ -7,13 +7,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "gate-config.h"
+#include "caged-limits.h"
 #include "confine.h"
 #include "event-loop.h"
 #include "fd-io.h"
+#include "gate-config.h"
 #include "gate-proto.h"
 #include "gate.h"
-#include "caged-limits.h"
 #include "resolver.h"
 
 /* What went wrong, for cagedd's log. */

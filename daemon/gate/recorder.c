@@ -3,9 +3,9 @@
 
 #include <sys/socket.h>
 
+#include "caged-limits.h"
 #include "fd-io.h"
 #include "gate-proto.h"
-#include "caged-limits.h"
 #include "records.h"
 
 struct queued_record {
@@ -51,7 +51,8 @@ static void flush(struct recorder *recorder)
     recorder->drained(recorder->userdata);
 }
 
-/* cagedd says nothing to a gate yet: its end ends the gate, a message from it is a fault. */
+/* cagedd says nothing to a gate yet: its end ends the gate, a message from it is a fault. If it
+ * went with records unread, its end is seen as ECONNRESET (unix(7)). */
 static void control_ready(struct event_source *source, uint32_t events)
 {
     struct recorder *recorder = CONTAINER_OF(source, struct recorder, source);
@@ -60,8 +61,9 @@ static void control_ready(struct event_source *source, uint32_t events)
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
         ssize_t n = recv(source->fd, &byte, sizeof(byte), MSG_DONTWAIT);
         bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
+        bool over = n == 0 || (n < 0 && errno == ECONNRESET);
         if (!again) {
-            event_loop_stop(recorder->loop, n == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+            event_loop_stop(recorder->loop, over ? EXIT_SUCCESS : EXIT_FAILURE);
             return;
         }
     }

@@ -28,8 +28,9 @@ static const struct row rows[] = {
                                      "the name is allowed, but it leads to an address that is not "
                                      "on the public internet and that the card does not list",
                                      false},
-    [REFUSAL_NAME_NOT_RESOLVED] = {"name-not-resolved", 502, "Bad Gateway",
-                                   "the host is allowed, but its name has no address", false},
+    [REFUSAL_NAME_NOT_RESOLVED] =
+        {"name-not-resolved", 502, "Bad Gateway",
+         "the host is allowed, but its name could not be resolved to an address", false},
     [REFUSAL_DNS_TIMEOUT] = {"dns-timeout", 504, "Gateway Timeout",
                              "the host is allowed, but no name server answered in time", false},
     [REFUSAL_DIAL_FAILED] = {"dial-failed", 502, "Bad Gateway",

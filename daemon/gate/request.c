@@ -34,7 +34,7 @@ static void check_and_dial(struct connection *c, size_t count)
 static const char *resolve_detail(enum resolve_status status)
 {
     return status == RESOLVE_TIMEOUT ? "no name server answered for the parent proxy"
-                                     : "the name of the parent proxy has no address";
+                                     : "the name of the parent proxy could not be resolved";
 }
 
 static void resolved(void *userdata, enum resolve_status status, const struct ip_address *addresses,

@@ -169,7 +169,6 @@ static enum resolve_status status_of(int ares_status)
     case ARES_SUCCESS:
         return RESOLVE_OK;
     case ARES_ETIMEOUT:
-    case ARES_ECONNREFUSED: /* "could not contact any server" */
         return RESOLVE_TIMEOUT;
     case ARES_ENOMEM:
     case ARES_EDESTRUCTION:

@@ -2,13 +2,13 @@
  * event loop. One lookup is one answer: callers keep it and dial exactly those addresses. */
 #pragma once
 
+#include "caged-limits.h"
 #include "event-loop.h"
 #include "host-pattern.h"
-#include "caged-limits.h"
 
 enum resolve_status {
     RESOLVE_OK,
-    RESOLVE_NO_ADDRESS, /* the name does not exist, has no address, or a server said so */
+    RESOLVE_NO_ADDRESS, /* the name does not exist or has no address, or all servers failed */
     RESOLVE_TIMEOUT,    /* no server answered */
     RESOLVE_FAILED,     /* no memory or descriptors here, or too many questions under way */
 };

@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "drop.h"
 #include "caged-limits.h"
+#include "drop.h"
 #include "root-files.h"
 #include "util.h"
 

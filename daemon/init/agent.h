@@ -29,6 +29,6 @@ int agent_open_terminal(struct agent *agent, const struct init_spec *spec, struc
 int agent_fork(struct agent *agent, const struct init_spec *spec, int userns_fd,
                const struct sock_fprog *filter, struct failure *failure);
 
-/* Lets it execute the command, once the caller has no privileges any more either. 0 if the command
- * runs; otherwise why not. */
+/* Lets it execute the command; by then the caller has no privileges any more either. 0 if the
+ * command runs; otherwise why not. */
 int agent_release(struct agent *agent, const struct init_spec *spec, struct failure *failure);

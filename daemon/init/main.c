@@ -1,12 +1,13 @@
 /* caged-init: builds one cage, starts the agent in it and stays as its PID 1.
  *
- * cagedd starts it as root in fresh mount, PID, network, IPC and UTS namespaces with the
- * descriptors of common/init-spec.h and nothing else. The order of everything is in `build` below.
- * Whatever fails is reported with the name of its step, and the process exits: since it is PID 1,
- * nothing of a half-built cage can outlive it.
+ * cagedd starts it as root in its cgroups and in fresh mount, PID, network, IPC and UTS namespaces,
+ * with the descriptors of common/init-spec.h and nothing else. The order of everything is in
+ * `build` below. Whatever fails is reported with the name of its step, and the process exits: since
+ * it is PID 1, nothing of a half-built cage can outlive it.
  *
- * Should be seen from outside: the specification (it comes from cagedd alone).
- * Must not be trusted: nothing else is read before the privileges are gone. */
+ * While it has privileges it reads the specification and the filter (sealed, from cagedd) and the
+ * host's mounts, and nothing that a user could have written but the names of the workspace's
+ * mount. Afterwards it reads the control socket alone. */
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
@@ -16,9 +17,9 @@
 #include <sys/stat.h>
 
 #include "agent.h"
+#include "caged-limits.h"
 #include "drop.h"
 #include "fd-io.h"
-#include "caged-limits.h"
 #include "message.h"
 #include "reaper.h"
 #include "root.h"
@@ -92,24 +93,13 @@ static int build_root(struct cage *cage, struct failure *failure)
     r = root_fill(&root, failure);
     if (r >= 0)
         r = root_enter(failure);
+    if (r >= 0 && unshare(CLONE_NEWCGROUP) < 0)
+        r = failure_set(failure, "cgroup namespace", NULL, negative_errno());
     if (r >= 0 && sethostname(cage->spec.agent_id, strlen(cage->spec.agent_id)) < 0)
         r = failure_set(failure, "host name", cage->spec.agent_id, negative_errno());
     if (r >= 0 && cage->spec.terminal)
         r = agent_open_terminal(&cage->agent, &cage->spec, failure);
     return r;
-}
-
-/* The barrier. cagedd has now put this process into its cgroups, so that what it sees of itself
- * there is the root of a cgroup namespace made after it. */
-static int wait_for_go(struct failure *failure)
-{
-    int r = message_wait_go(INIT_FD_CONTROL);
-
-    if (r < 0)
-        return failure_set(failure, "barrier", "the control socket", r);
-    if (unshare(CLONE_NEWCGROUP) < 0)
-        return failure_set(failure, "cgroup namespace", NULL, negative_errno());
-    return 0;
 }
 
 static int become_reaper(struct cage *cage, struct failure *failure)
@@ -124,17 +114,27 @@ static int become_reaper(struct cage *cage, struct failure *failure)
     return r < 0 ? failure_set(failure, "privileges", failure->detail, r) : 0;
 }
 
+/* The barrier stands as late as can be: all that is left to do is to let the agent's process
+ * execute its command. Nobody in the cage has any privilege here. */
+static int wait_for_go(struct failure *failure)
+{
+    int r = message_wait_go(INIT_FD_CONTROL);
+
+    return r < 0 ? failure_set(failure, "barrier", "the control socket", r) : 0;
+}
+
 static int build(struct cage *cage, struct failure *failure)
 {
     int r;
 
     if ((r = clean_inheritance(failure)) < 0 || (r = read_spec(cage, failure)) < 0 ||
-        (r = read_filter(cage, failure)) < 0 || (r = build_root(cage, failure)) < 0 ||
-        (r = wait_for_go(failure)) < 0)
+        (r = read_filter(cage, failure)) < 0 || (r = build_root(cage, failure)) < 0)
         return r;
     r = agent_fork(&cage->agent, &cage->spec, cage->userns_fd, &cage->filter, failure);
     if (r >= 0)
         r = become_reaper(cage, failure);
+    if (r >= 0)
+        r = wait_for_go(failure);
     if (r >= 0)
         r = agent_release(&cage->agent, &cage->spec, failure);
     return r;

@@ -1,9 +1,9 @@
 /* The messages to cagedd; the contract stands in the header. */
 #include "message.h"
 
+#include "caged-limits.h"
 #include "fd-io.h"
 #include "init-spec.h"
-#include "caged-limits.h"
 #include "records.h"
 #include "util.h"
 

@@ -41,6 +41,7 @@ static const struct sock_filter filter[] = {
     ALLOW(SYS_write),
     ALLOW(SYS_sendto),
     ALLOW(SYS_sendmsg),
+    ALLOW(SYS_recvmsg),
     ALLOW(SYS_close),
     ALLOW(SYS_munmap),
     ALLOW(SYS_prctl),

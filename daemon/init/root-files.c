@@ -2,7 +2,7 @@
 #include "root-files.h"
 
 #include <fcntl.h>
-#include <linux/limits.h>
+#include <limits.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 

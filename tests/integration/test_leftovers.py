@@ -31,8 +31,7 @@ def test_nothing_is_left_of_twenty_agents(a, daemon):
         for agent_id in ids:
             a.wait(agent_id)
     assert a.refused(command=["no-such-command"]).name == "SpawnFailed"
-    until(lambda: leftovers.snapshot(daemon) == before, timeout=20,
-          what=f"all is as before\n{before}")
+    leftovers.until_as(daemon, before)
     assert len(bases) >= 5
     for base in bases:
         assert leftovers.processes_of_uids(base) == []
@@ -48,7 +47,7 @@ def test_what_is_there_while_an_agent_runs(a, daemon):
     a.wait(agent_id)
     for what in ("processes", "cgroups", "links", "descriptors"):
         assert during[what] != before[what], what
-    until(lambda: leftovers.snapshot(daemon) == before, what="all is as before")
+    leftovers.until_as(daemon, before)
 
 
 def test_two_agents_never_share_a_range_of_uids(a):

@@ -11,12 +11,11 @@ import subprocess
 import threading
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-BUILD = Path(os.environ.get("CAGED_BUILD_DIR", REPOSITORY / "build"))
-INIT = BUILD / "daemon/init/caged-init"
-LAUNCHER = BUILD / "tests/escape/launch-init"
-ESCAPE = BUILD / "tests/escape/escape"
-PROFILE = REPOSITORY / "policy/seccomp/default.json"
+from . import paths
+
+INIT = paths.CAGED_INIT
+LAUNCHER = paths.BUILD / "tests" / "escape" / "launch-init"
+PROFILE = paths.POLICY / "seccomp" / "default.json"
 
 (VERSION, AGENT_ID, UID_BASE, OWNER_UID, OWNER_GID, MAX_OPEN_FILES, TMPFS_BYTES, TERMINAL, ARGUMENT,
  ENVIRONMENT, FILE, AGENT_FILE) = range(1, 13)

@@ -235,7 +235,8 @@ class Client:
     def refused(self, **keys):
         """Spawns what must be refused and returns the error."""
         try:
-            reply = self.daemon.spawn(self.user, self.card("true", **keys))
+            keys.setdefault("command", ["true"])
+            reply = self.daemon.spawn(self.user, self.card(**keys))
         except VarlinkError as error:
             return error
         raise AssertionError(f"this was not refused: {reply}")

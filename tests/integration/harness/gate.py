@@ -111,8 +111,10 @@ class Dns:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind((RESOLVER, 53))
         self.tcp = socket.create_server((RESOLVER, 53))
-        threading.Thread(target=self._serve_udp, daemon=True).start()
-        threading.Thread(target=self._serve_tcp, daemon=True).start()
+        self.threads = [threading.Thread(target=serve, daemon=True)
+                        for serve in (self._serve_udp, self._serve_tcp)]
+        for thread in self.threads:
+            thread.start()
 
     def close(self):
         for s in (self.udp, self.tcp):
@@ -120,7 +122,10 @@ class Dns:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-            s.close()
+        for thread in self.threads:
+            thread.join(5)
+        self.udp.close()
+        self.tcp.close()
 
     def _addresses(self, name, kind):
         entry = self.zone.get(name)
@@ -234,6 +239,14 @@ def read_until(conn, end=b"\r\n\r\n"):
     return data
 
 
+def receive(conn, size):
+    """Exactly so many bytes, or fewer at the end of file."""
+    data = b""
+    while len(data) < size and (piece := conn.recv(size - len(data))):
+        data += piece
+    return data
+
+
 def read_all(conn):
     data = []
     while True:
@@ -315,8 +328,10 @@ class Gate:
     """A running caged-gate, started as cagedd starts it."""
 
     def __init__(self, allow=(), *, config=None, seals=SEALS, listener=True, forwards=(),
-                 ready=True, **kwargs):
+                 ready=True, record_buffer=None, **kwargs):
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if record_buffer:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, record_buffer)
         if config is None:
             config = configuration(allow, forwards=forwards, **kwargs)
         self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
@@ -368,7 +383,7 @@ class Gate:
             self.control.settimeout(15)
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def send(self, data):
         conn = self.connect()

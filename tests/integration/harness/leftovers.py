@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -100,3 +101,17 @@ def snapshot(daemon):
         "links": _network(pid),
         "descriptors": dict(_descriptor_kinds(pid)),
     }
+
+
+def difference(before, after):
+    """What is there now that was not, and the other way round; empty if nothing changed."""
+    return {what: {"before": before[what], "after": after[what]}
+            for what in before if before[what] != after[what]}
+
+
+def until_as(daemon, before, timeout=20):
+    """Waits until the daemon holds what it held before; fails with the difference."""
+    end = time.monotonic() + timeout
+    while found := difference(before, snapshot(daemon)):
+        assert time.monotonic() < end, f"left over: {found}"
+        time.sleep(0.02)

@@ -1,0 +1,138 @@
+/* cagectl events: what happens from now on, a line for each event. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "agent.h"
+#include "connection.h"
+#include "exit-status.h"
+#include "field.h"
+#include "options.h"
+#include "output.h"
+#include "remote-error.h"
+#include "signals.h"
+#include "text.h"
+
+/* "refused CONNECT evil.example:443 (not-listed)", "allowed GET api.example:80 by *.example". */
+static int print_network(const json_t *event)
+{
+    const char *method = "?", *host = "?", *address = "", *rule = "", *code = "";
+    uint64_t port = 0;
+    bool allowed = false;
+
+    if (field_bool_optional(event, "allowed", &allowed) < 0 ||
+        field_string_optional(event, "method", &method) < 0 ||
+        field_string_optional(event, "host", &host) < 0 ||
+        field_u64_optional(event, "port", &port) < 0 ||
+        field_string_optional(event, "address", &address) < 0 ||
+        field_string_optional(event, "rule", &rule) < 0 ||
+        field_string_optional(event, "code", &code) < 0)
+        return -EPROTO;
+    printf("%s ", allowed ? "allowed" : "refused");
+    text_print(stdout, method);
+    putchar(' ');
+    text_print(stdout, host);
+    printf(":%" PRIu64, port);
+    if (*address) {
+        printf(" at ");
+        text_print(stdout, address);
+    }
+    if (allowed ? *rule : *code) {
+        printf(allowed ? " by " : ": ");
+        text_print(stdout, allowed ? rule : code);
+    }
+    return 0;
+}
+
+static int print_end(const json_t *event)
+{
+    const char *reason = "";
+    uint64_t status = AGENT_NONE, signal = AGENT_NONE;
+    char name[32];
+
+    if (field_string_optional(event, "reason", &reason) < 0 ||
+        field_u64_optional(event, "exit_status", &status) < 0 ||
+        field_u64_optional(event, "signal", &signal) < 0)
+        return -EPROTO;
+    printf("ended: ");
+    text_print(stdout, reason);
+    if (signal != AGENT_NONE && signal <= 127)
+        printf(", %s", signal_to_string((int)signal, name, sizeof(name)));
+    else if (status != AGENT_NONE)
+        printf(", exit status %" PRIu64, status);
+    return 0;
+}
+
+static int event_print(const json_t *event)
+{
+    const char *id, *kind;
+    uint64_t usec;
+    char when[64];
+    int r = 0;
+
+    if (!json_is_object(event) || field_string(event, "agent_id", &id) < 0 ||
+        field_string(event, "kind", &kind) < 0 || field_u64(event, "time_usec", &usec) < 0)
+        return -EPROTO;
+    time_format(usec, when, sizeof(when));
+    printf("%s ", when);
+    text_print(stdout, id);
+    putchar(' ');
+    if (streq(kind, "network"))
+        r = print_network(event);
+    else if (streq(kind, "ended"))
+        r = print_end(event);
+    else
+        text_print(stdout, kind);
+    putchar('\n');
+    return r;
+}
+
+static int batch_print(const struct options *options, const json_t *parameters)
+{
+    json_t *events, *event;
+    uint64_t lost;
+    size_t i;
+
+    if (field_array(parameters, "events", &events) < 0 || field_u64(parameters, "lost", &lost) < 0)
+        return -EPROTO;
+    if (lost > 0)
+        say("%" PRIu64 " event%s lost here: you read too slowly", lost, lost == 1 ? "" : "s");
+    json_array_foreach (events, i, event) {
+        int r = option_given(options, OPTION_JSON) ? output_json_line(event) : event_print(event);
+        if (r != 0)
+            return r;
+    }
+    return output_flush();
+}
+
+/* STATUS_OK at the end of the events, an exit status, or -errno of the connection. */
+static int events_follow(const struct options *options, struct connection *connection)
+{
+    json_t *parameters = options->n_arguments > 0
+                             ? json_pack("{s:s}", "agent_id", options->arguments[0])
+                             : json_object();
+    int r = connection_send(connection, "io.caged.Events", parameters, true, NULL, 0);
+
+    while (r == 0) {
+        struct reply reply;
+        r = connection_receive(connection, &reply);
+        if (r < 0)
+            break;
+        bool last = !reply.continues;
+        r = reply.error ? remote_error_say(&reply) : batch_print(options, reply.parameters);
+        reply_deinit(&reply);
+        if (last)
+            break;
+    }
+    return r;
+}
+
+int verb_events(const struct options *options)
+{
+    CLEANUP(connection_freep) struct connection *connection = NULL;
+    int status = connection_open_or_say(options->socket, &connection);
+
+    if (status != STATUS_OK)
+        return status;
+    int r = events_follow(options, connection);
+    return r < 0 ? connection_failed(connection, r) : r;
+}

@@ -1,0 +1,218 @@
+/* cagectl inspect: everything about one agent, in sections that a person can read. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "agent.h"
+#include "connection.h"
+#include "exit-status.h"
+#include "field.h"
+#include "options.h"
+#include "output.h"
+#include "owner.h"
+#include "target.h"
+#include "text.h"
+
+#define LABEL_WIDTH 24
+
+static void print_label(const char *label)
+{
+    printf("  %-*s", LABEL_WIDTH, label);
+}
+
+static void print_string(const char *label, const char *value)
+{
+    print_label(label);
+    text_print(stdout, value);
+    putchar('\n');
+}
+
+static void print_number(const char *label, uint64_t value)
+{
+    print_label(label);
+    printf("%" PRIu64 "\n", value);
+}
+
+static void print_time(const char *label, uint64_t usec)
+{
+    char text[64];
+
+    time_format(usec, text, sizeof(text));
+    print_string(label, text);
+}
+
+/* An array of strings: one a line, or "none". */
+static int print_strings(const json_t *object, const char *key, const char *label)
+{
+    json_t *array;
+    const json_t *item;
+    size_t i;
+
+    if (field_array(object, key, &array) < 0)
+        return -EPROTO;
+    if (json_array_size(array) == 0)
+        print_string(label, "none");
+    json_array_foreach (array, i, item) {
+        if (!json_is_string(item))
+            return -EPROTO;
+        print_string(i == 0 ? label : "", json_string_value(item));
+    }
+    return 0;
+}
+
+static int print_agent(const json_t *parameters)
+{
+    struct agent agent;
+    char end[1024], owner[64];
+
+    if (agent_from_parameters(parameters, &agent) < 0)
+        return -EPROTO;
+    printf("Agent\n");
+    print_string("id", agent.id);
+    print_label("owner");
+    owner_format(agent.owner_uid, owner, sizeof(owner));
+    text_print(stdout, owner);
+    printf(" (%" PRIu64 ")\n", agent.owner_uid);
+    print_string("preset", agent.preset);
+    print_string("state", agent.state);
+    print_time("spawned", agent.spawned_usec);
+    if (agent.ended_usec != AGENT_NONE)
+        print_time("ended", agent.ended_usec);
+    if (agent.ttl_left != AGENT_NONE)
+        print_number("seconds left", agent.ttl_left);
+    if (agent.pid != AGENT_NONE)
+        print_number("pid", agent.pid);
+    if (agent.reason) {
+        agent_end_format(&agent, NULL, end, sizeof(end));
+        print_string("end", end);
+    }
+    return 0;
+}
+
+static int print_command(const json_t *parameters)
+{
+    json_t *command, *word;
+    size_t i;
+
+    if (field_array(parameters, "command", &command) < 0)
+        return -EPROTO;
+    print_label("command");
+    json_array_foreach (command, i, word) {
+        if (!json_is_string(word))
+            return -EPROTO;
+        if (i > 0)
+            putchar(' ');
+        json_dumpf(word, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    }
+    putchar('\n');
+    return 0;
+}
+
+static int print_cage(const json_t *parameters)
+{
+    const char *workspace;
+    const json_t *agent = json_object_get(parameters, "agent");
+    uint64_t uid_base;
+
+    printf("Cage\n");
+    if (print_command(parameters) < 0 || field_string(agent, "workspace", &workspace) < 0 ||
+        field_u64(parameters, "uid_base", &uid_base) < 0)
+        return -EPROTO;
+    print_string("workspace", workspace);
+    print_number("first uid", uid_base);
+    return print_strings(parameters, "cgroups", "cgroups");
+}
+
+static int print_limits(const json_t *parameters)
+{
+    json_t *limits;
+    const json_t *item;
+    size_t i;
+
+    if (field_array(parameters, "limits", &limits) < 0)
+        return -EPROTO;
+    printf("Limits\n");
+    json_array_foreach (limits, i, item) {
+        const char *limit, *controller, *file, *written;
+        uint64_t value;
+        if (!json_is_object(item) || field_string(item, "limit", &limit) < 0 ||
+            field_u64(item, "value", &value) < 0 ||
+            field_string(item, "controller", &controller) < 0 ||
+            field_string(item, "file", &file) < 0 || field_string(item, "written", &written) < 0)
+            return -EPROTO;
+        print_label(limit);
+        printf("%" PRIu64 " (", value);
+        text_print(stdout, controller);
+        printf(": ");
+        text_print(stdout, written);
+        printf(" in ");
+        text_print(stdout, file);
+        printf(")\n");
+    }
+    return 0;
+}
+
+static int print_network(const json_t *parameters)
+{
+    const char *interface, *address, *gate, *parent = "none: the gate dials by itself";
+    uint64_t port, pid = AGENT_NONE, allowed, refused;
+    json_t *network;
+
+    if (field_object(parameters, "network", &network) < 0 ||
+        field_string(network, "interface", &interface) < 0 ||
+        field_string(network, "agent_address", &address) < 0 ||
+        field_string(network, "gate_address", &gate) < 0 ||
+        field_u64(network, "gate_port", &port) < 0 ||
+        field_u64_optional(network, "gate_pid", &pid) < 0 ||
+        field_string_optional(network, "parent_proxy", &parent) < 0 ||
+        field_u64(network, "allowed", &allowed) < 0 || field_u64(network, "refused", &refused) < 0)
+        return -EPROTO;
+    printf("Network\n");
+    print_string("interface", interface);
+    print_string("address", address);
+    print_label("gate");
+    text_print(stdout, gate);
+    printf(":%" PRIu64, port);
+    if (pid != AGENT_NONE)
+        printf(" (pid %" PRIu64 ")", pid);
+    putchar('\n');
+    print_string("parent proxy", parent);
+    print_number("requests allowed", allowed);
+    print_number("requests refused", refused);
+    if (print_strings(network, "allowed_hosts", "allowed hosts") < 0 ||
+        print_strings(network, "private_hosts", "private hosts") < 0)
+        return -EPROTO;
+    return print_strings(network, "forwards", "forwards");
+}
+
+/* In the order of the sections. */
+static int (*const sections[])(const json_t *parameters) = {
+    print_agent,
+    print_cage,
+    print_limits,
+    print_network,
+};
+
+int verb_inspect(const struct options *options)
+{
+    CLEANUP(connection_freep) struct connection *connection = NULL;
+    struct reply reply;
+    struct agent_name name;
+    int status = target_from_options(options, options->arguments[0], &name);
+
+    if (status == STATUS_OK)
+        status = connection_open_or_say(options->socket, &connection);
+    if (status == STATUS_OK)
+        status = connection_call(connection, "io.caged.Inspect", agent_name_to_json(&name), &reply);
+    if (status != STATUS_OK)
+        return status;
+    if (option_given(options, OPTION_JSON)) {
+        status = output_json(reply.parameters);
+    } else {
+        int r = 0;
+        for (size_t i = 0; i < ARRAY_SIZE(sections) && r == 0; i++)
+            r = sections[i](reply.parameters);
+        status = r < 0 ? connection_failed(connection, r) : output_flush();
+    }
+    reply_deinit(&reply);
+    return status;
+}
