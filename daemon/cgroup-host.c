@@ -134,49 +134,49 @@ static int write_file(const char *folder, const char *file, const char *text)
     return 0;
 }
 
+/* Calls `visit` for each folder below `path` whose name begins so. */
+static void each_folder(const char *path, const char *prefix, void (*visit)(const char *below))
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    char below[PATH_MAX];
+
+    if (!folder)
+        return;
+    while ((entry = readdir(folder))) {
+        if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+            !has_prefix(entry->d_name, prefix))
+            continue;
+        if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) < (int)sizeof(below))
+            visit(below);
+    }
+    (void)closedir(folder);
+}
+
 /* Removes a tree of cgroups, deepest first, as far as they are empty. */
 static void remove_tree(const char *path)
 {
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-    char below[PATH_MAX];
-
-    if (!folder)
-        return;
-    while ((entry = readdir(folder))) {
-        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-            continue;
-        if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) < (int)sizeof(below))
-            remove_tree(below);
-    }
-    (void)closedir(folder);
+    each_folder(path, "", remove_tree);
     (void)rmdir(path);
 }
 
-/* Ends what an earlier daemon left below `path`: only folders of our own naming. */
-static void clear_leftovers(const char *path, bool v1)
+/* Ends the processes in a tree (v1 folders have no such file: their processes are in a v2 one too)
+ * and removes it. */
+static void clear_tree(const char *path)
 {
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-    char below[PATH_MAX];
-
-    if (!folder)
-        return;
-    while ((entry = readdir(folder))) {
-        if (entry->d_type != DT_DIR || !has_prefix(entry->d_name, "owner-"))
-            continue;
-        if (snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >= (int)sizeof(below))
-            continue;
-        if (!v1)
-            (void)write_file(below, "cgroup.kill", "1");
-        for (int i = 0; i < LEFTOVER_TRIES; i++) {
-            remove_tree(below);
-            if (access(below, F_OK) < 0)
-                break;
-            (void)usleep(LEFTOVER_WAIT_USEC);
-        }
+    (void)write_file(path, "cgroup.kill", "1");
+    for (int i = 0; i < LEFTOVER_TRIES; i++) {
+        remove_tree(path);
+        if (access(path, F_OK) < 0)
+            return;
+        (void)usleep(LEFTOVER_WAIT_USEC);
     }
-    (void)closedir(folder);
+}
+
+/* Clears away what an earlier daemon left below `path`: only folders of our own naming. */
+static void clear_leftovers(const char *path)
+{
+    each_folder(path, "owner-", clear_tree);
 }
 
 static int make_folder(const char *path)
@@ -276,13 +276,13 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
     if (r == -EBUSY)
         return refuse(ret_why, "another cagedd is using the same cgroup folder");
     if (r >= 0)
-        clear_leftovers(host->unified, false);
+        clear_leftovers(host->unified);
     for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
         if (!host->controllers[c].v1)
             continue;
         r = make_folder(host->controllers[c].base);
         if (r >= 0)
-            clear_leftovers(host->controllers[c].base, true);
+            clear_leftovers(host->controllers[c].base);
     }
     if (r >= 0 && delegated)
         r = move_to_leaf(host->unified);
