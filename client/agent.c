@@ -75,11 +75,6 @@ int agent_from_parameters(const json_t *parameters, struct agent *ret)
     return agent_from_json(json_object_get(parameters, "agent"), ret);
 }
 
-bool agent_has_ended(const struct agent *agent)
-{
-    return streq(agent->state, "ended");
-}
-
 static const struct reason *reason_find(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)

@@ -41,8 +41,6 @@ int agent_from_json(const json_t *json, struct agent *ret);
 /* The same of the member "agent" of a reply's parameters. */
 int agent_from_parameters(const json_t *parameters, struct agent *ret);
 
-bool agent_has_ended(const struct agent *agent);
-
 /* The exit status that stands for its end: cagectl(1), "Exit status". */
 int agent_exit_status(const struct agent *agent);
 

@@ -2,9 +2,17 @@
  * configuration, and its messages (SOCK_SEQPACKET, one message of records each; the encoding is
  * common/records.h).
  *
- * The gate answers READY once it is confined; then one DECISION for each request that it allowed
- * or refused. The end of its control socket ends the gate. An end of file on cagedd's side before
- * READY is a failure: cagedd listens by itself again, and the next connection starts another. */
+ * The gate answers READY once it is confined; then exactly one DECISION for each request that it
+ * read, and for each connection of a forward. The end of its control socket ends the gate. An end
+ * of file on cagedd's side before READY is a failure: cagedd listens by itself again, and the next
+ * connection starts another.
+ *
+ * When the DECISION comes: a refusal as soon as it is decided. An allowed request when it is
+ * connected (or could not be: then it is a refusal by "dial-failed" or the like, with the rule that
+ * allowed it and the last address tried), and before any byte of the agent goes out: the record is
+ * sent first, and while the socket is full the request waits and nothing new is accepted. So no
+ * byte leaves without its record, and each record says how the request ended up. A connection that
+ * ends before its head was whole made no request and has no record. */
 #pragma once
 
 #include <stdint.h>
@@ -23,8 +31,8 @@ enum gate_config_record {
     GATE_CONFIG_AGENT_ID,           /* string, once: named in refusals */
     GATE_CONFIG_UID,                /* u64, once: uid and gid to run as, never 0 */
     GATE_CONFIG_ALLOW,              /* string, any number: a pattern of common/host-pattern.h */
-    GATE_CONFIG_PRIVATE,            /* string, any number: host names whose addresses may be private */
-    GATE_CONFIG_PARENT_PROXY,       /* string, at most once: http://[user:password@]host:port */
+    GATE_CONFIG_PRIVATE,      /* string, any number: host names whose addresses may be private */
+    GATE_CONFIG_PARENT_PROXY, /* string, at most once: http://[user:password@]host:port */
     GATE_CONFIG_FORWARD, /* string, any number: "ADDRESS:PORT" on the host's loopback to which the
                             connections of the next forward listener lead */
 };

@@ -292,6 +292,8 @@ static int range_parse(const char *text, const char *slash, struct host_pattern 
                        const char **ret_why)
 {
     struct host host;
+    if (slash > text && slash[-1] == ':' && slash[1] == '/')
+        return invalid(ret_why, "write the host alone, without \"http://\" and without a slash");
     int r = host_parse(text, (size_t)(slash - text), &host, ret_why);
     if (r < 0)
         return r;

@@ -1,23 +1,9 @@
 /* The URI of a parent proxy and its Basic authorization (RFC 7617). */
 #include "gate-config.h"
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#include <stdio.h>
 
-static char *base64_encode(const uint8_t *data, size_t size, char *out)
-{
-    for (size_t i = 0; i < size; i += 3) {
-        size_t n = MIN_OF(size - i, (size_t)3);
-        uint32_t v = (uint32_t)data[i] << 16;
-        v |= n > 1 ? (uint32_t)data[i + 1] << 8 : 0;
-        v |= n > 2 ? data[i + 2] : 0;
-        *out++ = alphabet[v >> 18];
-        *out++ = alphabet[v >> 12 & 63];
-        *out++ = n > 1 ? alphabet[v >> 6 & 63] : '=';
-        *out++ = n > 2 ? alphabet[v & 63] : '=';
-    }
-    *out = '\0';
-    return out;
-}
+#include "base64.h"
 
 static int hex_value(char c)
 {
@@ -60,11 +46,10 @@ static int authorization_new(const char *userinfo, size_t size, char **ret, cons
         *ret_why = "the user information of the parent proxy is not well percent-encoded";
         return -EBADMSG;
     }
-    char *text = malloc(sizeof("Basic ") + ((size_t)n + 2) / 3 * 4);
-    if (!text)
+    AUTO_FREE char *encoded = base64_encode(plain, (size_t)n);
+    char *text;
+    if (!encoded || asprintf(&text, "Basic %s", encoded) < 0)
         return -ENOMEM;
-    memcpy(text, "Basic ", strlen("Basic "));
-    base64_encode((const uint8_t *)plain, (size_t)n, text + strlen("Basic "));
     *ret = text;
     return 0;
 }

@@ -1,9 +1,10 @@
 /* The agent's process.
  *
  * Parent and child share a socket pair, the rendezvous. The child drops its privileges and waits
- * there for one byte, which the parent sends when it has dropped its own: so no command of the
- * agent ever runs beside a privileged process of the cage. Then the child executes the command,
- * which closes its end: end of file is success. If anything fails it writes a report instead. */
+ * there for one byte, which the parent sends when it has dropped its own and cagedd has said GO: so
+ * no command of the agent ever runs beside a privileged process of the cage. Then the child
+ * executes the command, which closes its end: end of file is success. If anything has failed it
+ * writes a report instead. */
 #include "agent.h"
 
 #include <fcntl.h>
@@ -99,14 +100,11 @@ static int child_prepare(const struct agent *agent, const struct identity *ident
     return chdir(CAGE_WORKSPACE) < 0 ? negative_errno() : 0;
 }
 
-static int child_execute(const struct init_spec *spec, int rendezvous, struct report *report)
+static int child_execute(const struct init_spec *spec, struct report *report)
 {
     char *arguments[CARD_COMMAND_MAX + 1], *environment[SPEC_ENVIRONMENT_MAX + 1];
-    char released;
 
     *report = (struct report){.step = "command"};
-    if (read(rendezvous, &released, 1) != 1)
-        return -ECONNRESET;
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         return negative_errno();
 
@@ -121,10 +119,15 @@ static NORETURN void child_run(const struct agent *agent, const struct init_spec
                                const struct identity *identity, int rendezvous)
 {
     struct report report;
+    char released;
     int r = child_prepare(agent, identity, &report);
 
+    /* Waits even if it has failed: a socket that is closed with a message unread makes its peer
+     * lose what it has not read either (ECONNRESET, unix(7)). */
+    if (read(rendezvous, &released, 1) != 1)
+        _exit(127);
     if (r >= 0)
-        r = child_execute(spec, rendezvous, &report);
+        r = child_execute(spec, &report);
     report.error = r;
     (void)send(rendezvous, &report, sizeof(report), MSG_NOSIGNAL);
     _exit(127);
@@ -161,8 +164,8 @@ int agent_release(struct agent *agent, const struct init_spec *spec, struct fail
     struct report report;
     ssize_t n;
 
-    /* A child that has failed already has closed its end: then the report says more than EPIPE. */
-    (void)send(agent->rendezvous, "", 1, MSG_NOSIGNAL);
+    if (send(agent->rendezvous, "", 1, MSG_NOSIGNAL) < 0)
+        return failure_set(failure, "agent", "the child's process", negative_errno());
     do
         n = read(agent->rendezvous, &report, sizeof(report));
     while (n < 0 && errno == EINTR);

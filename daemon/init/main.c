@@ -140,22 +140,24 @@ static int build(struct cage *cage, struct failure *failure)
     return r;
 }
 
-/* Tells cagedd, and keeps nothing that PID 1 does not need: the specification holds secrets, and
- * each page and descriptor here is a cost of every cage. */
+/* Keeps nothing that PID 1 does not need: the specification holds secrets, and each page and
+ * descriptor here is a cost of every cage. */
+static void forget(struct cage *cage)
+{
+    (void)munmap((void *)cage->spec.data, cage->spec.size);
+    (void)munmap(cage->filter.filter, cage->filter.len * sizeof(struct sock_filter));
+    cage->userns_fd = fd_close(cage->userns_fd);
+    for (int fd = INIT_FD_SPEC; fd < INIT_FD_COUNT; fd++)
+        (void)close(fd);
+}
+
 static int report_started(struct cage *cage, struct failure *failure)
 {
     const int fds[] = {cage->agent.pidfd, cage->agent.terminal};
     int r = message_send_started(INIT_FD_CONTROL, fds, cage->agent.terminal >= 0 ? 2 : 1);
 
-    if (r < 0)
-        return failure_set(failure, "report", "the control socket", r);
     agent_deinit(&cage->agent);
-    cage->userns_fd = fd_close(cage->userns_fd);
-    (void)munmap((void *)cage->spec.data, cage->spec.size);
-    (void)munmap(cage->filter.filter, cage->filter.len * sizeof(struct sock_filter));
-    for (int fd = INIT_FD_SPEC; fd < INIT_FD_COUNT; fd++)
-        (void)close(fd);
-    return 0;
+    return r < 0 ? failure_set(failure, "report", "the control socket", r) : 0;
 }
 
 int main(void)
@@ -164,8 +166,10 @@ int main(void)
     struct failure failure = {};
     int r = build(&cage, &failure);
 
-    if (r >= 0)
+    if (r >= 0) {
+        forget(&cage);
         r = report_started(&cage, &failure);
+    }
     if (r < 0) {
         (void)message_send_failed(INIT_FD_CONTROL, &failure, r);
         _exit(1);

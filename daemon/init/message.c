@@ -2,6 +2,8 @@
 #include "message.h"
 
 #include "caged-limits.h"
+#include <sys/socket.h>
+
 #include "fd-io.h"
 #include "init-spec.h"
 #include "records.h"
@@ -34,13 +36,27 @@ int message_send_started(int control, const int *fds, size_t n_fds)
     return send_records(control, &w, fds, n_fds);
 }
 
+/* For the last message: takes what was sent to us and forbids more. A socket that is closed with a
+ * message unread makes its peer lose what it has not read (ECONNRESET, unix(7)); GO may well cross
+ * a FAILED. */
+static int send_last(int control, const struct records_writer *w)
+{
+    uint8_t unread[8];
+    int r = send_records(control, w, NULL, 0);
+
+    (void)shutdown(control, SHUT_RD);
+    while (recv(control, unread, sizeof(unread), MSG_DONTWAIT) > 0)
+        ;
+    return r;
+}
+
 int message_send_exited(int control, int wait_status)
 {
     uint8_t buffer[BUFFER_SIZE];
     struct records_writer w = WRITER_ON(buffer);
 
     (void)records_put_u64(&w, INIT_MESSAGE_EXITED, (uint64_t)(unsigned)wait_status);
-    return send_records(control, &w, NULL, 0);
+    return send_last(control, &w);
 }
 
 int message_send_failed(int control, const struct failure *failure, int error)
@@ -57,7 +73,7 @@ int message_send_failed(int control, const struct failure *failure, int error)
         detail[length] = 0;
         (void)records_put_string(&w, INIT_MESSAGE_DETAIL, detail);
     }
-    return send_records(control, &w, NULL, 0);
+    return send_last(control, &w);
 }
 
 int message_wait_go(int control)

@@ -6,7 +6,7 @@
 
 #include "failure.h"
 
-/* Each 0 or -errno. */
+/* Each 0 or -errno. Nothing can be sent or received after EXITED or FAILED. */
 int message_send_started(int control, const int *fds, size_t n_fds);
 int message_send_exited(int control, int wait_status);
 int message_send_failed(int control, const struct failure *failure, int error);

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-KEY = "sk-test-5f3a9c0d7e21"
+KEY = "sk-test-5f3a9c0d7e21"  # in the output of an agent that prints its environment
+HIDDEN_KEY = "sk-test-never-to-be-seen-8b1d"
 PROXY_NAMES = {"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY", "no_proxy"}
 ALWAYS = {"PATH", "HOME", "USER", "TERM", "LANG", "TMPDIR", "AGENT_ID", "NODE_USE_ENV_PROXY"}
 CA_NAMES = {"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"}
@@ -48,7 +49,7 @@ def test_the_key_is_in_the_providers_variable(a, provider, name):
 
 def test_the_key_is_nowhere_else(a, daemon):
     """Not in an argv, a record, the log or a file; only in the agent's own environment."""
-    path = key_file(a, KEY)
+    path = key_file(a, HIDDEN_KEY)
     card = a.card("echo ready; sleep 60", api_provider="openai", api_key_file=str(path),
                   environment={"SECRET_OF_MINE": "hidden-c0ffee"})
     process = daemon.start_cagectl(a.user, "run", a.cards.write(card))
@@ -65,16 +66,16 @@ def test_the_key_is_nowhere_else(a, daemon):
         a.cagectl("list", "-j").stdout
     a.call("Kill", agent_id=card["agent_id"])
     told += b"".join(process.communicate(timeout=20)) + daemon.log().encode()
-    assert KEY.encode() not in told and b"hidden-c0ffee" not in told
+    assert HIDDEN_KEY.encode() not in told and b"hidden-c0ffee" not in told
     for file in daemon.folder.rglob("*"):
         if file.is_file():
-            assert KEY.encode() not in file.read_bytes(), file
+            assert HIDDEN_KEY.encode() not in file.read_bytes(), file
 
 
 def test_errors_about_a_key_do_not_hold_it(a):
-    path = key_file(a, KEY + "\nsecond line\0", "bad-key")
+    path = key_file(a, HIDDEN_KEY + "\nsecond line\0", "bad-key")
     result = a.run("true", api_provider="openai", api_key_file=str(path))
-    assert result.status != 0 and KEY not in result.errors and KEY not in a.daemon.log()
+    assert result.status != 0 and HIDDEN_KEY not in result.errors + a.daemon.log()
     assert "key" in result.errors
 
 
@@ -100,8 +101,10 @@ def test_home_and_tmp_are_private_writable_and_executable(a):
 
 
 def test_the_preset_s_configuration_is_in_place_but_not_the_agents(a):
-    result = a.run("find / -xdev -user 0 -writable -not -type l 2>/dev/null | head")
-    assert result.stdout == b"", result.text
+    result = a.run("find / -user 0 -writable -not -type l -not -path '/proc/*' 2>/dev/null; ls -A ~")
+    found = result.text.split()
+    assert set(found) - {"/tmp", "/dev/shm", "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+                         "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts/ptmx"} == {".config"}
 
 
 def test_names_of_the_cage(a):

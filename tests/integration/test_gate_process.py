@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from harness import paths
 from harness.gate import (CONFIG, FAILED, PUBLIC, UID, Answer, Gate, configuration, echo_server,
                           in_world, read_all, read_until, receive, record)
 
@@ -39,6 +40,22 @@ def test_what_the_running_gate_still_has():
         assert os.stat(f"/proc/{gate.pid}/cwd").st_ino == os.stat(f"/proc/{gate.pid}/root").st_ino
         # Not dumpable: its files in /proc are root's, not its own uid's.
         assert os.stat(f"/proc/{gate.pid}/environ").st_uid == 0
+
+
+@in_world
+def test_what_a_gate_that_was_taken_over_could_do():
+    """The gate's own confinement, entered by a program that then tries everything."""
+    listener = socket.create_server((PUBLIC, 0))
+    caller = socket.create_connection(listener.getsockname())
+    result = subprocess.run([paths.BUILD / "tests/escape/gate-confined", str(UID)], stdin=listener,
+                            capture_output=True, text=True, check=True)
+    found = dict(line.split() for line in result.stdout.splitlines())
+    assert len(found) == 48
+    usable = {name for name, outcome in found.items() if outcome == "ok"}
+    assert usable == {"socket-tcp", "socket-udp6", "accept"}
+    assert {outcome for name, outcome in found.items() if name not in usable} == {"EPERM"}
+    caller.close()
+    listener.close()
 
 
 @in_world
@@ -189,8 +206,9 @@ def test_no_record_is_lost_when_nobody_reads_them():
 def test_one_connection_too_many():
     server = echo_server()
     with Gate([f"{PUBLIC}:{server.port}"]) as gate:
-        held = [gate.tunnel(f"{PUBLIC}:{server.port}") for _ in range(CONNECTIONS_MAX)]
-        for _ in held:
+        held = []
+        for _ in range(CONNECTIONS_MAX):
+            held.append(gate.tunnel(f"{PUBLIC}:{server.port}"))
             assert gate.decision()["allowed"]
         for _ in range(100):  # more than can be told so at once
             with gate.connect() as conn:

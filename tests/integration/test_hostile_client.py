@@ -19,7 +19,7 @@ from harness.varlink import Disconnected, VarlinkError
 def unharmed(daemon, a):
     """Each test leaves a daemon that serves at once and holds what it held before."""
     a.wait(a.spawn("true", ttl_seconds=9))  # what the daemon makes once, it makes now
-    before = leftovers.snapshot(daemon)
+    before = leftovers.idle(daemon)
     yield
     for agent in a.call("List")["agents"]:
         with contextlib.suppress(VarlinkError):  # it may have ended since

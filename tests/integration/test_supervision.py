@@ -109,7 +109,7 @@ def test_an_ended_agent_is_not_running(a):
 
 
 def test_the_foreground_client_takes_its_agent_with_it(a):
-    process, agent_id = a.start_run(STUBBORN)
+    process, agent_id = a.start_run("echo ready; exec sleep 60")
     assert process.stdout.readline() == b"ready\n"
     process.kill()
     process.communicate()

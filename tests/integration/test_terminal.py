@@ -121,9 +121,9 @@ def test_job_control_works(terminal):
     time.sleep(0.5)
     session.type(b"\x1a")
     session.until(b"Stopped")
-    session.type(b"kill %1; exit 3\r")
-    assert b"no job control" not in session.until(b"exit 3")
-    session.finish()
+    session.type(b"kill -KILL %1; wait; exit 3\r")
+    assert session.finish() == 3
+    assert b"no job control" not in session.seen
 
 
 def test_raw_mode_and_all_bytes_pass(terminal):

@@ -137,7 +137,7 @@ static struct program load_text(const char *text)
 
 #define PROFILE(entries)                                                                           \
     "{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 38, \"syscalls\": [" entries "]" \
-                                                                                               "}"
+    "}"
 
 static void first_match_decides(void **state)
 {

@@ -354,11 +354,11 @@ class Gate:
     def _spawn(fds):
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 200) for fd in fds]
         null = os.open("/dev/null", os.O_RDWR)
-        stderr = os.dup(2) if os.environ.get("GATE_STDERR") else null
-        actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1),
-                   (os.POSIX_SPAWN_DUP2, stderr, 2)]
+        # stderr stays: the gate writes nothing there, but a sanitizer does.
+        actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)]
         actions += [(os.POSIX_SPAWN_DUP2, fd, 3 + i) for i, fd in enumerate(high)]
-        pid = os.posix_spawn(GATE, ["caged-gate"], {}, file_actions=actions)
+        environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+        pid = os.posix_spawn(GATE, ["caged-gate"], environment, file_actions=actions)
         for fd in high + [null]:
             os.close(fd)
         return pid

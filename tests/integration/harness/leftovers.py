@@ -103,6 +103,19 @@ def snapshot(daemon):
     }
 
 
+def idle(daemon, timeout=20):
+    """What the daemon holds while no agent runs. The kernel takes down a network namespace, and the
+    link into it, a moment after its last process has gone."""
+    end = time.monotonic() + timeout
+    while True:
+        found = snapshot(daemon)
+        links = [name for names in found["links"].values() for name in names]
+        if not found["processes"] and not any(name.startswith("cg") for name in links):
+            return found
+        assert time.monotonic() < end, f"agents that ended are still there: {found}"
+        time.sleep(0.02)
+
+
 def difference(before, after):
     """What is there now that was not, and the other way round; empty if nothing changed."""
     return {what: {"before": before[what], "after": after[what]}

@@ -1,0 +1,75 @@
+/* Any text as a pattern and as a host: no crash, and the promises of common/host-pattern.h hold:
+ * canonical forms are stable, a name matches itself, an address never matches a name. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "address-class.h"
+#include "host-pattern.h"
+#include "util.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void check_host(const struct host *host)
+{
+    struct host again;
+    const char *why;
+    size_t length = strlen(host->name);
+
+    require(length > 0 && length <= HOST_NAME_MAX_LENGTH);
+    require(host_parse(host->name, length, &again, &why) == 0);
+    require(streq(again.name, host->name));
+    require(again.address.family == host->address.family);
+}
+
+static void check_pattern(const struct host_pattern *pattern, const struct host *host)
+{
+    bool name = host->address.family == AF_UNSPEC;
+    uint16_t port = pattern->port ? pattern->port : 443;
+    bool match = host_pattern_matches(pattern, host, port);
+
+    require(!match || name == (pattern->kind != HOST_PATTERN_NETWORK));
+    require(!host_pattern_matches(pattern, host, pattern->port == 444 ? 445 : 444));
+    if (pattern->kind == HOST_PATTERN_NAME)
+        require(match == (name && streq(host->name, pattern->name)));
+    if (!name && address_is_mapped(&host->address))
+        require(!match && !host_pattern_lists_address(pattern, &host->address, port));
+    if (!name && pattern->kind == HOST_PATTERN_NETWORK && !match)
+        require(!host_pattern_lists_address(pattern, &host->address, port));
+}
+
+/* The input is a pattern, a NUL, and a host or authority. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const uint8_t *nul = memchr(data, '\0', size);
+    size_t pattern_size = nul ? (size_t)(nul - data) : size;
+    AUTO_FREE char *pattern_text = strndup((const char *)data, pattern_size);
+    const char *rest = (const char *)(nul ? nul + 1 : data);
+    size_t rest_size = nul ? size - pattern_size - 1 : size;
+    struct host_pattern pattern;
+    struct host host;
+    const char *why = NULL;
+    uint16_t port = 0;
+
+    if (!pattern_text)
+        return 0;
+    int p = host_pattern_parse(pattern_text, &pattern, &why);
+    require(p == 0 || (p == -EINVAL && why));
+    int h = host_parse(rest, rest_size, &host, &why);
+    if (h == 0) {
+        check_host(&host);
+        if (p == 0)
+            check_pattern(&pattern, &host);
+    }
+    if (host_authority_parse(rest, rest_size, 0, &host, &port, &why) == 0) {
+        check_host(&host);
+        require(port > 0);
+    }
+    return 0;
+}
