@@ -106,11 +106,11 @@ static void limit_format(const struct agent *agent, const struct card *card, cha
     if (!card)
         return;
     if (streq_null(agent->reason, "out_of_memory"))
-        snprintf(buffer, size, " (limit %" PRIu64 " MiB)", card->limits.memory_mb);
+        (void)snprintf(buffer, size, " (limit %" PRIu64 " MiB)", card->limits.memory_mb);
     else if (streq_null(agent->reason, "tasks_limit"))
-        snprintf(buffer, size, " (limit %" PRIu64 ")", card->limits.max_processes);
+        (void)snprintf(buffer, size, " (limit %" PRIu64 ")", card->limits.max_processes);
     else if (streq_null(agent->reason, "ttl"))
-        snprintf(buffer, size, " (%" PRIu64 " seconds)", card->ttl_seconds);
+        (void)snprintf(buffer, size, " (%" PRIu64 " seconds)", card->ttl_seconds);
 }
 
 void agent_end_format(const struct agent *agent, const struct card *card, char *buffer, size_t size)
@@ -121,13 +121,13 @@ void agent_end_format(const struct agent *agent, const struct card *card, char *
 
     limit_format(agent, card, limit, sizeof(limit));
     if (agent->signal != AGENT_NONE)
-        snprintf(status, sizeof(status), "%s%s", *why ? ", " : "",
-                 signal_to_string((int)agent->signal, name, sizeof(name)));
+        (void)snprintf(status, sizeof(status), "%s%s", *why ? ", " : "",
+                       signal_to_string((int)agent->signal, name, sizeof(name)));
     else if (agent->exit_status != AGENT_NONE)
-        snprintf(status, sizeof(status), "%sexit status %" PRIu64, *why ? ", " : "",
-                 agent->exit_status);
-    snprintf(buffer, size, "%s%s%s%s%s", why, limit, status, agent->detail ? ": " : "",
-             agent->detail ? agent->detail : "");
+        (void)snprintf(status, sizeof(status), "%sexit status %" PRIu64, *why ? ", " : "",
+                       agent->exit_status);
+    (void)snprintf(buffer, size, "%s%s%s%s%s", why, limit, status, agent->detail ? ": " : "",
+                   agent->detail ? agent->detail : "");
 }
 
 void agent_say_end(const struct agent *agent, const struct card *card)

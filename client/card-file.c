@@ -41,9 +41,10 @@ int card_file_read(const char *path, struct card_file *ret, struct card_error *r
         r = file_read_all(path, CARD_SIZE_MAX, &text, &size);
     if (r == -EFBIG) {
         *ret_error = (struct card_error){.path = "$"};
-        snprintf(ret_error->found, sizeof(ret_error->found), "more than %d bytes", CARD_SIZE_MAX);
-        snprintf(ret_error->expected, sizeof(ret_error->expected), "%d bytes at most",
-                 CARD_SIZE_MAX);
+        (void)snprintf(ret_error->found, sizeof(ret_error->found), "more than %d bytes",
+                       CARD_SIZE_MAX);
+        (void)snprintf(ret_error->expected, sizeof(ret_error->expected), "%d bytes at most",
+                       CARD_SIZE_MAX);
         return -EINVAL;
     }
     if (r < 0)

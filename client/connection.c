@@ -219,7 +219,7 @@ int connection_failed(const struct connection *connection, int error)
 int connection_call(struct connection *connection, const char *method, json_t *parameters,
                     struct reply *ret)
 {
-    struct reply reply;
+    struct reply reply = {};
     int r = connection_send(connection, method, parameters, false, NULL, 0);
 
     if (r == 0)

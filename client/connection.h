@@ -33,10 +33,11 @@ int connection_send(struct connection *connection, const char *method, json_t *p
  * is not a reply, or another -errno. */
 int connection_receive(struct connection *connection, struct reply *ret);
 
-/* Takes a reply that has come already, after at most one read that is known not to block:
- * 1 with *ret, 0 if there is no whole one yet, or as connection_receive. */
+/* The two halves of that, for those who poll(2): one read, which blocks unless the descriptor is
+ * ready, 0 or as above; and taking a whole reply out of what was read, 1 with *ret, 0 if there is
+ * none yet, or as above. */
+int connection_read(struct connection *connection);
 int connection_take(struct connection *connection, struct reply *ret);
-int connection_read(struct connection *connection); /* 0, or as connection_receive */
 
 /* For verbs: they tell the user what went wrong and return the exit status. */
 int connection_open_or_say(const char *path, struct connection **ret);

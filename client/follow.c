@@ -22,7 +22,7 @@ static int send_logs_call(struct follow *f, bool follow, const uint32_t *lines)
 static int print_replies(struct follow *f, struct line_printer *printer)
 {
     for (;;) {
-        struct reply reply;
+        struct reply reply = {};
         int r = forwarder_receive(f->forwarder, f->connection, &reply);
         if (r < 0)
             return r;
@@ -50,7 +50,7 @@ int follow_logs(struct follow *f, bool follow, const uint32_t *lines)
 
 int follow_wait(struct follow *f, struct reply *ret_reply, struct agent *ret_agent)
 {
-    struct reply reply;
+    struct reply reply = {};
     int r = connection_send(f->connection, "io.caged.Wait", agent_name_to_json(&f->agent), false,
                             NULL, 0);
 

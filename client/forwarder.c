@@ -70,7 +70,7 @@ int forwarder_handle_terminal(struct forwarder *forwarder, void (*handler)(int s
 /* `signal` 0 kills everything in the cage. That the agent is gone already is no failure. */
 static int agent_kill(struct forwarder *forwarder, int signal)
 {
-    struct reply reply;
+    struct reply reply = {};
     int r;
 
     if (!forwarder->control) {
@@ -132,7 +132,7 @@ int forwarder_poll(struct forwarder *forwarder, struct pollfd *fds, size_t n_fds
         return errno == EINTR ? 0 : negative_errno();
     for (size_t i = 0; i < n_fds; i++)
         fds[i].revents = all[i].revents;
-    if (!all[n_fds].revents)
+    if (!forwarder || !all[n_fds].revents)
         return 0;
     while ((signal = signals_read(forwarder->fd)) > 0)
         signal_pass_on(forwarder, signal);

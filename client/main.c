@@ -82,9 +82,9 @@ int main(int argc, char **argv)
     const char *name = verb_name(argc, argv);
     const struct verb *verb = verb_find(name);
 
-    setlocale(LC_TIME, "");
+    (void)setlocale(LC_TIME, "");
     /* A reader that goes away is seen as EPIPE, so that the terminal can be restored first. */
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     if (verb && argc < 2)
         return verb_run_with(verb, 1, no_arguments);
     if (verb)

@@ -93,7 +93,7 @@ static bool number_parse(const char *text, uint32_t max, uint32_t *ret)
 static int refuse_value(const struct option_help *row, const char *value, const char *expected,
                         char *why, size_t size)
 {
-    snprintf(why, size, "--%s wants %s, not '%s'", row->name, expected, value);
+    (void)snprintf(why, size, "--%s wants %s, not '%s'", row->name, expected, value);
     return -EINVAL;
 }
 
@@ -109,7 +109,7 @@ static int option_set(struct options *o, const struct option_help *row, const ch
             return refuse_value(row, value, "a number of lines", why, size);
         break;
     case OPTION_GRACE:
-        snprintf(expected, sizeof(expected), "seconds from 0 to %d", AGENT_STOP_GRACE_MAX);
+        (void)snprintf(expected, sizeof(expected), "seconds from 0 to %d", AGENT_STOP_GRACE_MAX);
         if (!number_parse(value, AGENT_STOP_GRACE_MAX, &o->grace))
             return refuse_value(row, value, expected, why, size);
         break;
@@ -139,21 +139,21 @@ static int refuse_option(int result, char **argv, const struct verb *verb, char 
     const char *what = result == ':' ? "an argument is missing after" : "unknown option";
 
     if (optopt && optopt < ROW_BASE)
-        snprintf(why, size, "%s '-%c' for '%s'", what, optopt, verb->name);
+        (void)snprintf(why, size, "%s '-%c' for '%s'", what, optopt, verb->name);
     else
-        snprintf(why, size, "%s '%s' for '%s'", what, argv[optind - 1], verb->name);
+        (void)snprintf(why, size, "%s '%s' for '%s'", what, argv[optind - 1], verb->name);
     return -EINVAL;
 }
 
 static int arguments_check(const struct options *o, const struct verb *verb, char *why, size_t size)
 {
     if (o->n_arguments < verb->min_arguments) {
-        snprintf(why, size, "'%s' needs %s", verb->name, verb->missing);
+        (void)snprintf(why, size, "'%s' needs %s", verb->name, verb->missing);
         return -EINVAL;
     }
     if (o->n_arguments > verb->max_arguments) {
-        snprintf(why, size, "unexpected argument '%s'%s", o->arguments[verb->max_arguments],
-                 verb->takes_rest ? " (what is for the agent comes after '--')" : "");
+        (void)snprintf(why, size, "unexpected argument '%s'%s", o->arguments[verb->max_arguments],
+                       verb->takes_rest ? " (what is for the agent comes after '--')" : "");
         return -EINVAL;
     }
     return 0;

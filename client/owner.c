@@ -31,7 +31,7 @@ void owner_format(uint64_t uid, char *buffer, size_t size)
     const struct passwd *user = uid < UINT32_MAX ? getpwuid((uid_t)uid) : NULL;
 
     if (user)
-        snprintf(buffer, size, "%s", user->pw_name);
+        (void)snprintf(buffer, size, "%s", user->pw_name);
     else
-        snprintf(buffer, size, "%" PRIu64, uid);
+        (void)snprintf(buffer, size, "%" PRIu64, uid);
 }

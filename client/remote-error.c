@@ -65,14 +65,14 @@ static void parameter_format(const json_t *parameters, const char *name, size_t 
     char key[64];
     const json_t *value;
 
-    snprintf(key, sizeof(key), "%.*s", (int)length, name);
+    (void)snprintf(key, sizeof(key), "%.*s", (int)length, name);
     value = json_object_get(parameters, key);
     if (json_is_string(value))
-        snprintf(buffer, size, "%s", json_string_value(value));
+        (void)snprintf(buffer, size, "%s", json_string_value(value));
     else if (json_is_integer(value))
-        snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        (void)snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else
-        snprintf(buffer, size, "?");
+        (void)snprintf(buffer, size, "?");
 }
 
 /* Fills in a text of the table; cut at the end of the buffer. */

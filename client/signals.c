@@ -54,9 +54,9 @@ const char *signal_to_string(int signal, char *buffer, size_t size)
     const char *name = sigabbrev_np(signal);
 
     if (name)
-        snprintf(buffer, size, "SIG%s", name);
+        (void)snprintf(buffer, size, "SIG%s", name);
     else
-        snprintf(buffer, size, "signal %d", signal);
+        (void)snprintf(buffer, size, "signal %d", signal);
     return buffer;
 }
 
@@ -64,9 +64,9 @@ int signals_open(const int *signals, size_t n_signals)
 {
     sigset_t set;
 
-    sigemptyset(&set);
+    (void)sigemptyset(&set);
     for (size_t i = 0; i < n_signals; i++)
-        sigaddset(&set, signals[i]);
+        (void)sigaddset(&set, signals[i]);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return negative_errno();
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

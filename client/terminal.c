@@ -67,7 +67,7 @@ static void terminal_signal(int signal, void *data)
 
     if (signal == SIGTSTP) { /* from outside: ^Z is a byte for the agent */
         terminal_restore();
-        raise(SIGSTOP);
+        (void)raise(SIGSTOP);
         (void)terminal_make_raw();
     }
     window_size_pass_on(*master);
@@ -209,7 +209,7 @@ int terminal_session(struct follow *f, int master_fd, struct reply *ret_reply,
                      struct agent *ret_agent)
 {
     AUTO_FD int master = master_fd;
-    struct reply reply;
+    struct reply reply = {};
     int r = session_prepare(f, &master);
 
     if (r < 0) {

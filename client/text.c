@@ -28,9 +28,9 @@ void text_print(FILE *file, const char *text)
     while (*p) {
         size_t n = harmful_length(p);
         for (; n > 0; n--)
-            fprintf(file, "\\x%02x", *p++);
+            (void)fprintf(file, "\\x%02x", *p++);
         if (*p && harmful_length(p) == 0)
-            fputc(*p++, file);
+            (void)fputc(*p++, file);
     }
 }
 
@@ -59,9 +59,9 @@ static void say_safely(const char *prefix, const char *format, va_list arguments
     /* A message that is too long is cut. */
     if (vsnprintf(message, sizeof(message), format, arguments) < 0)
         return;
-    fputs(prefix, stderr);
+    (void)fputs(prefix, stderr);
     text_print(stderr, message);
-    fputc('\n', stderr);
+    (void)fputc('\n', stderr);
 }
 
 void say(const char *format, ...)
@@ -85,13 +85,15 @@ void say_hint(const char *format, ...)
 void duration_format(uint64_t seconds, char *buffer, size_t size)
 {
     if (seconds < 60)
-        snprintf(buffer, size, "%" PRIu64 "s", seconds);
+        (void)snprintf(buffer, size, "%" PRIu64 "s", seconds);
     else if (seconds < 3600)
-        snprintf(buffer, size, "%" PRIu64 "m %" PRIu64 "s", seconds / 60, seconds % 60);
+        (void)snprintf(buffer, size, "%" PRIu64 "m %" PRIu64 "s", seconds / 60, seconds % 60);
     else if (seconds < 24 * 3600)
-        snprintf(buffer, size, "%" PRIu64 "h %" PRIu64 "m", seconds / 3600, seconds / 60 % 60);
+        (void)snprintf(buffer, size, "%" PRIu64 "h %" PRIu64 "m", seconds / 3600,
+                       seconds / 60 % 60);
     else
-        snprintf(buffer, size, "%" PRIu64 "d %" PRIu64 "h", seconds / 86400, seconds / 3600 % 24);
+        (void)snprintf(buffer, size, "%" PRIu64 "d %" PRIu64 "h", seconds / 86400,
+                       seconds / 3600 % 24);
 }
 
 void time_format(uint64_t usec, char *buffer, size_t size)
@@ -101,6 +103,6 @@ void time_format(uint64_t usec, char *buffer, size_t size)
     char date[64];
 
     if (!localtime_r(&seconds, &tm) || strftime(date, sizeof(date), "%F %T", &tm) == 0)
-        snprintf(date, sizeof(date), "?");
-    snprintf(buffer, size, "%s.%03u", date, (unsigned)(usec / 1000 % 1000));
+        (void)snprintf(date, sizeof(date), "?");
+    (void)snprintf(buffer, size, "%s.%03u", date, (unsigned)(usec / 1000 % 1000));
 }

@@ -12,7 +12,7 @@ static int print_ok(const struct options *options, const char *path)
     if (option_given(options, OPTION_QUIET))
         return STATUS_OK;
     text_print(stdout, streq(path, "-") ? "standard input" : path);
-    printf(": ok\n");
+    (void)printf(": ok\n");
     return output_flush();
 }
 
@@ -22,9 +22,12 @@ static int print_json(const char *path, int result, const struct card_error *err
     json_t *line = json_pack("{s:s, s:b}", "card", path, "ok", result == 0);
     int status;
 
-    if (line && result == -EINVAL)
+    if (line && result == -EINVAL &&
         json_object_update_new(line, json_pack("{s:s, s:s, s:s}", "path", error->path, "found",
-                                               error->found, "expected", error->expected));
+                                               error->found, "expected", error->expected)) < 0) {
+        json_decref(line);
+        line = NULL;
+    }
     if (!line) { /* a file name that is no text, or no memory */
         say("cannot write about %s as JSON", path);
         return STATUS_INTERNAL;

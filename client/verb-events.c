@@ -27,17 +27,17 @@ static int print_network(const json_t *event)
         field_string_optional(event, "rule", &rule) < 0 ||
         field_string_optional(event, "code", &code) < 0)
         return -EPROTO;
-    printf("%s ", allowed ? "allowed" : "refused");
+    (void)printf("%s ", allowed ? "allowed" : "refused");
     text_print(stdout, method);
-    putchar(' ');
+    (void)putchar(' ');
     text_print(stdout, host);
-    printf(":%" PRIu64, port);
+    (void)printf(":%" PRIu64, port);
     if (*address) {
-        printf(" at ");
+        (void)printf(" at ");
         text_print(stdout, address);
     }
     if (allowed ? *rule : *code) {
-        printf(allowed ? " by " : ": ");
+        (void)printf(allowed ? " by " : ": ");
         text_print(stdout, allowed ? rule : code);
     }
     return 0;
@@ -53,12 +53,12 @@ static int print_end(const json_t *event)
         field_u64_optional(event, "exit_status", &status) < 0 ||
         field_u64_optional(event, "signal", &signal) < 0)
         return -EPROTO;
-    printf("ended: ");
+    (void)printf("ended: ");
     text_print(stdout, reason);
     if (signal != AGENT_NONE && signal <= 127)
-        printf(", %s", signal_to_string((int)signal, name, sizeof(name)));
+        (void)printf(", %s", signal_to_string((int)signal, name, sizeof(name)));
     else if (status != AGENT_NONE)
-        printf(", exit status %" PRIu64, status);
+        (void)printf(", exit status %" PRIu64, status);
     return 0;
 }
 
@@ -73,16 +73,16 @@ static int event_print(const json_t *event)
         field_string(event, "kind", &kind) < 0 || field_u64(event, "time_usec", &usec) < 0)
         return -EPROTO;
     time_format(usec, when, sizeof(when));
-    printf("%s ", when);
+    (void)printf("%s ", when);
     text_print(stdout, id);
-    putchar(' ');
+    (void)putchar(' ');
     if (streq(kind, "network"))
         r = print_network(event);
     else if (streq(kind, "ended"))
         r = print_end(event);
     else
         text_print(stdout, kind);
-    putchar('\n');
+    (void)putchar('\n');
     return r;
 }
 
@@ -113,7 +113,7 @@ static int events_follow(const struct options *options, struct connection *conne
     int r = connection_send(connection, "io.caged.Events", parameters, true, NULL, 0);
 
     while (r == 0) {
-        struct reply reply;
+        struct reply reply = {};
         r = connection_receive(connection, &reply);
         if (r < 0)
             break;

@@ -8,12 +8,13 @@
 
 static int help_overview(void)
 {
-    printf("Usage: cagectl VERB [OPTIONS] [ARGUMENTS]\n\n"
-           "Runs AI coding agents in cages: one workspace, a short list of hosts, nothing else.\n\n"
-           "Verbs:\n");
+    (void)printf(
+        "Usage: cagectl VERB [OPTIONS] [ARGUMENTS]\n\n"
+        "Runs AI coding agents in cages: one workspace, a short list of hosts, nothing else.\n\n"
+        "Verbs:\n");
     for (size_t i = 0; i < n_verbs; i++)
-        printf("  %-9s %s\n", verbs[i].name, verbs[i].help);
-    printf("\nMore: 'cagectl help VERB', cagectl(1), caged.card(5)\n");
+        (void)printf("  %-9s %s\n", verbs[i].name, verbs[i].help);
+    (void)printf("\nMore: 'cagectl help VERB', cagectl(1), caged.card(5)\n");
     return output_flush();
 }
 
@@ -21,16 +22,17 @@ static int help_verb(const struct verb *verb)
 {
     struct option_help option;
 
-    printf("Usage: cagectl %s%s%s\n\n%s.\n\nOptions:\n", verb->name, *verb->arguments ? " " : "",
-           verb->arguments, verb->help);
+    (void)printf("Usage: cagectl %s%s%s\n\n%s.\n\nOptions:\n", verb->name,
+                 *verb->arguments ? " " : "", verb->arguments, verb->help);
     for (size_t i = 0; option_help_get(i, &option); i++) {
         char name[64];
         if (!(option.bit & (verb->options | OPTION_HELP)))
             continue;
-        snprintf(name, sizeof(name), "--%s%s%s", option.name, option.argument ? " " : "",
-                 option.argument ? option.argument : "");
-        printf("  %c%c%s %-18s %s\n", option.letter ? '-' : ' ',
-               option.letter ? option.letter : ' ', option.letter ? "," : " ", name, option.help);
+        (void)snprintf(name, sizeof(name), "--%s%s%s", option.name, option.argument ? " " : "",
+                       option.argument ? option.argument : "");
+        (void)printf("  %c%c%s %-18s %s\n", option.letter ? '-' : ' ',
+                     option.letter ? option.letter : ' ', option.letter ? "," : " ", name,
+                     option.help);
     }
     return output_flush();
 }
@@ -39,8 +41,7 @@ int verb_help(const struct options *options)
 {
     const struct verb *verb;
 
-    /* `cagectl VERB --help`, `cagectl help`, `cagectl help VERB` */
-    if (!streq(options->verb->name, "help"))
+    if (option_given(options, OPTION_HELP)) /* cagectl VERB --help */
         return help_verb(options->verb);
     if (options->n_arguments == 0)
         return help_overview();

@@ -16,20 +16,20 @@
 
 static void print_label(const char *label)
 {
-    printf("  %-*s", LABEL_WIDTH, label);
+    (void)printf("  %-*s", LABEL_WIDTH, label);
 }
 
 static void print_string(const char *label, const char *value)
 {
     print_label(label);
     text_print(stdout, value);
-    putchar('\n');
+    (void)putchar('\n');
 }
 
 static void print_number(const char *label, uint64_t value)
 {
     print_label(label);
-    printf("%" PRIu64 "\n", value);
+    (void)printf("%" PRIu64 "\n", value);
 }
 
 static void print_time(const char *label, uint64_t usec)
@@ -66,12 +66,12 @@ static int print_agent(const json_t *parameters)
 
     if (agent_from_parameters(parameters, &agent) < 0)
         return -EPROTO;
-    printf("Agent\n");
+    (void)printf("Agent\n");
     print_string("id", agent.id);
     print_label("owner");
     owner_format(agent.owner_uid, owner, sizeof(owner));
     text_print(stdout, owner);
-    printf(" (%" PRIu64 ")\n", agent.owner_uid);
+    (void)printf(" (%" PRIu64 ")\n", agent.owner_uid);
     print_string("preset", agent.preset);
     print_string("state", agent.state);
     print_time("spawned", agent.spawned_usec);
@@ -100,10 +100,10 @@ static int print_command(const json_t *parameters)
         if (!json_is_string(word))
             return -EPROTO;
         if (i > 0)
-            putchar(' ');
-        json_dumpf(word, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+            (void)putchar(' ');
+        (void)json_dumpf(word, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
     }
-    putchar('\n');
+    (void)putchar('\n');
     return 0;
 }
 
@@ -113,7 +113,7 @@ static int print_cage(const json_t *parameters)
     const json_t *agent = json_object_get(parameters, "agent");
     uint64_t uid_base;
 
-    printf("Cage\n");
+    (void)printf("Cage\n");
     if (print_command(parameters) < 0 || field_string(agent, "workspace", &workspace) < 0 ||
         field_u64(parameters, "uid_base", &uid_base) < 0)
         return -EPROTO;
@@ -130,7 +130,7 @@ static int print_limits(const json_t *parameters)
 
     if (field_array(parameters, "limits", &limits) < 0)
         return -EPROTO;
-    printf("Limits\n");
+    (void)printf("Limits\n");
     json_array_foreach (limits, i, item) {
         const char *limit, *controller, *file, *written;
         uint64_t value;
@@ -140,13 +140,13 @@ static int print_limits(const json_t *parameters)
             field_string(item, "file", &file) < 0 || field_string(item, "written", &written) < 0)
             return -EPROTO;
         print_label(limit);
-        printf("%" PRIu64 " (", value);
+        (void)printf("%" PRIu64 " (", value);
         text_print(stdout, controller);
-        printf(": ");
+        (void)printf(": ");
         text_print(stdout, written);
-        printf(" in ");
+        (void)printf(" in ");
         text_print(stdout, file);
-        printf(")\n");
+        (void)printf(")\n");
     }
     return 0;
 }
@@ -166,15 +166,15 @@ static int print_network(const json_t *parameters)
         field_string_optional(network, "parent_proxy", &parent) < 0 ||
         field_u64(network, "allowed", &allowed) < 0 || field_u64(network, "refused", &refused) < 0)
         return -EPROTO;
-    printf("Network\n");
+    (void)printf("Network\n");
     print_string("interface", interface);
     print_string("address", address);
     print_label("gate");
     text_print(stdout, gate);
-    printf(":%" PRIu64, port);
+    (void)printf(":%" PRIu64, port);
     if (pid != AGENT_NONE)
-        printf(" (pid %" PRIu64 ")", pid);
-    putchar('\n');
+        (void)printf(" (pid %" PRIu64 ")", pid);
+    (void)putchar('\n');
     print_string("parent proxy", parent);
     print_number("requests allowed", allowed);
     print_number("requests refused", refused);
@@ -195,7 +195,7 @@ static int (*const sections[])(const json_t *parameters) = {
 int verb_inspect(const struct options *options)
 {
     CLEANUP(connection_freep) struct connection *connection = NULL;
-    struct reply reply;
+    struct reply reply = {};
     struct agent_name name;
     int status = target_from_options(options, options->arguments[0], &name);
 

@@ -22,7 +22,7 @@ static json_t *kill_parameters(const struct options *options, const struct agent
 static int kill_one(const struct options *options, struct connection *connection, const char *id)
 {
     struct agent_name name;
-    struct reply reply;
+    struct reply reply = {};
     int status = target_from_options(options, id, &name);
 
     if (status == STATUS_OK)

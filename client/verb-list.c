@@ -35,17 +35,17 @@ static void row_fill(const struct agent *agent, struct row *ret)
     text_make_safe(agent->state, row.cells[2], CELL_SIZE);
     if (agent->reason) { /* "ended: ttl" */
         size_t used = strlen(row.cells[2]);
-        snprintf(row.cells[2] + used, CELL_SIZE - used, ": ");
+        (void)snprintf(row.cells[2] + used, CELL_SIZE - used, ": ");
         used = strlen(row.cells[2]);
         text_make_safe(agent->reason, row.cells[2] + used, CELL_SIZE - used);
     }
     text_make_safe(agent->preset, row.cells[3], CELL_SIZE);
-    snprintf(row.cells[4], CELL_SIZE, "-");
+    (void)snprintf(row.cells[4], CELL_SIZE, "-");
     if (agent->pid != AGENT_NONE)
-        snprintf(row.cells[4], CELL_SIZE, "%" PRIu64, agent->pid);
+        (void)snprintf(row.cells[4], CELL_SIZE, "%" PRIu64, agent->pid);
     duration_format(until > agent->spawned_usec ? (until - agent->spawned_usec) / 1000000 : 0,
                     row.cells[5], CELL_SIZE);
-    snprintf(row.cells[6], CELL_SIZE, "-");
+    (void)snprintf(row.cells[6], CELL_SIZE, "-");
     if (agent->ttl_left != AGENT_NONE)
         duration_format(agent->ttl_left, row.cells[6], CELL_SIZE);
     text_make_safe(agent->workspace, row.cells[7], CELL_SIZE);
@@ -61,8 +61,8 @@ static void rows_print(const struct row *rows, size_t n)
             widths[c] = MAX_OF(widths[c], strlen(rows[i].cells[c]));
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < COLUMNS; c++)
-            printf("%-*s%s", c + 1 < COLUMNS ? (int)widths[c] : 0, rows[i].cells[c],
-                   c + 1 < COLUMNS ? "  " : "\n");
+            (void)printf("%-*s%s", c + 1 < COLUMNS ? (int)widths[c] : 0, rows[i].cells[c],
+                         c + 1 < COLUMNS ? "  " : "\n");
 }
 
 /* -EPROTO, -ENOMEM or 0. */
@@ -88,7 +88,7 @@ static int agents_print(const json_t *agents)
 int verb_list(const struct options *options)
 {
     CLEANUP(connection_freep) struct connection *connection = NULL;
-    struct reply reply;
+    struct reply reply = {};
     json_t *agents;
     int status = connection_open_or_say(options->socket, &connection);
 

@@ -10,7 +10,7 @@ static int run_spawned(const struct options *options, struct spawned *s)
 {
     CLEANUP(forwarder_freep) struct forwarder *forwarder = NULL;
     struct follow f = {.connection = s->connection, .agent = {s->agent.id, s->agent.owner_uid}};
-    struct reply reply;
+    struct reply reply = {};
     struct agent agent;
     int status = STATUS_OK;
     int r = forwarder_new(options->socket, &f.agent, &forwarder);

@@ -14,16 +14,16 @@ static int print_spawned(const struct options *options, const struct spawned *s)
     if (option_given(options, OPTION_QUIET) || option_given(options, OPTION_FOLLOW))
         return STATUS_OK;
     text_print(stdout, s->agent.id);
-    fputc(' ', stdout);
+    (void)fputc(' ', stdout);
     text_print(stdout, s->agent.state);
-    fputc('\n', stdout);
+    (void)fputc('\n', stdout);
     return output_flush();
 }
 
 /* Waits for the end; prints it with --json, and always says what was out of the ordinary. */
 static int wait_for_end(const struct options *options, struct spawned *s, struct follow *f)
 {
-    struct reply reply;
+    struct reply reply = {};
     struct agent agent;
     int status = follow_wait(f, &reply, &agent);
 

@@ -31,7 +31,7 @@ static int stop_one(const struct options *options, struct connection *connection
                     const struct agent_name *name)
 {
     json_t *parameters = stop_parameters(options, name);
-    struct reply reply;
+    struct reply reply = {};
     int status = STATUS_OK;
     int r = connection_send(connection, "io.caged.Stop", parameters, false, NULL, 0);
 
@@ -48,7 +48,7 @@ static int stop_one(const struct options *options, struct connection *connection
 static int wait_one(struct connection *connection, const struct agent_name *name)
 {
     struct follow f = {.connection = connection, .agent = *name};
-    struct reply reply;
+    struct reply reply = {};
     struct agent agent;
     int status = follow_wait(&f, &reply, &agent);
 
@@ -105,7 +105,7 @@ static int names_from_list(const json_t *parameters, struct agent_name **ret, si
 static int stop_all(const struct options *options, struct connection *connection)
 {
     AUTO_FREE struct agent_name *names = NULL;
-    struct reply reply;
+    struct reply reply = {};
     size_t n;
     int status = connection_call(connection, "io.caged.List", json_object(), &reply);
 

@@ -31,14 +31,14 @@ static int print_versions(const struct options *options, const char *daemon)
         json_decref(versions);
         return status;
     }
-    printf("cagectl %s\n", CAGED_VERSION);
-    printf("cagedd ");
+    (void)printf("cagectl %s\n", CAGED_VERSION);
+    (void)printf("cagedd ");
     text_print(stdout, daemon ? daemon : "does not answer");
     if (!daemon) {
-        printf(" at ");
+        (void)printf(" at ");
         text_print(stdout, options->socket);
     }
-    putchar('\n');
+    (void)putchar('\n');
     return output_flush();
 }
 

@@ -19,16 +19,16 @@ static int print_end(const struct options *options, const struct reply *reply,
         return STATUS_OK;
     agent_end_format(agent, NULL, text, sizeof(text));
     text_print(stdout, agent->id);
-    printf(" ended: ");
+    (void)printf(" ended: ");
     text_print(stdout, text);
-    putchar('\n');
+    (void)putchar('\n');
     return output_flush();
 }
 
 static int wait_one(const struct options *options, struct connection *connection, const char *id)
 {
     struct follow f = {.connection = connection};
-    struct reply reply;
+    struct reply reply = {};
     struct agent agent;
     int status = target_from_options(options, id, &f.agent);
 

@@ -171,6 +171,9 @@ static void describe(const json_t *value, bool secret, char *buffer, size_t size
 }
 
 static int refuse(struct card_parser *p, const char *found, const char *format, va_list arguments)
+    PRINTF_LIKE(3, 0);
+
+static int refuse(struct card_parser *p, const char *found, const char *format, va_list arguments)
 {
     struct card_error *error = p->error;
 

@@ -44,10 +44,12 @@ enum gate_message_record {
     GATE_MESSAGE_METHOD,    /*   string: CONNECT, GET, ..., or "tcp" for a forward */
     GATE_MESSAGE_HOST,      /*   string: canonical name or address; "" if none could be read */
     GATE_MESSAGE_PORT,      /*   u64; 0 if none could be read */
-    GATE_MESSAGE_ADDRESS,   /*   string: the address dialled or refused; "" if none */
+    GATE_MESSAGE_ADDRESS,   /*   string: the address dialled (the parent proxy's, if the request
+                                 went there) or refused; "" if none */
     GATE_MESSAGE_RULE,      /*   string: the pattern that allowed it; "" if none */
     GATE_MESSAGE_REASON,    /*   string: stable code, [a-z-]+; "ok" when allowed */
-    GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 when allowed */
+    GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 if none was: allowed,
+                                 a forward, or a client that had gone */
 };
 
 #define GATE_PORT 3128

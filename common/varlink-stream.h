@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "json-text.h"
 #include "caged-limits.h"
+#include "json-text.h"
 #include "util.h"
 
 struct varlink_message {

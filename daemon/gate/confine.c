@@ -28,6 +28,8 @@
 #include <cap-ng.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -119,15 +121,15 @@ static int drop_capabilities(void)
     return capng_apply(CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT) == 0 ? 0 : -EPERM;
 }
 
-/* Calls allowed whatever their arguments. */
+/* Calls allowed whatever their arguments. No recvmsg(2) or sendmsg(2): descriptors cannot be
+ * passed, in or out. writev(2) is how c-ares writes to TCP. */
 static const int plain_calls[] = {
     /* the loop */
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(clock_gettime),
     SCMP_SYS(gettimeofday), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
     /* sockets, ours and the resolver's; accept4 only works on what was inherited */
-    SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(read),
-    SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+    SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto), SCMP_SYS(writev),
     /* malloc(3) and the end */
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(getrandom),
     SCMP_SYS(exit), SCMP_SYS(exit_group)};
@@ -162,6 +164,26 @@ static int allow_ip_sockets(scmp_filter_ctx filter)
     return 0;
 }
 
+/* What net.c and c-ares set, and nothing that touches routing, devices or filters. */
+static int allow_socket_options(scmp_filter_ctx filter)
+{
+    static const struct {
+        int level;
+        int option;
+    } options[] = {
+        {SOL_SOCKET, SO_LINGER},     {SOL_SOCKET, SO_KEEPALIVE},   {IPPROTO_TCP, TCP_NODELAY},
+        {IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT},
+    };
+    int r =
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
+                         SCMP_A1_32(SCMP_CMP_EQ, SOL_SOCKET), SCMP_A2_32(SCMP_CMP_EQ, SO_ERROR));
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(options); i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+                             SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)options[i].level),
+                             SCMP_A2_32(SCMP_CMP_EQ, (uint32_t)options[i].option));
+    return r;
+}
+
 /* Memory that is never executable and never a file; of fcntl(2) what c-ares asks of its sockets. */
 static int allow_narrow_calls(scmp_filter_ctx filter)
 {
@@ -185,6 +207,8 @@ static int filter_calls(void)
         r = allow_plain_calls(filter);
     if (r == 0)
         r = allow_ip_sockets(filter);
+    if (r == 0)
+        r = allow_socket_options(filter);
     if (r == 0)
         r = allow_narrow_calls(filter);
     if (r == 0)

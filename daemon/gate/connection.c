@@ -278,8 +278,7 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
         timer_set(gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
 }
 
-/* Starting one tunnel can block the recorder no more, but it can end other connections' waiting
- * only by ending the gate; so the list is walked with its next kept. */
+/* Beginning a tunnel can end that connection, but no other. */
 void connections_resume(struct gate *gate)
 {
     struct connection *next;

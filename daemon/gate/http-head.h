@@ -9,11 +9,9 @@
 #include <stdint.h>
 
 #include "host-pattern.h"
+#include "http-fields.h"
 
-struct span {
-    const char *data;
-    size_t size;
-};
+#define HTTP_PORT 80
 
 enum http_body_kind {
     HTTP_BODY_NONE,

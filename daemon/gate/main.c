@@ -3,6 +3,7 @@
  * everything (confine.c), says READY, and from then on works on sockets alone. It prints nothing:
  * what it has to say goes to cagedd. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -67,6 +68,18 @@ static int check_descriptors(size_t n_forwards, struct failure *failure)
     return 0;
 }
 
+/* Nothing of cagedd's: its handlers are gone by the exec, its mask and what it ignores are not. A
+ * peer that vanished is an error code, also where c-ares writes without MSG_NOSIGNAL. */
+static int reset_signals(struct failure *failure)
+{
+    sigset_t none;
+    (void)sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || signal(SIGTERM, SIG_DFL) == SIG_ERR ||
+        signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+        return fail(failure, "setting up signals", negative_errno());
+    return 0;
+}
+
 static int enter_cage(uid_t uid, struct failure *failure)
 {
     const char *step;
@@ -78,7 +91,10 @@ static int enter_cage(uid_t uid, struct failure *failure)
 static int start(struct gate *gate, struct gate_config **config, struct event_loop *loop,
                  struct resolver **resolver, struct failure *failure)
 {
-    int r = read_config(config, failure);
+    int r = reset_signals(failure);
+    if (r < 0)
+        return r;
+    r = read_config(config, failure);
     if (r < 0)
         return r;
     r = check_descriptors((*config)->n_forwards, failure);

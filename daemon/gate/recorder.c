@@ -19,7 +19,7 @@ bool recorder_is_blocked(const struct recorder *recorder)
     return recorder->first != NULL;
 }
 
-/* The control socket is not non-blocking by itself for cagedd's sake; each call asks for it. */
+/* Each call asks not to wait, so that it does not matter how cagedd made the socket. */
 static int send_now(int fd, const void *data, size_t size)
 {
     for (;;) {

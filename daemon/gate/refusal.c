@@ -8,53 +8,62 @@
 
 #include "util.h"
 
+#define AUTHORITY_MAX 272 /* a name, brackets, a port */
 #define BODY_MAX (REFUSAL_RESPONSE_MAX - 512)
+
+enum advice {
+    ADVICE_NONE,
+    ADVICE_HOST,    /* the operator can allow the host */
+    ADVICE_ADDRESS, /* the operator can allow the address */
+};
 
 struct row {
     const char *code;
     unsigned status;
     const char *phrase; /* of the status line */
     const char *why;
-    bool offer_card; /* the operator can change it in allowed_hosts */
+    enum advice advice;
 };
 
 static const struct row rows[] = {
-    [REFUSAL_NONE] = {"ok", 0, "OK", "", false},
+    [REFUSAL_NONE] = {"ok", 0, "OK", "", ADVICE_NONE},
     [REFUSAL_HOST_NOT_ALLOWED] = {"host-not-allowed", 403, "Forbidden",
                                   "no entry of allowed_hosts in the agent's card matches this host "
                                   "and port",
-                                  true},
+                                  ADVICE_HOST},
     [REFUSAL_ADDRESS_NOT_ALLOWED] = {"address-not-allowed", 403, "Forbidden",
                                      "the name is allowed, but it leads to an address that is not "
                                      "on the public internet and that the card does not list",
-                                     false},
+                                     ADVICE_ADDRESS},
     [REFUSAL_NAME_NOT_RESOLVED] =
         {"name-not-resolved", 502, "Bad Gateway",
-         "the host is allowed, but its name could not be resolved to an address", false},
+         "the host is allowed, but its name could not be resolved to an address", ADVICE_NONE},
     [REFUSAL_DNS_TIMEOUT] = {"dns-timeout", 504, "Gateway Timeout",
-                             "the host is allowed, but no name server answered in time", false},
+                             "the host is allowed, but no name server answered in time",
+                             ADVICE_NONE},
     [REFUSAL_DIAL_FAILED] = {"dial-failed", 502, "Bad Gateway",
-                             "the host is allowed, but it did not accept the connection", false},
+                             "the host is allowed, but it did not accept the connection",
+                             ADVICE_NONE},
     [REFUSAL_DIAL_TIMEOUT] = {"dial-timeout", 504, "Gateway Timeout",
-                              "the host is allowed, but it did not answer in time", false},
+                              "the host is allowed, but it did not answer in time", ADVICE_NONE},
     [REFUSAL_BAD_REQUEST] = {"bad-request", 400, "Bad Request",
-                             "the request cannot be read without doubt", false},
+                             "the request cannot be read without doubt", ADVICE_NONE},
     [REFUSAL_HEAD_TOO_LARGE] = {"head-too-large", 431, "Request Header Fields Too Large",
-                                "the head of the request is too long", false},
+                                "the head of the request is too long", ADVICE_NONE},
     [REFUSAL_HEAD_TIMEOUT] = {"head-timeout", 408, "Request Timeout",
-                              "the head of the request did not come in time", false},
+                              "the head of the request did not come in time", ADVICE_NONE},
     [REFUSAL_TOO_MANY_CONNECTIONS] =
         {"too-many-connections", 503, "Service Unavailable",
          "this agent has too many connections open; close some and try "
          "again",
-         false},
+         ADVICE_NONE},
     [REFUSAL_PARENT_FAILED] = {"parent-failed", 502, "Bad Gateway",
                                "the host is allowed, but the parent proxy of the card did not "
                                "connect to it",
-                               false},
+                               ADVICE_NONE},
     [REFUSAL_GATE_FAILED] = {"gate-failed", 503, "Service Unavailable",
-                             "the gate has no memory or descriptors left", false},
-    [REFUSAL_CLIENT_GONE] = {"client-gone", 0, "", "the client went away", false},
+                             "the gate has no memory or descriptors left", ADVICE_NONE},
+    [REFUSAL_CLIENT_GONE] = {"client-gone", 0, "", "the client went away", ADVICE_NONE},
 };
 _Static_assert(ARRAY_SIZE(rows) == REFUSAL_COUNT, "a refusal has no row");
 
@@ -95,26 +104,40 @@ static void put(struct text *t, const char *format, ...)
         t->size += MIN_OF((size_t)n, t->allocated - t->size - 1);
 }
 
+static void put_advice(struct text *t, enum advice advice, const char *authority,
+                       const char *agent_id)
+{
+    if (advice == ADVICE_HOST)
+        put(t,
+            "To allow it, the agent's operator can add \"%s\" to allowed_hosts in the card of "
+            "%s.\n",
+            authority, agent_id);
+    else if (advice == ADVICE_ADDRESS)
+        put(t,
+            "To allow it, the agent's operator can list the address in allowed_hosts, or the name "
+            "in "
+            "private_hosts, in the card of %s.\n",
+            agent_id);
+}
+
 static void put_body(struct text *t, enum refusal refusal, const struct refusal_context *c)
 {
     const struct row *row = &rows[refusal];
     bool v6 = strchr(c->host, ':') != NULL;
-    const char *open = v6 ? "[" : "";
-    const char *close = v6 ? "]" : "";
+    char authority[AUTHORITY_MAX] = "";
 
-    if (*c->host)
-        put(t, "caged refused %s%s%s:%u to the agent \"%s\": %s", open, c->host, close, c->port,
-            c->agent_id, row->why);
-    else
-        put(t, "caged refused a request of the agent \"%s\": %s", c->agent_id, row->why);
+    if (*c->host) {
+        (void)snprintf(authority, sizeof(authority), v6 ? "[%s]:%u" : "%s:%u", c->host, c->port);
+        put(t, "caged %s %s for the agent \"%s\": ",
+            row->status >= 500 ? "could not reach" : "refused", authority, c->agent_id);
+    } else {
+        put(t, "caged refused a request of the agent \"%s\": ", c->agent_id);
+    }
+    put(t, "%s", row->why);
     if (c->detail)
         put(t, " (%s)", c->detail);
     put(t, ".\n");
-    if (row->offer_card)
-        put(t,
-            "To allow it, the agent's operator can add \"%s%s%s:%u\" to allowed_hosts in the card "
-            "of %s.\n",
-            open, c->host, close, c->port, c->agent_id);
+    put_advice(t, row->advice, authority, c->agent_id);
     put(t, "Code: %s\n", row->code);
 }
 

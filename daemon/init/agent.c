@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "caged-limits.h"
@@ -62,6 +63,22 @@ int agent_open_terminal(struct agent *agent, const struct init_spec *spec, struc
     return r < 0 ? failure_set(failure, "terminal", "/dev/ptmx", r) : 0;
 }
 
+/* Lets whoever has the output pipes open them anew for writing, as scripts do by /dev/stdout: they
+ * are the daemon's, and the agent is a stranger to it. Not for reading, though, so that no output
+ * can be taken back. */
+static int child_open_pipes(void)
+{
+    struct stat st;
+
+    for (int fd = 1; fd <= 2; fd++) {
+        if (fstat(fd, &st) < 0)
+            return negative_errno();
+        if (S_ISFIFO(st.st_mode) && fchmod(fd, 0622) < 0)
+            return negative_errno();
+    }
+    return 0;
+}
+
 /* A session of its own, with the terminal as its controlling one if there is one. Without, only
  * 0 is replaced: it came from the host's /dev. */
 static int child_set_streams(const struct agent *agent)
@@ -79,7 +96,7 @@ static int child_set_streams(const struct agent *agent)
     AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0)
         return negative_errno();
-    return 0;
+    return child_open_pipes();
 }
 
 static int child_prepare(const struct agent *agent, const struct identity *identity,
@@ -87,7 +104,7 @@ static int child_prepare(const struct agent *agent, const struct identity *ident
 {
     int r;
 
-    *report = (struct report){.step = "streams", .what = "/dev/null or the terminal"};
+    *report = (struct report){.step = "streams", .what = "stdin, stdout, stderr"};
     r = child_set_streams(agent);
     if (r < 0)
         return r;

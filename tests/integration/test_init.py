@@ -414,6 +414,13 @@ def test_devices_work(workspace):
     assert out.split() == ["00", "00", "16", "16", "1", "a"]
 
 
+def test_output_can_be_opened_by_name_but_not_read(workspace):
+    status, output, errors = run(
+        ["sh", "-c", "echo a > /dev/stdout; echo b > /dev/stderr; cat < /dev/stdout"], workspace)
+    assert status != 0
+    assert (output, errors.splitlines()[0]) == ("a\n", "b") and "Permission denied" in errors
+
+
 def test_files_of_the_specification(workspace):
     out = shell("cd /; stat -c '%u %g %a %n' etc/caged/ca.pem etc/caged home/agent/.config "
                 "home/agent/.config/tool/conf home/agent/.cache home/agent/.cache/c; "

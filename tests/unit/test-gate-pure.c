@@ -63,8 +63,7 @@ static void test_parent_uri(void **state)
         "http://u%4@a:1",
         "http://u%@a:1",
         "http://u%zz@a:1",
-        "http://u%\x10"
-        "0@a:1",
+        "http://u%\x10q@a:1",
         "http://a b:1",
     };
     struct endpoint endpoint;

@@ -21,7 +21,6 @@ import time
 
 from harness import paths
 
-GATE = paths.BUILD / "daemon/gate/caged-gate"
 UID = 3000000
 RESOLVER = "127.0.0.53"
 # Addresses that are globally routable in form; in here they are loopback's.
@@ -192,8 +191,8 @@ class Dns:
 
 
 class Server:
-    """A TCP server: `handle(connection)` runs in a thread for each connection. `received` has the
-    bytes that each connection read through `read_head` or `Server.log`."""
+    """A TCP server: `handle(connection)` runs in a thread for each connection, and may keep what
+    it was sent in `received`. The world closes it when the test is over."""
 
     def __init__(self, handle, address=PUBLIC, port=0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -358,7 +357,7 @@ class Gate:
         actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)]
         actions += [(os.POSIX_SPAWN_DUP2, fd, 3 + i) for i, fd in enumerate(high)]
         environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
-        pid = os.posix_spawn(GATE, ["caged-gate"], environment, file_actions=actions)
+        pid = os.posix_spawn(paths.CAGED_GATE, ["caged-gate"], environment, file_actions=actions)
         for fd in high + [null]:
             os.close(fd)
         return pid

@@ -1,0 +1,98 @@
+/* Any text as a card: no crash; an error is whole, printable and names a path; and what a card is
+ * printed as is a card again, prints the same, and holds no value of the environment. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "caged-limits.h"
+#include "card.h"
+#include "json-text.h"
+#include "util.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void check_text(const char *text, size_t size)
+{
+    size_t length = strnlen(text, size);
+
+    require(length > 0 && length < size);
+    for (size_t i = 0; i < length; i++)
+        require((unsigned char)text[i] >= ' ' && text[i] != 0x7f);
+    /* It goes into a reply, which has to be JSON. */
+    json_t *string = json_stringn(text, length);
+    require(string != NULL);
+    json_decref(string);
+}
+
+static void check_error(const struct card_error *error)
+{
+    check_text(error->path, sizeof(error->path));
+    check_text(error->found, sizeof(error->found));
+    check_text(error->expected, sizeof(error->expected));
+    require(error->path[0] == '$');
+}
+
+static void check_card(const struct card *card)
+{
+    require(card->agent_id && card->agent && card->workspace);
+    require(card->workspace[0] == '/' && card->workspace[1] && !strstr(card->workspace, "//"));
+    require(!strstr(card->workspace, "/../"));
+    require(card->command.count <= CARD_COMMAND_MAX);
+    require(card->limits.memory_mb >= CARD_MEMORY_MB_MIN);
+    require(card->limits.max_processes <= CARD_PROCESSES_MAX);
+    require(card->ttl_seconds <= CARD_TTL_MAX);
+    require(!card->proxy || has_prefix(card->proxy, "http://"));
+}
+
+static void check_printed(const struct card *card)
+{
+    struct card_error error;
+    struct json_text_error text_error;
+    struct card *again = NULL;
+    json_t *reread = NULL;
+
+    json_t *json = card_to_json(card);
+    require(json != NULL);
+    const char *name;
+    json_t *value;
+    json_object_foreach (json_object_get(json, "environment"), name, value)
+        require(streq(json_string_value(value), "(set)"));
+
+    char *text = json_dumps(json, 0);
+    require(text != NULL);
+    require(json_text_parse(text, strlen(text), CARD_NESTING_MAX, &reread, &text_error) == 0);
+    require(json_equal(reread, json));
+    require(card_parse(reread, &again, &error) == 0);
+    check_card(again);
+    json_t *json_again = card_to_json(again);
+    require(json_equal(json, json_again));
+
+    json_decref(json_again);
+    card_free(again);
+    json_decref(reread);
+    free(text);
+    json_decref(json);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct card *card = NULL;
+    struct card_error error;
+
+    int r = card_parse_text((const char *)data, size, &card, &error);
+    require(r == 0 || r == -EINVAL);
+    if (r < 0) {
+        check_error(&error);
+        return 0;
+    }
+    check_card(card);
+    check_printed(card);
+    card_free(card);
+    return 0;
+}

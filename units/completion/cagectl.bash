@@ -1,0 +1,61 @@
+# Completion of cagectl(1) for bash: verbs, options, ids of agents, card files.
+
+# The ids of the caller's agents; nothing where no daemon answers. Ids have no characters that need
+# quoting (a-z, 0-9, -).
+_cagectl_ids() {
+    cagectl list --json "$@" 2>/dev/null | sed -n 's/^ *"agent_id": "\([a-z0-9-]*\)",*$/\1/p'
+}
+
+# The options of a verb, as its help lists them.
+_cagectl_options() {
+    cagectl help "$1" 2>/dev/null | sed '1,/^Options:/d' | grep -oE -- '(^  -[a-z]|--[a-z-]+)' | tr -d ' '
+}
+
+_cagectl_verbs() {
+    cagectl help 2>/dev/null | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+_cagectl_words() {
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$current")
+}
+
+_cagectl_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -X "$1" -- "$current"; compgen -d -- "$current")
+}
+
+_cagectl() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local verb=${COMP_WORDS[1]} word
+    COMPREPLY=()
+
+    if ((COMP_CWORD == 1)); then
+        _cagectl_words "$(_cagectl_verbs)"
+        return
+    fi
+    # What follows `--` is the agent's: files are as good a guess as any.
+    for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+        if [[ $word == -- ]]; then
+            _cagectl_files ''
+            return
+        fi
+    done
+    case $previous in
+        --socket) _cagectl_files '' ; return ;;
+        -s | --signal) _cagectl_words "HUP INT QUIT TERM USR1 USR2 STOP CONT WINCH KILL" ; return ;;
+        -o | --owner) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
+        -n | --lines | -g | --grace) return ;;
+    esac
+    if [[ $current == -* ]]; then
+        _cagectl_words "$(_cagectl_options "$verb")"
+        return
+    fi
+    case $verb in
+        spawn | run | check) _cagectl_files '!*.json' ;;
+        stop | kill | events) _cagectl_words "$(_cagectl_ids)" ;;
+        inspect | logs | wait) _cagectl_words "$(_cagectl_ids --all)" ;;
+        help) _cagectl_words "$(_cagectl_verbs)" ;;
+    esac
+}
+
+complete -F _cagectl cagectl
