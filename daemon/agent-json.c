@@ -91,7 +91,7 @@ static json_t *cgroups_to_json(const struct agent *agent)
     return array;
 }
 
-static json_t *forwards_to_json(const struct gate_config *config)
+static json_t *forwards_to_json(const struct agent_hosts *config)
 {
     json_t *array = json_array();
 
@@ -103,7 +103,7 @@ static json_t *forwards_to_json(const struct gate_config *config)
 static json_t *network_to_json(const struct agent *agent, const json_t *card)
 {
     char agent_address[INET_ADDRSTRLEN] = "", gate_address[INET_ADDRSTRLEN] = "";
-    const struct gate_config *config = &agent->gate_config;
+    const struct agent_hosts *config = &agent->hosts;
     pid_t gate_pid = agent->gate ? gate_supervisor_pid(agent->gate) : 0;
     json_t *network;
 

@@ -228,7 +228,7 @@ static int step_network(struct building *b)
 {
     struct agent *agent = b->agent;
     char path[64];
-    int r = gate_config_from_card(agent->card, &agent->gate_config);
+    int r = agent_hosts_from_card(agent->card, &agent->hosts);
 
     if (r == -E2BIG)
         return problem_set(b->problem, FAILURE_SUPPORT, r, "allowed_hosts",
@@ -240,8 +240,7 @@ static int step_network(struct building *b)
     if (netns < 0)
         return negative_errno();
     r = airlock_link_make(b->manager->airlock, (unsigned)agent->slot, netns,
-                          agent->gate_config.forward_ports, agent->gate_config.n_forward_ports,
-                          &agent->link);
+                          agent->hosts.forward_ports, agent->hosts.n_forward_ports, &agent->link);
     agent->have_link = r >= 0;
     return r;
 }

@@ -259,7 +259,7 @@ static int supervise_gate(struct agent *agent)
 {
     struct manager *manager = agent->manager;
     int listeners[1 + GATE_FORWARDS_MAX] = {agent->link.listener};
-    int config = gate_config_seal(&agent->gate_config, agent->card,
+    int config = agent_hosts_seal(&agent->hosts, agent->card,
                                   uid_range_base(agent->slot) + CAGE_GATE_OFFSET);
 
     if (config < 0)

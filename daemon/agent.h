@@ -14,12 +14,12 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "agent-hosts.h"
 #include "agent-spec.h"
 #include "airlock.h"
 #include "card.h"
 #include "cgroup.h"
 #include "end-reason.h"
-#include "gate-config.h"
 #include "gate-supervisor.h"
 #include "manager.h"
 #include "output.h"
@@ -84,7 +84,7 @@ struct agent {
     bool have_cgroup;
     struct airlock_link link;
     bool have_link;
-    struct gate_config gate_config;
+    struct agent_hosts hosts;
     struct gate_supervisor *gate;
     pid_t init_pid, agent_pid;
     int init_pidfd, agent_pidfd;

@@ -136,8 +136,8 @@ static int watch_signals(sd_event *event, struct manager *manager)
     return r;
 }
 
-/* The socket that systemd passes (sd_listen_fds(3)), or our own. */
-static int get_listener(const struct manager *manager, const char *path)
+/* The socket that systemd passes (sd_listen_fds(3)), or our own, which goes with us. */
+static int get_listener(const struct manager *manager, const char *path, bool *ret_own)
 {
     int n = sd_listen_fds(1);
 
@@ -158,6 +158,7 @@ static int get_listener(const struct manager *manager, const char *path)
     if (fd < 0)
         log_error("cannot listen at %s: %s", path,
                   fd == -EADDRINUSE ? "another cagedd does" : strerror(-fd));
+    *ret_own = fd >= 0;
     return fd;
 }
 
@@ -166,6 +167,7 @@ static int run(const struct options *options)
     CLEANUP(sd_event_unrefp) sd_event *event = NULL;
     CLEANUP(manager_freep) struct manager *manager = NULL;
     CLEANUP(server_freep) struct server *server = NULL;
+    bool own_socket = false;
     int r = sd_event_new(&event);
 
     if (r < 0)
@@ -176,7 +178,7 @@ static int run(const struct options *options)
     r = watch_signals(event, manager);
     if (r < 0)
         return r;
-    int listener = get_listener(manager, options->socket);
+    int listener = get_listener(manager, options->socket, &own_socket);
     if (listener < 0)
         return listener;
     r = server_new(manager, listener, &server);
@@ -185,7 +187,10 @@ static int run(const struct options *options)
     (void)sd_event_set_watchdog(event, true);
     (void)sd_notify(0, "READY=1");
     log_info("cagedd " CAGED_VERSION " is ready");
-    return sd_event_loop(event);
+    r = sd_event_loop(event);
+    if (own_socket)
+        (void)unlink(options->socket);
+    return r;
 }
 
 int main(int argc, char **argv)

@@ -108,14 +108,45 @@ def test_agents_of_a_killed_daemon_do_not_outlive_it_and_the_next_clears_up(own_
     _nothing(own_daemon, pid, bases)
 
 
-def test_a_second_daemon_on_the_same_socket_is_refused(own_daemon, people, base):
-    second = Daemon(base, people["group"])
-    second.socket = own_daemon.socket
-    with pytest.raises(AssertionError):
-        second.start()
-        second.process.wait(5)
-        assert second.process.poll() is None
+@pytest.mark.parametrize("same", ["socket", "name"])
+def test_a_second_daemon_in_the_same_place_is_refused_and_touches_nothing(
+        own_daemon, people, base, same):
+    """Not even what it would take for leftovers of an earlier one: the first one's agents."""
     a = Client(own_daemon, people["a"])
+    agent_id = a.spawn("sleep 60")
+    second = Daemon(base, people["group"])
+    setattr(second, same, getattr(own_daemon, same))
+    second.launch()
+    try:
+        assert second.process.wait(10) != 0
+    finally:
+        second.process.kill()
+    assert "another cagedd" in second.log(), second.log()
+    assert a.inspect(agent_id)["agent"]["state"] == "running"
     assert a.run("echo first").stdout == b"first\n"
-    if second.process.poll() is None:
-        second.stop()
+
+
+@pytest.mark.parametrize("words, told", [
+    (["--socket"], "--socket"), (["--nonsense"], "nonsense"), (["--libexec-dir", "/nonexistent"],
+     "/nonexistent"), (["--data-dir", "/nonexistent"], "/nonexistent"),
+    (["--socket", "/nonexistent/x/sock"], "/nonexistent/x/sock"),
+    (["--socket", "/tmp/" + "x" * 200], "xxx"), (["surprise"], "surprise")])
+def test_a_daemon_that_cannot_work_says_why_and_ends(base, people, words, told):
+    daemon = Daemon(base, people["group"])
+    daemon.launch(*words)
+    try:
+        assert daemon.process.wait(10) != 0
+    finally:
+        daemon.process.kill()
+    assert told in daemon.log(), daemon.log()
+    assert leftovers.cgroups(daemon.name) == []
+
+
+def test_a_group_that_there_is_not_leaves_the_daemon_to_root(base, people):
+    daemon = Daemon(base, "no-such-group-here").start()
+    try:
+        with pytest.raises(PermissionError):
+            daemon.connect(people["a"])
+        assert Client(daemon, people["root"]).call("List")["agents"] == []
+    finally:
+        assert daemon.stop() == 0

@@ -75,15 +75,20 @@ class Daemon:
 
     # -- its life --
 
-    def start(self):
+    def launch(self, *words):
+        """Starts it, with more or other options, and does not wait for it to serve."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 # A test run that is killed takes its daemon with it.
-                ["setpriv", "--pdeathsig", "TERM", "--", paths.CAGEDD, "--socket", self.socket, "--libexec-dir", self.libexec,
-                 "--data-dir", paths.POLICY, "--cgroup", self.name, "--group", self.group],
+                ["setpriv", "--pdeathsig", "TERM", "--", paths.CAGEDD, "--socket", self.socket,
+                 "--libexec-dir", self.libexec, "--data-dir", paths.POLICY,
+                 "--cgroup", self.name, "--group", self.group, *words],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"})
         self.pids.append(self.process.pid)
+
+    def start(self):
+        self.launch()
         until(self._answers, what="cagedd answers; its log:\n" + self.log())
         return self
 
