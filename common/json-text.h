@@ -7,7 +7,8 @@
 
 #define JSON_TEXT_NESTING_MAX 64 /* the greatest `max_nesting` */
 
-/* `path` and `found` are printable ASCII and never hold a value of the text, which may be secret. */
+/* `path` and `found` are printable ASCII and never hold a value of the text, which may be secret.
+ */
 struct json_text_error {
     char path[256];  /* "$.environment.A", "$.command[3]"; where the parser stood */
     char found[128]; /* "a duplicate key", "a NUL character", "the end of the text", ... */
@@ -26,7 +27,7 @@ int json_text_parse(const char *text, size_t size, unsigned max_nesting, json_t 
 void json_path_append_key(char *path, size_t size, const char *key, size_t length);
 void json_path_append_index(char *path, size_t size, size_t index);
 
-/* A JSON string of text that may not be valid UTF-8 (a path, a cut sentence): where it is not, every
- * byte beyond ASCII becomes '?', so that one odd name never costs a whole reply. New reference, NULL
- * without memory. */
+/* A JSON string of text that may not be valid UTF-8 (a path, a cut sentence): where it is not,
+ * every byte beyond ASCII becomes '?', so that one odd name never costs a whole reply. New
+ * reference, NULL without memory. */
 json_t *json_string_lossy(const char *text);

@@ -1,6 +1,5 @@
 """After agents have ended, nothing of them is left; and after the daemon's own end neither."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -13,15 +12,17 @@ from harness.daemon import Client, Daemon, until
 ENDS = ["exit 0", "exit 1", "kill -SEGV $$", "sleep 60", "setsid sleep 60 & exit 0"]
 
 
-def ranges_locked(daemon):
-    return [line for line in os.listdir("/run/systemd/nspawn-uid")] \
-        if Path("/run/systemd/nspawn-uid").is_dir() else []
+LOCKS = Path("/run/systemd/nspawn-uid")
+
+
+def locked(bases):
+    """Which of the ranges are locked: for systemd-nspawn, and for other daemons of ours."""
+    return [base for base in bases if (LOCKS / str(base)).exists()]
 
 
 def test_nothing_is_left_of_twenty_agents(a, daemon):
     a.run("true")  # what the daemon makes once, it has made now
     before = leftovers.idle(daemon)
-    locks = ranges_locked(daemon)
     bases = set()
     for round_number in range(4):
         ids = [a.spawn(script, ttl_seconds=0, allowed_hosts=["127.0.0.1:9"]) for script in ENDS]
@@ -34,8 +35,8 @@ def test_nothing_is_left_of_twenty_agents(a, daemon):
     leftovers.until_as(daemon, before)
     assert len(bases - {0}) >= 4
     for base in bases - {0}:
-        assert leftovers.processes_of_uids(base) == []
-    assert ranges_locked(daemon) == locks
+        assert leftovers.processes_of_uids(daemon.name, base) == []
+    until(lambda: not locked(bases - {0}), what="the ranges are unlocked")
 
 
 def test_what_is_there_while_an_agent_runs(a, daemon):
@@ -43,6 +44,7 @@ def test_what_is_there_while_an_agent_runs(a, daemon):
     before = leftovers.idle(daemon)
     agent_id = a.spawn("sleep 60", allowed_hosts=["127.0.0.1:9"])
     during = leftovers.snapshot(daemon)
+    assert locked([a.inspect(agent_id)["uid_base"]])
     a.call("Kill", agent_id=agent_id)
     a.wait(agent_id)
     for what in ("processes", "cgroups", "links", "descriptors"):
@@ -72,7 +74,7 @@ def _busy(daemon, people):
 def _nothing(daemon, pid, bases):
     assert leftovers.processes(pid, daemon.name) == []
     for base in bases:
-        assert leftovers.processes_of_uids(base) == []
+        assert leftovers.processes_of_uids(daemon.name, base) == []
     assert leftovers.cgroups(daemon.name) == []
 
 
@@ -98,7 +100,8 @@ def test_agents_of_a_killed_daemon_do_not_outlive_it_and_the_next_clears_up(own_
     bases = _busy(own_daemon, people)
     pid = own_daemon.pid
     own_daemon.stop(signal.SIGKILL)
-    until(lambda: not any(leftovers.processes_of_uids(base) for base in bases),
+    until(lambda: not any(leftovers.processes_of_uids(own_daemon.name, base)
+                          for base in bases),
           what="the agents end with their daemon")
     own_daemon.start()
     a = Client(own_daemon, people["a"])

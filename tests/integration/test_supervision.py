@@ -61,10 +61,10 @@ def test_kill_ends_all_that_the_agent_started(a):
     agent_id = a.spawn("for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; sleep 60' & done; " + STUBBORN)
     a.until_output(agent_id, "ready")
     base = a.inspect(agent_id)["uid_base"]
-    assert len(leftovers.processes_of_uids(base)) >= 5
+    assert len(leftovers.processes_of_uids(a.daemon.name, base)) >= 5
     a.call("Kill", agent_id=agent_id)
     assert a.wait(agent_id, timeout=5)["reason"] == "killed"
-    assert leftovers.processes_of_uids(base) == []
+    assert leftovers.processes_of_uids(a.daemon.name, base) == []
 
 
 def test_another_signal_goes_to_the_agent_alone(a):
@@ -90,7 +90,7 @@ def test_what_an_agent_leaves_behind_ends_with_it(a):
     agent_id = a.spawn("setsid sh -c 'trap \"\" TERM HUP; sleep 60' & sleep 0.2; exit 0")
     base = a.inspect(agent_id)["uid_base"]
     assert a.wait(agent_id)["reason"] == "exited"
-    assert leftovers.processes_of_uids(base) == []
+    assert leftovers.processes_of_uids(a.daemon.name, base) == []
 
 
 def test_the_time_to_live_ends_it(a):

@@ -201,6 +201,23 @@ static void test_long_paths_are_cut(void **state)
     assert_string_equal(error.found, "the end of the text");
 }
 
+static void test_lossy_strings(void **state)
+{
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"plain \xc3\xa4 \xe2\x82\xac", "plain \xc3\xa4 \xe2\x82\xac"},
+        {"cut \xc3\xa4 \xe2\x82", "cut ?? ??"},
+        {"\xff/x", "?/x"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        json_t *string = json_string_lossy(rows[i][0]);
+        assert_non_null(string);
+        assert_string_equal(json_string_value(string), rows[i][1]);
+        json_decref(string);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_any_value_is_taken),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_long_paths_are_cut),
+        cmocka_unit_test(test_lossy_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,14 +81,20 @@ def processes(pid, name):
     return sorted((wanted | found) - {pid})
 
 
-def processes_of_uids(base, count=65536):
-    """Processes that run as one of these uids."""
+def processes_of_uids(name, base, count=65536):
+    """Processes that run as one of these uids. Those in the cgroup of another daemon than `name`
+    are not ours: it may have taken the range since."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            match = re.search(r"^Uid:\t(\d+)", _status(entry.name), re.M)
-            if match and base <= int(match[1]) < base + count:
-                found.append(int(entry.name))
+        match = entry.name.isdigit() and re.search(r"^Uid:\t(\d+)", _status(entry.name), re.M)
+        if not match or not base <= int(match[1]) < base + count:
+            continue
+        try:
+            owner = re.search(r"/(caged[^/\n]*)/owner-", (entry / "cgroup").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if not owner or owner[1] == name:
+            found.append(int(entry.name))
     return found
 
 
