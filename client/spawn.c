@@ -2,6 +2,7 @@
 #include "spawn.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
 
 #include "caged-limits.h"
 #include "exit-status.h"
@@ -30,6 +31,21 @@ static json_t *words_to_json(char **words, size_t n)
     return array;
 }
 
+/* A terminal of the size of ours: from the start, since an agent may look at it at once. */
+static int put_terminal(json_t *parameters)
+{
+    struct winsize size = {};
+    int r = json_object_set_new(parameters, "terminal", json_true());
+
+    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+        return r;
+    if (r == 0)
+        r = json_object_set_new(parameters, "terminal_rows", json_integer(size.ws_row));
+    if (r == 0)
+        r = json_object_set_new(parameters, "terminal_columns", json_integer(size.ws_col));
+    return r;
+}
+
 /* The parameters of Spawn; NULL without memory or for words that are not UTF-8. */
 static json_t *spawn_parameters(const struct options *options, const struct card_file *file,
                                 bool foreground, bool has_key)
@@ -44,7 +60,7 @@ static json_t *spawn_parameters(const struct options *options, const struct card
     if (r == 0 && has_key)
         r = json_object_set_new(parameters, "api_key_fd", json_integer(1));
     if (r == 0 && option_given(options, OPTION_TERMINAL))
-        r = json_object_set_new(parameters, "terminal", json_true());
+        r = put_terminal(parameters);
     if (r < 0) {
         json_decref(parameters);
         return NULL;

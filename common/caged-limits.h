@@ -36,11 +36,13 @@
 #define CONNECTIONS_MAX 1024
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
+#define CLOSES_PER_UID_MAX 32 /* closes of a user's descriptors that may hang, see daemon/closer.h */
 
 /* -- agents -- */
+#define CAGE_TERMINALS_MAX 64 /* PTYs in one cage: all cages of the host share some 3000 */
 #define AGENTS_MAX 1024
 #define AGENTS_PER_UID_MAX 256 /* root: AGENTS_MAX */
-#define AGENTS_ENDED_KEPT 32 /* of each owner: ended agents that can still be asked about */
+#define AGENTS_ENDED_KEPT 32   /* of each owner: ended agents that can still be asked about */
 #define AGENT_SPAWN_TIMEOUT 30
 #define AGENT_STOP_GRACE 10
 #define AGENT_STOP_GRACE_MAX 3600
@@ -67,6 +69,6 @@
 #define GATE_REFUSING_MAX 64        /* connections over GATE_CONNECTIONS_MAX, being told so */
 #define GATE_HOSTS_FILE_MAX (1024 * 1024)
 #define GATE_MEMORY_MAX (256 * 1024 * 1024) /* RLIMIT_DATA */
-#define GATE_BUFFER_SIZE (64 * 1024) /* one direction of one connection */
-#define GATE_FORWARDS_MAX 16         /* loopback ports of the host led into a cage */
+#define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
+#define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
 #define GATE_LISTEN_BACKLOG 128

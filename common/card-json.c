@@ -67,7 +67,8 @@ json_t *card_to_json(const struct card *card)
     if (!object)
         return NULL;
     r |= put(object, "agent_id", json_string(card->agent_id));
-    r |= put(object, "agent", json_string(card->agent));
+    if (card->agent)
+        r |= put(object, "agent", json_string(card->agent));
     r |= put(object, "workspace", json_string(card->workspace));
     if (card->command.count > 0)
         r |= put(object, "command", list_to_json(&card->command));

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "json-text.h"
 #include "caged-limits.h"
+#include "json-text.h"
 
 #define STRING_SHOWN_MAX 60 /* bytes of a string in an error */
 
@@ -322,8 +322,7 @@ static struct card *card_new(void)
         return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(limit_keys); i++)
         *(uint64_t *)(void *)((char *)card + limit_keys[i].offset) = limit_keys[i].fallback;
-    card->agent = strdup("opencode");
-    return card->agent ? card : card_free(card);
+    return card;
 }
 
 int card_parse(const json_t *json, struct card **ret, struct card_error *ret_error)

@@ -1,10 +1,10 @@
 /* What the values of a card may be: one small parser for each kind of value. */
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "card-parse.h"
 #include "host-pattern.h"
 #include "json-text.h"
-#include "caged-limits.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -44,7 +44,7 @@ struct card_variable *card_variables_free(struct card_variable *variables, size_
 
 struct card {
     char *agent_id;
-    char *agent;     /* name of the preset; "opencode" if the card has none */
+    char *agent;     /* name of the preset; NULL if the card has none */
     char *workspace; /* absolute, without "." and "..", without a slash at its end; never "/" */
     struct string_list command; /* empty: the preset's */
     enum api_provider api_provider;

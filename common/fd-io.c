@@ -135,7 +135,7 @@ ssize_t socket_receive(int fd, void *data, size_t size, int *ret_fds, size_t max
                        size_t *ret_n_fds)
 {
     union {
-        char bytes[CMSG_SPACE(sizeof(int) * WIRE_DESCRIPTORS_MAX)];
+        char bytes[CMSG_SPACE(sizeof(int) * SOCKET_DESCRIPTORS_MAX)];
         struct cmsghdr align;
     } control;
     struct iovec iov = {.iov_base = data, .iov_len = size};
@@ -145,7 +145,7 @@ ssize_t socket_receive(int fd, void *data, size_t size, int *ret_fds, size_t max
         .msg_control = control.bytes,
         .msg_controllen = sizeof(control.bytes),
     };
-    int fds[WIRE_DESCRIPTORS_MAX];
+    int fds[SOCKET_DESCRIPTORS_MAX];
     size_t n_fds = 0;
     ssize_t n;
 

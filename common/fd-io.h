@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The most descriptors that one message can carry: the kernel's SCM_MAX_FD (unix(7)). */
+#define SOCKET_DESCRIPTORS_MAX 253
+
 /* Writes all of it, retrying after EINTR and waiting with poll(2) after EAGAIN. 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t size);
 
@@ -21,6 +24,7 @@ int file_read_all(const char *path, size_t max, char **ret, size_t *ret_size);
 ssize_t socket_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds);
 
 /* One recvmsg(2) (MSG_CMSG_CLOEXEC). Returns the bytes received, 0 at the end of file, or -errno.
+ * With room for SOCKET_DESCRIPTORS_MAX none is ever closed in here for want of room.
  * On success `ret_fds` holds `*ret_n_fds` descriptors that are the caller's to close. -EBADMSG
  * where data or descriptors did not fit (descriptors that came are closed). */
 ssize_t socket_receive(int fd, void *data, size_t size, int *ret_fds, size_t max_fds,

@@ -34,6 +34,8 @@ enum init_spec_record {
     INIT_SPEC_MAX_OPEN_FILES,     /* u64, once: RLIMIT_NOFILE, soft and hard */
     INIT_SPEC_TMPFS_BYTES,        /* u64, once: size= of each tmpfs that the agent can write */
     INIT_SPEC_TERMINAL,           /* u64, once: 1 gives the agent a PTY as 0, 1, 2 and its tty */
+    INIT_SPEC_TERMINAL_ROWS,      /* u64, once: its size before the agent looks; 0: unknown */
+    INIT_SPEC_TERMINAL_COLUMNS,   /* u64, once */
     INIT_SPEC_ARGUMENT,           /* string, 1 or more: argv; [0] is looked up in PATH */
     INIT_SPEC_ENVIRONMENT,        /* string, any number: NAME=value */
     INIT_SPEC_FILE,       /* path NUL content: root's, 0644, in folders that are root's, 0755 */
@@ -52,10 +54,10 @@ enum init_message_record {
 };
 
 /* Inside the cage (and at uid_base plus this on the host). */
-#define CAGE_UIDS 65535       /* mapped ids 0..65534; 65535 is not mapped: it is the gate's */
-#define CAGE_AGENT_UID 1000   /* uid and gid of the agent: "agent" */
-#define CAGE_INIT_UID 999     /* uid and gid of PID 1, so that the agent cannot touch it */
-#define CAGE_TTY_GID 5        /* group of the PTY's slave */
+#define CAGE_UIDS 65535        /* mapped ids 0..65534; 65535 is not mapped: it is the gate's */
+#define CAGE_AGENT_UID 1000    /* uid and gid of the agent: "agent" */
+#define CAGE_INIT_UID 999      /* uid and gid of PID 1, so that the agent cannot touch it */
+#define CAGE_TTY_GID 5         /* group of the PTY's slave */
 #define CAGE_GATE_OFFSET 65535 /* the gate's uid and gid on the host are uid_base plus this */
 #define CAGE_HOME "/home/agent"
 #define CAGE_WORKSPACE "/workspace"

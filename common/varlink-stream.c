@@ -10,6 +10,8 @@
 #include "varlink-stream.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "fd-io.h"
 
@@ -35,6 +37,8 @@ struct output {
 struct varlink_stream {
     int fd;
     size_t max_message;
+    varlink_closer closer;
+    void *closer_user;
 
     char *input;
     size_t allocated;
@@ -55,19 +59,44 @@ static void fds_close(int *fds, size_t n)
         fds[i] = fd_close(fds[i]);
 }
 
+/* Closes descriptors of the peer's. */
+static void peer_fds_close(varlink_closer closer, void *user, int *fds, size_t n)
+{
+    size_t kept = 0;
+
+    if (!closer) {
+        fds_close(fds, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (fds[i] >= 0) /* not taken */
+            fds[kept++] = fds[i];
+    if (kept > 0)
+        closer(user, fds, kept);
+}
+
 void varlink_message_deinit(struct varlink_message *message)
 {
-    fds_close(message->fds, message->n_fds);
+    peer_fds_close(message->closer, message->closer_user, message->fds, message->n_fds);
     message->n_fds = 0;
     json_decref(message->json);
     message->json = NULL;
 }
 
-int varlink_message_take_fd(struct varlink_message *message, json_int_t index)
+int varlink_message_borrow_fd(const struct varlink_message *message, json_int_t index)
 {
     if (index < 0 || (json_int_t)message->n_fds <= index || message->fds[index] < 0)
         return -ERANGE;
-    return TAKE_FD(message->fds[index]);
+    return message->fds[index];
+}
+
+int varlink_message_take_fd(struct varlink_message *message, json_int_t index)
+{
+    int fd = varlink_message_borrow_fd(message, index);
+
+    if (fd >= 0)
+        message->fds[index] = -EBADF;
+    return fd;
 }
 
 static struct output *output_free(struct output *output)
@@ -95,6 +124,30 @@ struct varlink_stream *varlink_stream_new(int fd, size_t max_message)
     return stream;
 }
 
+static void pending_close(struct varlink_stream *stream)
+{
+    int fds[PENDING_MAX];
+
+    for (size_t i = 0; i < stream->n_pending; i++)
+        fds[i] = stream->pending[i].fd;
+    peer_fds_close(stream->closer, stream->closer_user, fds, stream->n_pending);
+}
+
+/* What was not read goes with the socket, and more of the peer's descriptors may be in it. */
+static void socket_close(struct varlink_stream *stream)
+{
+    int unread = 0;
+
+    if (stream->closer) {
+        (void)shutdown(stream->fd, SHUT_RD); /* no more comes to it */
+        (void)ioctl(stream->fd, FIONREAD, &unread);
+    }
+    if (unread > 0)
+        stream->closer(stream->closer_user, &stream->fd, 1);
+    else
+        fd_close(stream->fd);
+}
+
 struct varlink_stream *varlink_stream_free(struct varlink_stream *stream)
 {
     if (!stream)
@@ -104,12 +157,17 @@ struct varlink_stream *varlink_stream_free(struct varlink_stream *stream)
         output_free(stream->first);
         stream->first = next;
     }
-    for (size_t i = 0; i < stream->n_pending; i++)
-        fd_close(stream->pending[i].fd);
+    pending_close(stream);
+    socket_close(stream);
     free(stream->input);
-    fd_close(stream->fd);
     free(stream);
     return NULL;
+}
+
+void varlink_stream_set_closer(struct varlink_stream *stream, varlink_closer closer, void *user)
+{
+    stream->closer = closer;
+    stream->closer_user = user;
 }
 
 int varlink_stream_fd(const struct varlink_stream *stream)
@@ -188,7 +246,7 @@ static int pending_add(struct varlink_stream *stream, const int *fds, size_t n)
 
 int varlink_stream_read(struct varlink_stream *stream)
 {
-    int fds[WIRE_DESCRIPTORS_MAX];
+    int fds[SOCKET_DESCRIPTORS_MAX];
     size_t n_fds = 0;
     int r;
 
@@ -204,7 +262,7 @@ int varlink_stream_read(struct varlink_stream *stream)
     if (n > 0 && n_fds > 0)
         r = pending_add(stream, fds, n_fds) < 0 ? -EBADMSG : 1;
     if (r <= 0)
-        fds_close(fds, n_fds);
+        peer_fds_close(stream->closer, stream->closer_user, fds, n_fds);
     return r;
 }
 
@@ -242,7 +300,7 @@ static int message_parse(const char *text, size_t size, json_t **ret,
 int varlink_stream_next(struct varlink_stream *stream, struct varlink_message *ret,
                         struct json_text_error *ret_error)
 {
-    struct varlink_message message = {};
+    struct varlink_message message = {.closer = stream->closer, .closer_user = stream->closer_user};
     size_t nul;
     int r;
 

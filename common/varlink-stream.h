@@ -15,10 +15,16 @@
 #include "json-text.h"
 #include "util.h"
 
+/* Closes descriptors that the peer sent, which may take as long as the peer likes; `fds` is
+ * borrowed, the descriptors are the function's. */
+typedef void (*varlink_closer)(void *user, const int *fds, size_t n);
+
 struct varlink_message {
     json_t *json; /* an object */
     int fds[WIRE_DESCRIPTORS_MAX];
     size_t n_fds;
+    varlink_closer closer; /* of its stream; NULL: they are closed on the spot */
+    void *closer_user;
 };
 
 /* Drops the reference and closes the descriptors that were not taken (set to -EBADF). */
@@ -26,6 +32,9 @@ void varlink_message_deinit(struct varlink_message *message);
 
 /* Takes descriptor `index` out of the message: the caller's to close. -ERANGE if there is none. */
 int varlink_message_take_fd(struct varlink_message *message, json_int_t index);
+
+/* The same, but the message still closes it. */
+int varlink_message_borrow_fd(const struct varlink_message *message, json_int_t index);
 
 struct varlink_stream;
 
@@ -36,6 +45,10 @@ struct varlink_stream *varlink_stream_free(struct varlink_stream *stream);
 DEFINE_CLEANUP(struct varlink_stream, varlink_stream_free);
 
 int varlink_stream_fd(const struct varlink_stream *stream);
+
+/* Has descriptors that the peer sent closed so, those that wait unread in the socket included, and
+ * the socket with them. */
+void varlink_stream_set_closer(struct varlink_stream *stream, varlink_closer closer, void *user);
 
 /* One read from the socket into the buffer. Returns 1 if something came, 0 at the end of file,
  * -EAGAIN, -EMSGSIZE when the buffer holds an unfinished message of the greatest size, -ENOBUFS

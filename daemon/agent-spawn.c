@@ -157,6 +157,8 @@ static int step_specification(struct building *b)
         .api_key = b->request->api_key,
         .uid_base = uid_range_base(agent->slot),
         .terminal = agent->terminal,
+        .terminal_rows = b->request->terminal_rows,
+        .terminal_columns = b->request->terminal_columns,
         .gate_address = airlock_gate_address((unsigned)agent->slot),
     };
     b->spec = agent_spec_new(&input);

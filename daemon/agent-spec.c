@@ -88,6 +88,15 @@ static void set_network(struct environment *env, const char *proxy)
     }
 }
 
+/* A provider's tools look for its own variable; those of a custom one for the preset's. */
+static const char *key_variable(const struct agent_spec_input *input)
+{
+    if (input->card->api_provider == API_PROVIDER_CUSTOM && input->preset &&
+        input->preset->api_key_variable)
+        return input->preset->api_key_variable;
+    return api_provider_key_variable(input->card->api_provider);
+}
+
 static void put_environment(struct records_writer *w, const struct agent_spec_input *input)
 {
     struct environment env = {.count = 0};
@@ -106,7 +115,7 @@ static void put_environment(struct records_writer *w, const struct agent_spec_in
     if (input->preset)
         set_all(&env, input->preset->environment, input->preset->n_environment);
     if (input->api_key)
-        set(&env, api_provider_key_variable(input->card->api_provider), input->api_key);
+        set(&env, key_variable(input), input->api_key);
     set_all(&env, input->card->environment, input->card->n_environment);
     set(&env, "AGENT_ID", input->card->agent_id);
 
@@ -153,6 +162,8 @@ int agent_spec_new(const struct agent_spec_input *input)
     (void)records_put_u64(&w, INIT_SPEC_MAX_OPEN_FILES, card->limits.max_open_files);
     (void)records_put_u64(&w, INIT_SPEC_TMPFS_BYTES, card->limits.memory_mb * 1024 * 1024);
     (void)records_put_u64(&w, INIT_SPEC_TERMINAL, input->terminal);
+    (void)records_put_u64(&w, INIT_SPEC_TERMINAL_ROWS, input->terminal_rows);
+    (void)records_put_u64(&w, INIT_SPEC_TERMINAL_COLUMNS, input->terminal_columns);
     for (size_t i = 0; i < input->command->count; i++)
         (void)records_put_string(&w, INIT_SPEC_ARGUMENT, input->command->items[i]);
     put_environment(&w, input);

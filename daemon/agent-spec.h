@@ -25,6 +25,7 @@ struct agent_spec_input {
     const char *api_key; /* NULL: none */
     uint32_t uid_base;
     bool terminal;
+    uint16_t terminal_rows, terminal_columns; /* 0: unknown */
     struct in_addr gate_address;
 };
 

@@ -2,7 +2,7 @@
  *
  * caged-init tells us over the control socket that the agent runs, that something failed, or how
  * the agent ended; its pidfd tells when the last process of the cage is gone (PID 1 goes last).
- * Then the gate is let go, what is left in the output pipes is taken in, and everything is taken
+ * Then what is left in the output pipes is taken in, the gate is let go, and everything is taken
  * down. */
 #include <fcntl.h>
 #include <signal.h>
@@ -53,13 +53,21 @@ static void on_gate_stopped(void *user)
     manager_retire(agent->manager, agent); /* may free the agent */
 }
 
-static void finish(struct agent *agent)
+void agent_output_over(struct agent *agent)
 {
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
-        output_finish(&agent->outputs[i]);
-    decide_reason(agent);
-    if (!agent->gate || gate_supervisor_stop(agent->gate) < 0)
+        if (!output_is_over(&agent->outputs[i]))
+            return;
+    if (agent->init_gone && (!agent->gate || gate_supervisor_stop(agent->gate) < 0))
         on_gate_stopped(agent);
+}
+
+static void finish(struct agent *agent)
+{
+    decide_reason(agent);
+    for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
+        output_drain(&agent->outputs[i]);
+    agent_output_over(agent);
 }
 
 /* -- caged-init's messages -- */

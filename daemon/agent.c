@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "caged-limits.h"
+#include "clock.h"
 #include "log.h"
 #include "report.h"
 
@@ -133,10 +134,21 @@ static void kill_cage(struct agent *agent)
         (void)syscall(SYS_pidfd_send_signal, agent->init_pidfd, SIGKILL, NULL, 0);
 }
 
+/* Nor does the end wait any longer for a foreground client to read on. */
 static int on_grace_over(sd_event_source *source, uint64_t usec, void *user)
 {
     kill_cage(user);
+    agent_hold_output(user, UINT64_MAX);
     return 0;
+}
+
+/* Whether the agent is to be killed by then already. */
+static bool grace_ends_before(const struct agent *agent, uint64_t usec)
+{
+    uint64_t set;
+
+    return agent->grace_source && sd_event_source_get_time(agent->grace_source, &set) >= 0 &&
+           set <= usec;
 }
 
 void agent_kill(struct agent *agent, enum end_reason reason)
@@ -153,6 +165,7 @@ void agent_kill(struct agent *agent, enum end_reason reason)
 
 void agent_stop(struct agent *agent, enum end_reason reason, uint64_t grace_seconds)
 {
+    uint64_t end = clock_usec(CLOCK_BOOTTIME) + grace_seconds * 1000000;
     int r;
 
     if (agent->state == AGENT_STARTING || grace_seconds == 0) {
@@ -169,11 +182,13 @@ void agent_stop(struct agent *agent, enum end_reason reason, uint64_t grace_seco
     (void)agent_signal(agent, SIGTERM);
     (void)agent_signal(agent, SIGCONT);
 
+    if (grace_ends_before(agent, end))
+        return;
     agent->grace_source = sd_event_source_disable_unref(agent->grace_source);
-    r = sd_event_add_time_relative(agent->manager->event, &agent->grace_source, CLOCK_BOOTTIME,
-                                   grace_seconds * 1000000, 0, on_grace_over, agent);
+    r = sd_event_add_time(agent->manager->event, &agent->grace_source, CLOCK_BOOTTIME, end, 0,
+                          on_grace_over, agent);
     if (r < 0)
-        kill_cage(agent);
+        (void)on_grace_over(NULL, 0, agent);
 }
 
 void agent_pause_output(struct agent *agent)

@@ -108,6 +108,7 @@ struct agent_request {
     struct workspace *workspace; /* taken over */
     const char *api_key;         /* borrowed; NULL: none */
     bool terminal;
+    uint16_t terminal_rows, terminal_columns; /* 0: unknown */
     bool foreground;
 };
 
@@ -120,8 +121,8 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
 struct agent *agent_free(struct agent *agent);
 DEFINE_CLEANUP(struct agent, agent_free);
 
-/* SIGTERM now, everything killed `grace_seconds` later. The first reason given counts. Nothing to
- * do for one that has ended. */
+/* SIGTERM now, everything killed `grace_seconds` later, or when an earlier call said so if that is
+ * sooner. The first reason given counts. Nothing to do for one that has ended. */
 void agent_stop(struct agent *agent, enum end_reason reason, uint64_t grace_seconds);
 
 /* Kills everything in the cage. */
@@ -140,4 +141,5 @@ void agent_set_state(struct agent *agent, enum agent_state state);
 int agent_supervise(struct agent *agent);
 void agent_release(struct agent *agent);
 void agent_pause_output(struct agent *agent);
+void agent_output_over(struct agent *agent);
 void agent_drop_spawn_timer(struct agent *agent);

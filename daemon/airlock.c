@@ -110,9 +110,14 @@ static int change_link(struct nl_sock *netlink, int index, struct rtnl_link *cha
     return errno_from_nl(rtnl_link_change(netlink, link, change, 0));
 }
 
-/* Brings a link up; `quiet`: without an IPv6 link-local address, so that IPv4 to the gate is all
- * there is on it. That is a request of its own before the other: the kernel goes through the flags
- * first, and at the birth of a veth pair it takes neither (its ends are not joined yet). */
+/* Brings a link up; `quiet`: without ARP and without an IPv6 link-local address, so that IPv4 to
+ * the gate is all there is on it. The latter is a request of its own before the other: the kernel
+ * goes through the flags first, and at the birth of a veth pair it takes neither (its ends are not
+ * joined yet).
+ *
+ * ARP must not be: the table of neighbours is one for the whole host. A socket that is bound to a
+ * link reaches out for any address there, and a thousand questions that nobody answers would
+ * keep the host itself from finding its neighbours. */
 static int set_up(struct nl_sock *netlink, int index, bool quiet)
 {
     CLEANUP(rtnl_link_putp) struct rtnl_link *silence = rtnl_link_alloc();
@@ -128,7 +133,7 @@ static int set_up(struct nl_sock *netlink, int index, bool quiet)
     }
     if (r < 0)
         return r;
-    rtnl_link_set_flags(up, IFF_UP);
+    rtnl_link_set_flags(up, IFF_UP | (quiet ? IFF_NOARP : 0));
     return change_link(netlink, index, up);
 }
 
@@ -197,16 +202,23 @@ static int make_sockets(struct airlock *airlock, int agent_netns, struct airlock
     return r < 0 ? r : 0;
 }
 
+/* Both ends have the same hardware address: without ARP the kernel sends to that of the link itself
+ * (arp_constructor in net/ipv4/arp.c). Locally administered, and the slot's own. */
 static int make_pair(struct airlock *airlock, const struct airlock_link *link, int agent_netns)
 {
+    const uint8_t hardware[] = {0x02, 'c', 'g', 0, (uint8_t)(link->slot >> 8), (uint8_t)link->slot};
+    CLEANUP(nl_addr_putp)
+    struct nl_addr *address = nl_addr_build(AF_LLC, hardware, sizeof(hardware));
     CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_veth_alloc();
     int r;
 
-    if (!pair)
+    if (!pair || !address)
         return -ENOMEM;
     struct rtnl_link *agent_end = rtnl_link_veth_get_peer(pair); /* holds a reference */
     rtnl_link_set_name(pair, link->name);
     rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + link->slot));
+    rtnl_link_set_addr(pair, address);
+    rtnl_link_set_addr(agent_end, address);
     rtnl_link_set_name(agent_end, "eth0");
     rtnl_link_set_ifindex(agent_end, AGENT_LINK_INDEX);
     rtnl_link_set_ns_fd(agent_end, agent_netns);

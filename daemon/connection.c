@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "caged-limits.h"
 #include "log.h"
@@ -12,8 +13,8 @@ static void set_events(struct connection *c)
 {
     uint32_t events = 0;
 
-    /* While a call is under way the next one waits in the socket. */
-    if (!c->read_closed && !c->busy)
+    /* While a call is under way, or waits to be, the next one waits in the socket. */
+    if (!c->read_closed && !c->busy && !c->backlog)
         events |= EPOLLIN;
     if (varlink_stream_pending_output(c->stream) > 0)
         events |= EPOLLOUT;
@@ -127,12 +128,24 @@ bool connection_has_room(const struct connection *c)
 
 /* -- calls -- */
 
+static int on_wake(sd_event_source *source, void *user);
+
+/* A new source each time: sd-event serves what has waited longest, and takes a deferred source to
+ * have waited since it was made, so that one that is used again would come before all others. */
 static void wake(struct watch *watch)
 {
     struct connection *c =
         (struct connection *)((char *)watch - offsetof(struct connection, watch));
 
-    (void)sd_event_source_set_enabled(c->wake_source, SD_EVENT_ONESHOT);
+    if (c->wake_source)
+        return;
+    if (sd_event_add_defer(c->manager->event, &c->wake_source, on_wake, c) < 0)
+        (void)shutdown(varlink_stream_fd(c->stream), SHUT_RDWR); /* on_io() ends it */
+}
+
+void connection_wake(struct connection *c)
+{
+    wake(&c->watch);
 }
 
 void connection_set_pump(struct connection *c, connection_pump pump, struct watch_list *watches)
@@ -204,7 +217,7 @@ static int on_half_too_long(sd_event_source *source, uint64_t usec, void *user)
 /* Half a message may stay half for a while, not for ever. */
 static void watch_half_message(struct connection *c)
 {
-    if (!varlink_stream_has_input(c->stream) || c->busy) {
+    if (!varlink_stream_has_input(c->stream) || c->busy || c->backlog) {
         c->half_source = sd_event_source_disable_unref(c->half_source);
         return;
     }
@@ -214,31 +227,41 @@ static void watch_half_message(struct connection *c)
                                          on_half_too_long, c);
 }
 
-/* Takes calls out of the buffer until one is under way or none is left. */
-static void take_calls(struct connection *c)
+/* Takes the next call out of the buffer, if a whole one is there. The one after it has its turn
+ * when the others had theirs. */
+static void take_next_call(struct connection *c)
 {
-    while (!c->busy && !c->broken) {
-        CLEANUP(varlink_message_deinit) struct varlink_message message = {};
-        struct json_text_error error = {};
-        int r = varlink_stream_next(c->stream, &message, &error);
+    CLEANUP(varlink_message_deinit) struct varlink_message message = {};
+    struct json_text_error error = {};
+    int r = varlink_stream_next(c->stream, &message, &error);
 
-        if (r == 0)
-            break;
-        if (r == -EINVAL) {
-            refuse_text(c, &error);
-        } else if (r < 0 || take_call(c, &message) < 0) {
-            c->broken = true;
-        }
-    }
-    watch_half_message(c);
+    c->backlog = r != 0;
+    if (r == -EINVAL)
+        refuse_text(c, &error);
+    else if (r < 0 || (r > 0 && take_call(c, &message) < 0))
+        c->broken = true;
+    if (c->backlog)
+        wake(&c->watch);
 }
 
-/* After every event: goes on as far as it goes, or ends. Frees the connection in the end. */
+/* Whether nothing can follow. */
+static bool is_over(const struct connection *c)
+{
+    if (c->broken)
+        return true;
+    if (c->hung_up)
+        return c->busy || !c->backlog;
+    return c->read_closed && !c->busy && !c->backlog &&
+           varlink_stream_pending_output(c->stream) == 0;
+}
+
+/* After every event: goes on by a step, or ends. Frees the connection in the end. */
 static void settle(struct connection *c)
 {
-    if (!c->busy)
-        take_calls(c);
-    if (c->broken || (c->read_closed && !c->busy && varlink_stream_pending_output(c->stream) == 0))
+    if (!c->busy && (c->hung_up || connection_has_room(c)))
+        take_next_call(c);
+    watch_half_message(c);
+    if (is_over(c))
         connection_free(c);
     else
         set_events(c);
@@ -249,21 +272,23 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
     struct connection *c = user;
 
     if (events & (EPOLLHUP | EPOLLERR)) {
-        /* The client is gone. A call that it left behind is still a call: it may be a oneway one.
-         */
-        if (!c->busy && varlink_stream_read(c->stream) > 0)
-            take_calls(c);
-        connection_free(c);
+        /* The client is gone. Calls that it left behind are still calls: they may be oneway. */
+        if (!c->busy && !closer_is_full(c->manager->closer, c->peer.uid))
+            (void)varlink_stream_read(c->stream);
+        c->hung_up = c->read_closed = true;
+        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        settle(c);
         return 0;
     }
     if (events & EPOLLOUT) {
         if (varlink_stream_flush(c->stream) < 0)
             c->broken = true;
-        else if (c->pump)
+        else if (c->pump || c->backlog)
             wake(&c->watch);
     }
     if (events & EPOLLIN) {
-        int r = varlink_stream_read(c->stream);
+        int r = closer_is_full(c->manager->closer, c->peer.uid) ? -EMFILE
+                                                                : varlink_stream_read(c->stream);
         if (r == 0)
             c->read_closed = true;
         else if (r == -EMSGSIZE)
@@ -279,10 +304,18 @@ static int on_wake(sd_event_source *source, void *user)
 {
     struct connection *c = user;
 
+    c->wake_source = sd_event_source_disable_unref(c->wake_source);
     if (c->pump)
         c->pump(c);
     settle(c);
     return 0;
+}
+
+static void close_for_user(void *user, const int *fds, size_t n)
+{
+    struct connection *c = user;
+
+    closer_close(c->manager->closer, c->peer.uid, fds, n);
 }
 
 int connection_new(struct server *server, struct manager *manager, int fd, struct connection **ret)
@@ -303,12 +336,10 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
         fd_close(fd);
     else if (!(c->stream = varlink_stream_new(fd, WIRE_REQUEST_SIZE_MAX)))
         r = -ENOMEM;
+    if (c->stream)
+        varlink_stream_set_closer(c->stream, close_for_user, c);
     if (r >= 0)
         r = sd_event_add_io(manager->event, &c->io_source, fd, EPOLLIN, on_io, c);
-    if (r >= 0)
-        r = sd_event_add_defer(manager->event, &c->wake_source, on_wake, c);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(c->wake_source, SD_EVENT_OFF);
     server_remember(server, c);
     if (r < 0) {
         connection_free(c);

@@ -3,8 +3,10 @@
  * Calls of a connection are answered one after the other, as Varlink has it. A method that cannot
  * answer at once sets a `pump`: it is called from the event loop when something that the connection
  * watches has changed, or when its socket takes more; it sends what there is to send, and ends the
- * call by a last reply. What waits for a slow reader is bounded (WIRE_OUTPUT_BUFFER_MAX): pumps ask
- * connection_has_room() first, and what they have not sent stays in the ring. */
+ * call by a last reply. In each turn of the loop a connection has one call at most, so that a heap
+ * of them does not come before those of others, and none while it does not read its replies. What
+ * waits for a slow reader is bounded (WIRE_OUTPUT_BUFFER_MAX): pumps ask connection_has_room()
+ * first, and what they have not sent stays in the ring. */
 #pragma once
 
 #include <jansson.h>
@@ -28,9 +30,12 @@ struct connection {
     struct manager *manager;
     struct varlink_stream *stream;
     struct peer peer;
-    sd_event_source *io_source, *wake_source, *half_source;
-    bool read_closed; /* the client sends no more, but may still take replies */
-    bool broken;      /* to be freed by whoever runs on it now */
+    sd_event_source *io_source, *half_source;
+    sd_event_source *wake_source; /* while it is woken */
+    bool read_closed;             /* the client sends no more, but may still take replies */
+    bool hung_up;                 /* nor that: what it left behind is done, and that is all */
+    bool backlog;                 /* the input may hold whole calls: none is read to them */
+    bool broken;                  /* to be freed by whoever runs on it now */
 
     /* The call under way. */
     bool busy, more, oneway;
@@ -64,6 +69,9 @@ void connection_invalid(struct connection *connection, const char *parameter);
 /* Makes the call one that is answered by `pump`, and has it called soon. */
 void connection_set_pump(struct connection *connection, connection_pump pump,
                          struct watch_list *watches);
+
+/* Has the pump called again, when others had their turn: it sends a batch at a time. */
+void connection_wake(struct connection *connection);
 
 /* Ties the agent to this connection, or unties with NULL. */
 void connection_set_foreground(struct connection *connection, struct agent *agent);

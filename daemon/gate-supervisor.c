@@ -39,6 +39,7 @@ struct gate_supervisor {
     int pidfd;
     int control;
     bool ready;
+    bool unheard; /* its last message was taken, or one that it never should have sent */
     sd_event_source *exit_source, *control_source;
 };
 
@@ -58,11 +59,16 @@ static void set_state(struct gate_supervisor *gate, enum gate_state state)
 
 int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor **ret)
 {
-    CLEANUP(gate_supervisor_freep) struct gate_supervisor *gate = malloc(sizeof(*gate));
+    CLEANUP(gate_supervisor_freep) struct gate_supervisor *gate = NULL;
 
-    if (!gate || setup->n_listeners > ARRAY_SIZE(gate->listening)) {
+    if (setup->n_listeners > 1 + GATE_FORWARDS_MAX) {
         fd_close(setup->config);
-        return gate ? -E2BIG : -ENOMEM;
+        return -E2BIG;
+    }
+    gate = malloc(sizeof(*gate));
+    if (!gate) {
+        fd_close(setup->config);
+        return -ENOMEM;
     }
     *gate = (struct gate_supervisor){.setup = *setup, .pidfd = -EBADF, .control = -EBADF};
     for (size_t i = 0; i < setup->n_listeners; i++) {
@@ -85,7 +91,7 @@ static void forget_process(struct gate_supervisor *gate)
     gate->control = fd_close(gate->control);
     gate->pidfd = fd_close(gate->pidfd);
     gate->pid = 0;
-    gate->ready = false;
+    gate->ready = gate->unheard = false;
 }
 
 static void kill_process(const struct gate_supervisor *gate)
@@ -117,6 +123,22 @@ pid_t gate_supervisor_pid(const struct gate_supervisor *gate)
 
 /* -- messages -- */
 
+/* A gate that was taken over may not write into the operator's terminal by way of the log. */
+static bool is_printable(const char *text)
+{
+    for (; *text; text++)
+        if (*text < 0x20 || *text > 0x7e)
+            return false;
+    return true;
+}
+
+/* The value as printable text, or NULL. */
+static const char *record_text(const struct record *record)
+{
+    const char *text = record_string(record);
+    return text && is_printable(text) ? text : NULL;
+}
+
 /* Reads the records that follow DECISION; each exactly once, in the contract's order. */
 static int parse_decision(struct records_reader *reader, uint64_t verdict,
                           struct gate_decision *ret)
@@ -143,7 +165,7 @@ static int parse_decision(struct records_reader *reader, uint64_t verdict,
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         if (records_next(reader, &record) != 1 || record.type != fields[i].type)
             return -EBADMSG;
-        if (fields[i].text && !(*fields[i].text = record_string(&record)))
+        if (fields[i].text && !(*fields[i].text = record_text(&record)))
             return -EBADMSG;
         if (fields[i].number && record_u64(&record, fields[i].number) < 0)
             return -EBADMSG;
@@ -156,7 +178,8 @@ static int parse_decision(struct records_reader *reader, uint64_t verdict,
     return 0;
 }
 
-/* One message. -EBADMSG for anything that the contract does not have. */
+/* One message. -EPIPE after the gate's last, -EBADMSG for anything that the contract does not
+ * have. */
 static int take_message(struct gate_supervisor *gate, const void *data, size_t size)
 {
     struct records_reader reader = {.data = data, .size = size};
@@ -174,11 +197,11 @@ static int take_message(struct gate_supervisor *gate, const void *data, size_t s
         gate->ready = true;
         break;
     case GATE_MESSAGE_FAILED:
-        why = record_string(&record);
-        if (!why)
+        why = record_text(&record);
+        if (!why || gate->ready || reader.offset != reader.size)
             return -EBADMSG;
         gate->setup.failed(gate->setup.user, why);
-        break;
+        return -EPIPE; /* its last word */
     case GATE_MESSAGE_DECISION:
         if (!gate->ready || record_u64(&record, &verdict) < 0 ||
             parse_decision(&reader, verdict, &decision) < 0)
@@ -221,6 +244,7 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
         gate->setup.failed(gate->setup.user, "it sent a message that it never should");
     kill_process(gate);
     gate->control_source = sd_event_source_disable_unref(gate->control_source);
+    gate->unheard = true;
     return 0;
 }
 
@@ -258,7 +282,8 @@ static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *
 
     if (process_reap(gate->pidfd, &status) != 1)
         return 0;
-    (void)take_messages(gate, SIZE_MAX);
+    if (!gate->unheard)
+        (void)take_messages(gate, SIZE_MAX);
     forget_process(gate);
     if (gate->state == GATE_STOPPING) {
         finish_stop(gate);

@@ -96,7 +96,9 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         return negative_errno();
     if (!manager->events)
         return -ENOMEM;
-    r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
+    r = closer_new(event, &manager->closer);
+    if (r >= 0)
+        r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
     if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-gate", &manager->gate_executable);
     if (r >= 0)
@@ -128,6 +130,7 @@ struct manager *manager_free(struct manager *manager)
     fd_close(manager->init_executable);
     fd_close(manager->gate_executable);
     fd_close(manager->null);
+    closer_free(manager->closer);
     sd_event_unref(manager->event);
     free(manager);
     return NULL;

@@ -7,6 +7,7 @@
 
 #include "airlock.h"
 #include "cgroup.h"
+#include "closer.h"
 #include "ring.h"
 #include "uid-range.h"
 #include "util.h"
@@ -17,6 +18,7 @@ TAILQ_HEAD(agent_list, agent);
 
 struct manager {
     sd_event *event;
+    struct closer *closer; /* of descriptors that users sent */
     const char *data_dir;
     gid_t group; /* whose members may use the daemon */
     bool have_group;

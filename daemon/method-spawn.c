@@ -14,6 +14,7 @@ struct spawn_parameters {
     json_t *arguments;
     json_int_t workspace_fd, api_key_fd;
     bool foreground, terminal;
+    json_int_t rows, columns;
 };
 
 /* -- answers -- */
@@ -123,15 +124,16 @@ static int take_card(json_t *json, struct card **ret, struct agent_problem *prob
     return r;
 }
 
-/* The descriptor that stands for a path of the card: the one sent along, or for root the path
- * opened by us. */
-static int take_descriptor(struct call *call, json_int_t index, const char *path, int flags,
-                           const char *what, int *ret, struct agent_problem *problem)
+/* The descriptor that stands for a path of the card: the one sent along, which stays the message's,
+ * or for root the path opened by us, which is then *ret_opened too. */
+static int get_descriptor(struct call *call, json_int_t index, const char *path, int flags,
+                          const char *what, int *ret, int *ret_opened,
+                          struct agent_problem *problem)
 {
     int fd;
 
     if (index >= 0) {
-        fd = varlink_message_take_fd(call->message, index);
+        fd = varlink_message_borrow_fd(call->message, index);
         if (fd < 0)
             return fill(problem, FAILURE_PERMITTED, fd, what,
                         "no descriptor of that index was sent with the message");
@@ -142,6 +144,7 @@ static int take_descriptor(struct call *call, json_int_t index, const char *path
         fd = workspace_open_for_root(path, flags);
         if (fd < 0)
             return fill(problem, FAILURE_PERMITTED, fd, what, strerror(-fd));
+        *ret_opened = fd;
     }
     *ret = fd;
     return 0;
@@ -150,10 +153,11 @@ static int take_descriptor(struct call *call, json_int_t index, const char *path
 static int take_workspace(struct call *call, json_int_t index, const struct card *card,
                           struct workspace *ret, struct agent_problem *problem)
 {
-    AUTO_FD int fd = -EBADF;
+    AUTO_FD int opened = -EBADF;
     AUTO_FREE char *why = NULL;
-    int r = take_descriptor(call, index, card->workspace, O_RDONLY | O_DIRECTORY, "workspace", &fd,
-                            problem);
+    int fd;
+    int r = get_descriptor(call, index, card->workspace, O_RDONLY | O_DIRECTORY, "workspace", &fd,
+                           &opened, problem);
 
     if (r < 0)
         return r;
@@ -166,16 +170,17 @@ static int take_workspace(struct call *call, json_int_t index, const struct card
 static int take_key(struct call *call, json_int_t index, const struct card *card, char **ret,
                     struct agent_problem *problem)
 {
-    AUTO_FD int fd = -EBADF;
+    AUTO_FD int opened = -EBADF;
     AUTO_FREE char *why = NULL;
-    int r;
+    int fd, r;
 
     if (!card->api_key_file && index < 0)
         return 0;
     if (!card->api_key_file)
         return fill(problem, FAILURE_CARD, -EINVAL, "$.api_key_file",
                     "a path, since a descriptor for it was sent");
-    r = take_descriptor(call, index, card->api_key_file, O_RDONLY, "api_key_file", &fd, problem);
+    r = get_descriptor(call, index, card->api_key_file, O_RDONLY, "api_key_file", &fd, &opened,
+                       problem);
     if (r < 0)
         return r;
     r = api_key_read(fd, ret, &why);
@@ -229,6 +234,8 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .workspace = &workspace,
         .api_key = key,
         .terminal = p->terminal,
+        .terminal_rows = (uint16_t)p->rows,
+        .terminal_columns = (uint16_t)p->columns,
         .foreground = p->foreground,
     };
     r = agent_spawn(call->connection->manager, &request, ret, problem);
@@ -248,6 +255,8 @@ void method_spawn(struct call *call)
         {"api_key_fd", PARAMETER_INTEGER, false, &p.api_key_fd},
         {"foreground", PARAMETER_BOOLEAN, false, &p.foreground},
         {"terminal", PARAMETER_BOOLEAN, false, &p.terminal},
+        {"terminal_rows", PARAMETER_INTEGER, false, &p.rows},
+        {"terminal_columns", PARAMETER_INTEGER, false, &p.columns},
     };
     struct agent_problem problem = {};
     struct agent *agent = NULL;
@@ -257,7 +266,11 @@ void method_spawn(struct call *call)
         connection_invalid(c, bad);
         return;
     }
-    if (p.foreground && c->foreground) {
+    if (p.rows > UINT16_MAX || p.columns > UINT16_MAX) {
+        connection_invalid(c, p.rows > UINT16_MAX ? "terminal_rows" : "terminal_columns");
+        return;
+    }
+    if (p.foreground && c->foreground && c->foreground->state != AGENT_ENDED) {
         connection_error(
             c, "io.caged.Busy",
             json_pack("{s:s, s:i}", "limit", "foreground agents of a connection", "maximum", 1));

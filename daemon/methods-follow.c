@@ -27,6 +27,13 @@ static size_t take_batch(const struct ring *ring, uint64_t *cursor, uint64_t end
         *cursor = entry->sequence + 1;
         passed++;
     }
+    /* What has left the ring although it is before `end` will not come any more. */
+    entry = ring_get(ring, *cursor);
+    uint64_t next = MIN_OF(end, entry ? entry->sequence : ring_end(ring));
+    if (*cursor < next) {
+        *lost += (json_int_t)(next - *cursor);
+        *cursor = next;
+    }
     return passed;
 }
 
@@ -57,24 +64,24 @@ static void pump_logs(struct connection *c)
 {
     struct agent *agent = c->agent;
 
-    while (connection_has_room(c)) {
-        json_t *lines = json_array();
-        json_int_t lost = c->lost;
-        size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? BATCH_BYTES : SIZE_MAX,
-                              convert_line, c, lines, &lost);
+    if (!connection_has_room(c))
+        return;
+    json_t *lines = json_array();
+    json_int_t lost = c->lost;
+    size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? BATCH_BYTES : SIZE_MAX,
+                          convert_line, c, lines, &lost);
 
-        c->lost = 0;
-        if (agent == c->foreground && n > 0)
-            agent_hold_output(agent, c->cursor);
-        if (logs_done(c)) {
-            connection_reply(c, lines_reply(lines, lost));
-            return;
-        }
-        if (n == 0) {
-            json_decref(lines);
-            return;
-        }
+    c->lost = 0;
+    if (agent == c->foreground && n > 0)
+        agent_hold_output(agent, c->cursor);
+    if (logs_done(c)) {
+        connection_reply(c, lines_reply(lines, lost));
+    } else if (n == 0) {
+        c->lost = lost;
+        json_decref(lines);
+    } else {
         connection_continue(c, lines_reply(lines, lost));
+        connection_wake(c);
     }
 }
 
@@ -201,19 +208,19 @@ static json_t *events_reply(json_t *events, json_int_t lost)
 
 static void pump_events(struct connection *c)
 {
-    while (connection_has_room(c)) {
-        json_t *events = json_array();
-        json_int_t lost = 0;
-        size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, BATCH_BYTES,
-                              convert_event, c, events, &lost);
+    if (!connection_has_room(c))
+        return;
+    json_t *events = json_array();
+    json_int_t lost = 0;
+    size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, BATCH_BYTES, convert_event, c,
+                          events, &lost);
 
-        if (json_array_size(events) > 0 || lost > 0)
-            connection_continue(c, events_reply(events, lost));
-        else
-            json_decref(events);
-        if (n == 0)
-            return;
-    }
+    if (json_array_size(events) > 0 || lost > 0)
+        connection_continue(c, events_reply(events, lost));
+    else
+        json_decref(events);
+    if (n > 0)
+        connection_wake(c);
 }
 
 void method_events(struct call *call)

@@ -128,7 +128,8 @@ struct agent *method_find_agent(struct connection *c, const char *agent_id, json
 
     if (c->peer.uid == 0 && owner < 0)
         return find_for_root(c, agent_id);
-    if (c->peer.uid != 0 && owner >= 0 && owner != (json_int_t)c->peer.uid)
+    if (owner > (json_int_t)UINT32_MAX ||
+        (c->peer.uid != 0 && owner >= 0 && owner != (json_int_t)c->peer.uid))
         return not_found(c, agent_id);
     agent = manager_find(c->manager, owner >= 0 ? (uid_t)owner : c->peer.uid, agent_id);
     return agent ? agent : not_found(c, agent_id);

@@ -3,13 +3,14 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
 #include "log.h"
 
-#define READ_SIZE (64 * 1024)
+#define READ_SIZE 2048 /* in one turn: that many lines, at worst */
 
 static void emit(struct output *output, const void *line, size_t size, bool partial)
 {
@@ -66,18 +67,19 @@ static int take(struct output *output, const char *data, size_t size)
     return 0;
 }
 
-/* One read. 1 if there was something, 0 if there is nothing now, -EPIPE at the end, -errno. */
+/* One read. 0, -EPIPE at the end, or another -errno. */
 static int read_some(struct output *output)
 {
     char buffer[READ_SIZE];
-    ssize_t n = read(output->fd, buffer, sizeof(buffer));
+    size_t most = output->draining ? MIN_OF(output->left, sizeof(buffer)) : sizeof(buffer);
+    ssize_t n = most > 0 ? read(output->fd, buffer, most) : 0;
 
     if (n == 0)
         return -EPIPE;
     if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : negative_errno();
-    int r = take(output, buffer, (size_t)n);
-    return r < 0 ? r : 1;
+        return errno == EINTR || (errno == EAGAIN && !output->draining) ? 0 : negative_errno();
+    output->left -= output->draining ? (size_t)n : 0;
+    return take(output, buffer, (size_t)n);
 }
 
 static void close_output(struct output *output)
@@ -86,17 +88,27 @@ static void close_output(struct output *output)
     output->fd = fd_close(output->fd);
 }
 
+static void finish(struct output *output)
+{
+    if (output->length > 0)
+        emit(output, output->line, output->length, true);
+    output->length = 0;
+    output_deinit(output);
+}
+
 static int on_output(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct output *output = user;
     struct agent *agent = output->agent;
     int r = read_some(output);
 
-    if (r < 0)
-        output_finish(output);
+    if (r < 0 || (output->draining && output->left == 0))
+        finish(output);
     if (agent->held && ring_is_full(agent->ring))
         agent_pause_output(agent);
     watch_list_wake(&agent->watches);
+    if (output->fd < 0)
+        agent_output_over(agent); /* may free the agent */
     return 0;
 }
 
@@ -127,14 +139,20 @@ void output_set_paused(struct output *output, bool paused)
         (void)sd_event_source_set_enabled(output->source, paused ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
-void output_finish(struct output *output)
+void output_drain(struct output *output)
 {
+    int left = 0;
+
     if (output->fd < 0)
         return;
-    while (read_some(output) > 0)
-        ;
-    if (output->length > 0)
-        emit(output, output->line, output->length, true);
-    output->length = 0;
-    output_deinit(output);
+    (void)ioctl(output->fd, FIONREAD, &left); /* pipe(7) */
+    output->draining = true;
+    output->left = left > 0 ? (size_t)left : 0;
+    if (output->left == 0)
+        finish(output);
+}
+
+bool output_is_over(const struct output *output)
+{
+    return output->fd < 0;
 }

@@ -135,14 +135,19 @@ static int parse_files(const json_t *json, struct preset *preset, char **ret_why
 static int parse(json_t *json, struct preset *preset, char **ret_why)
 {
     json_t *command, *terminal_command = NULL, *environment = NULL, *files = NULL;
-    const char *description;
+    const char *description, *key_variable = NULL;
     json_error_t error;
     int r;
 
-    if (json_unpack_ex(json, &error, 0, "{s:s, s:o, s?o, s?o, s?o !}", "description", &description,
-                       "command", &command, "terminal_command", &terminal_command, "environment",
-                       &environment, "files", &files) < 0)
+    if (json_unpack_ex(json, &error, 0, "{s:s, s:o, s?o, s?o, s?s, s?o !}", "description",
+                       &description, "command", &command, "terminal_command", &terminal_command,
+                       "environment", &environment, "api_key_variable", &key_variable, "files",
+                       &files) < 0)
         return fault(ret_why, -EINVAL, "$: %s", error.text);
+    if (key_variable && (!*key_variable || strchr(key_variable, '=')))
+        return fault(ret_why, -EINVAL, "$.api_key_variable: expected the name of a variable");
+    if (key_variable && !(preset->api_key_variable = strdup(key_variable)))
+        return -ENOMEM;
     r = parse_words(command, "command", &preset->command, ret_why);
     if (r == 0 && terminal_command)
         r = parse_words(terminal_command, "terminal_command", &preset->terminal_command, ret_why);
@@ -198,6 +203,7 @@ struct preset *preset_free(struct preset *preset)
     if (!preset)
         return NULL;
     free(preset->name);
+    free(preset->api_key_variable);
     string_list_deinit(&preset->command);
     string_list_deinit(&preset->terminal_command);
     card_variables_free(preset->environment, preset->n_environment);

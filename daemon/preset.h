@@ -5,6 +5,7 @@
  *   command           array, required: what runs; the words after `--` follow it
  *   terminal_command  array: what runs instead with a terminal and without such words
  *   environment       object of strings: variables that the card's own replace
+ *   api_key_variable  string: where the card's key goes when its api_provider is "custom"
  *   files             array of {path, owner, json | text}: what is placed in the cage. `path` is
  *                     below "~/" or "/etc/"; `owner` is "root" (nobody in the cage can change it)
  *                     or "agent"; `json` is any JSON value, `text` is taken as it is. */
@@ -27,6 +28,7 @@ struct preset {
     char *name;
     struct string_list command;          /* never empty */
     struct string_list terminal_command; /* empty: none */
+    char *api_key_variable; /* NULL: none of its own */
     struct card_variable *environment;
     size_t n_environment; /* at most CARD_ENVIRONMENT_MAX */
     struct preset_file *files;

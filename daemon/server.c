@@ -13,6 +13,7 @@
 #include "log.h"
 
 #define RETRY_USEC (200 * 1000)
+#define ACCEPTS_AT_ONCE 64 /* so that a flood of clients does not keep others waiting long */
 
 struct server {
     struct manager *manager;
@@ -59,11 +60,11 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *user)
     return sd_event_source_set_enabled(server->source, SD_EVENT_ON);
 }
 
-static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user)
+/* One connection. 1 if there may be more to take, 0 if not now, or -errno. */
+static int take_connection(struct server *server)
 {
-    struct server *server = user;
     struct connection *c;
-    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int client = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
         log_warning("no connection can be taken now: %s", strerror(errno));
@@ -73,7 +74,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
                                           CLOCK_MONOTONIC, RETRY_USEC, 0, on_retry, server);
     }
     if (client < 0)
-        return 0; /* the client has gone already */
+        return errno == ECONNABORTED; /* the client has gone already */
     int r = connection_new(server, server->manager, client, &c);
     if (r < 0)
         log_warning("a connection cannot be taken: %s", strerror(-r));
@@ -81,7 +82,16 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         turn_away(c, "connections", CONNECTIONS_MAX);
     else if (c->peer.uid != 0 && count_of_uid(server, c->peer.uid) > CONNECTIONS_PER_UID_MAX)
         turn_away(c, "connections of one user", CONNECTIONS_PER_UID_MAX);
-    return 0;
+    return 1;
+}
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    int r = 1;
+
+    for (size_t i = 0; r > 0 && i < ACCEPTS_AT_ONCE; i++)
+        r = take_connection(user);
+    return r < 0 ? r : 0;
 }
 
 int server_new(struct manager *manager, int listener, struct server **ret)
@@ -111,7 +121,7 @@ struct server *server_free(struct server *server)
         connection_free(LIST_FIRST(&server->connections));
     sd_event_source_disable_unref(server->source);
     sd_event_source_disable_unref(server->retry_source);
-    fd_close(server->listener);
+    closer_close(server->manager->closer, 0, &server->listener, 1);
     free(server);
     return NULL;
 }

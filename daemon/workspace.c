@@ -63,13 +63,15 @@ static int check_owner(const struct stat *st, const struct peer *peer, const cha
 }
 
 /* File systems that the kernel makes up: what is read from them, or written to them, in the
- * daemon's name would be more than the descriptor's owner may do (statfs(2) has the numbers). */
+ * daemon's name would be more than the descriptor's owner may do. And those that a user's program
+ * makes up: it could keep the daemon waiting for ever. (statfs(2) has the numbers.) */
 static bool is_made_up(int fd)
 {
     static const unsigned long types[] = {
         PROC_SUPER_MAGIC, SYSFS_MAGIC,        CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
         DEBUGFS_MAGIC,    TRACEFS_MAGIC,      SECURITYFS_MAGIC,   PSTOREFS_MAGIC,
         BPF_FS_MAGIC,     DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC,     NSFS_MAGIC,
+        FUSE_SUPER_MAGIC,
     };
     struct statfs st;
 
@@ -87,16 +89,17 @@ int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char 
     struct stat st;
     int r;
 
-    if (fstat(fd, &st) < 0)
-        return negative_errno();
     r = fd_path(fd, &workspace.path);
     if (r < 0)
         return r;
+    if (is_made_up(fd)) /* before anything is asked of it */
+        return refuse(-EPERM, ret_why,
+                      "%s lies in a file system that the kernel or a program (FUSE) makes up",
+                      workspace.path);
+    if (fstat(fd, &st) < 0)
+        return negative_errno();
     if (!S_ISDIR(st.st_mode))
         return refuse(-EINVAL, ret_why, "%s is not a folder", workspace.path);
-    if (is_made_up(fd))
-        return refuse(-EPERM, ret_why, "%s lies in a file system that the kernel makes up",
-                      workspace.path);
     if (st.st_nlink == 0)
         return refuse(-EINVAL, ret_why, "%s has been deleted", workspace.path);
     r = check_owner(&st, peer, workspace.path, ret_why);
@@ -158,13 +161,14 @@ int api_key_read(int fd, char **ret, char **ret_why)
     char buffer[API_KEY_SIZE_MAX + 2];
     struct stat st;
 
+    if (is_made_up(fd))
+        return refuse(-EINVAL, ret_why,
+                      "the key file lies in a file system that the kernel or a program (FUSE) "
+                      "makes up");
     if (fstat(fd, &st) < 0)
         return negative_errno();
     if (!S_ISREG(st.st_mode))
         return refuse(-EINVAL, ret_why, "the key file is not a regular file");
-    if (is_made_up(fd))
-        return refuse(-EINVAL, ret_why,
-                      "the key file lies in a file system that the kernel makes up");
     ssize_t n = pread(fd, buffer, sizeof(buffer), 0);
     if (n < 0)
         return refuse(-EINVAL, ret_why, "the key file cannot be read: %s", strerror(errno));

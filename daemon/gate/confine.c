@@ -128,8 +128,7 @@ static const int plain_calls[] = {
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(clock_gettime),
     SCMP_SYS(gettimeofday), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
     /* sockets, ours and the resolver's; accept4 only works on what was inherited */
-    SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto), SCMP_SYS(writev),
+    SCMP_SYS(accept4), SCMP_SYS(close), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(writev),
     /* malloc(3) and the end */
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(getrandom),
     SCMP_SYS(exit), SCMP_SYS(exit_group)};
@@ -142,6 +141,19 @@ static int allow_plain_calls(scmp_filter_ctx filter)
             return r;
     }
     return 0;
+}
+
+/* shutdown(2), and connect(2) to AF_UNSPEC, would end a listener for good: it is one with cagedd's
+ * own, and every later gate of the agent would find it dead. */
+static int allow_on_own_sockets(scmp_filter_ctx filter, unsigned first_own_fd)
+{
+    static const int calls[] = {SCMP_SYS(connect), SCMP_SYS(shutdown)};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 1,
+                             SCMP_A0_32(SCMP_CMP_GE, first_own_fd));
+    return r;
 }
 
 /* TCP and UDP over IP alone: no AF_UNIX (other daemons), AF_NETLINK, AF_PACKET or raw sockets. */
@@ -197,7 +209,7 @@ static int allow_narrow_calls(scmp_filter_ctx filter)
     return r;
 }
 
-static int filter_calls(void)
+static int filter_calls(unsigned first_own_fd)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
@@ -205,6 +217,8 @@ static int filter_calls(void)
     int r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0); /* step 7 set it */
     if (r == 0)
         r = allow_plain_calls(filter);
+    if (r == 0)
+        r = allow_on_own_sockets(filter, first_own_fd);
     if (r == 0)
         r = allow_ip_sockets(filter);
     if (r == 0)
@@ -228,7 +242,7 @@ static int failed(const char **ret_step, const char *step, int r)
     return r;
 }
 
-int confine_enter(uid_t uid, const char **ret_step)
+int confine_enter(uid_t uid, unsigned first_own_fd, const char **ret_step)
 {
     int r = enter_empty_root();
     if (r < 0)
@@ -255,7 +269,7 @@ int confine_enter(uid_t uid, const char **ret_step)
     (void)filter_calls;
     fputs("caged-gate: built with sanitizers: no seccomp filter and no memory limit\n", stderr);
 #else
-    r = filter_calls();
+    r = filter_calls(first_own_fd);
     if (r < 0)
         return failed(ret_step, "loading the seccomp filter", r);
 #endif

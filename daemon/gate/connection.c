@@ -114,6 +114,7 @@ void connection_close(struct connection *c)
     timer_clear(gate->loop, &c->timer);
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
+    http_answer_deinit(&c->answer);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
@@ -189,7 +190,7 @@ static void client_ready(struct event_source *source, uint32_t events)
         request_read(c);
         break;
     case CONNECTION_TUNNEL:
-        tunnel_run(c);
+        tunnel_client_ready(c);
         break;
     case CONNECTION_DRAINING:
         drain_run(c);
@@ -292,9 +293,6 @@ void connections_resume(struct gate *gate)
 
 void connections_close_all(struct gate *gate)
 {
-    while (gate->connections) {
-        struct connection *c = gate->connections;
-        c->recorded = true; /* there is nobody to tell any more */
-        connection_abort(c);
-    }
+    while (gate->connections)
+        connection_abort(gate->connections);
 }

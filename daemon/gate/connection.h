@@ -68,6 +68,7 @@ struct connection {
 
     /* the tunnel */
     struct http_body body;
+    struct http_answer answer;
     struct relay_flow up, down;
 };
 
@@ -104,3 +105,4 @@ void dial_attempt_expired(struct connection *c);
 void dial_read_parent_head(struct connection *c);
 void tunnel_begin(struct connection *c); /* tunnel.c: allowed, connected and recorded */
 void tunnel_run(struct connection *c);
+void tunnel_client_ready(struct connection *c);

@@ -62,7 +62,7 @@ static void attempt_failed(struct connection *c, int error)
 
 void dial_finish_attempt(struct connection *c)
 {
-    int r = net_dial_result(c->server.fd);
+    int r = net_error(c->server.fd);
 
     if (r < 0) {
         attempt_failed(c, r);

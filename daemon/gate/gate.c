@@ -12,7 +12,8 @@
 
 static bool may_accept(const struct gate *gate)
 {
-    return !recorder_is_blocked(&gate->recorder) && gate->pause.position == 0 &&
+    return !recorder_is_blocked(&gate->recorder) && !gate->recorder.ending &&
+           gate->pause.position == 0 &&
            gate->n_connections < GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX;
 }
 
@@ -60,6 +61,11 @@ static void recorder_drained(void *userdata)
     gate_update_listeners(gate);
 }
 
+static void recorder_ended(void *userdata)
+{
+    connections_close_all(userdata);
+}
+
 int gate_init(struct gate *gate, const struct gate_config *config, struct event_loop *loop,
               struct resolver *resolver)
 {
@@ -70,7 +76,8 @@ int gate_init(struct gate *gate, const struct gate_config *config, struct event_
         .n_listeners = 1 + config->n_forwards,
         .pause.expired = pause_over,
     };
-    int r = recorder_init(&gate->recorder, loop, GATE_FD_CONTROL, recorder_drained, gate);
+    int r = recorder_init(&gate->recorder, loop, GATE_FD_CONTROL, recorder_drained, recorder_ended,
+                          gate);
     for (size_t i = 0; r == 0 && i < gate->n_listeners; i++) {
         struct listener *listener = &gate->listeners[i];
         listener->gate = gate;

@@ -91,3 +91,46 @@ bool http_next_element(struct span *list, struct span *ret)
     *list = span_of(comma ? comma + 1 : end, end);
     return true;
 }
+
+/* Upgrade is among them: a request in absolute form goes on as plain HTTP; whoever wants another
+ * protocol uses CONNECT. */
+static bool is_hop_name(struct span name)
+{
+    static const char *const names[] = {
+        "Host",    "Connection",          "Keep-Alive", "Proxy-Connection",
+        "Upgrade", "Proxy-Authorization", "TE",         "HTTP2-Settings",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (span_is(name, names[i]))
+            return true;
+    return false;
+}
+
+bool http_is_hop_header(struct span headers, struct span name)
+{
+    struct http_header h;
+    struct span element;
+
+    if (is_hop_name(name))
+        return true;
+    while (http_next_header(&headers, &h)) {
+        if (!span_is(h.name, "Connection"))
+            continue;
+        while (http_next_element(&h.value, &element))
+            if (element.size == name.size && strncasecmp(element.data, name.data, name.size) == 0)
+                return true;
+    }
+    return false;
+}
+
+int http_connection_check(struct span list, const char **ret_why)
+{
+    static const char *const kept[] = {"host", "content-length", "transfer-encoding"};
+    struct span element;
+
+    while (http_next_element(&list, &element))
+        for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+            if (span_is(element, kept[i]))
+                return bad(ret_why, "Connection names a header that cannot be dropped");
+    return 0;
+}

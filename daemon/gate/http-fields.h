@@ -37,3 +37,11 @@ bool http_next_header(struct span *rest, struct http_header *ret);
 
 /* Takes the next element, trimmed and maybe empty, off a comma-separated list. */
 bool http_next_element(struct span *list, struct span *ret);
+
+/* Whether the header is for this hop alone (RFC 9110, section 7.6.1): by its name, or because a
+ * Connection header among `headers` names it. */
+bool http_is_hop_header(struct span headers, struct span name);
+
+/* A Connection header may not take away what frames the message or names its host. 0, or -EBADMSG
+ * with *ret_why. */
+int http_connection_check(struct span list, const char **ret_why);

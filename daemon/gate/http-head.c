@@ -34,7 +34,7 @@ ssize_t http_head_find(const char *data, size_t size, size_t *scanned, const cha
             if (i >= 3 && data[i - 2] == '\n')
                 return (ssize_t)(i + 1);
         } else if ((c < 0x20 && c != '\t') || c == 0x7f) {
-            return bad(ret_why, "the request has a control character (is this plain HTTP?)");
+            return bad(ret_why, "there is a control character (is this plain HTTP?)");
         }
     }
     *scanned = size;
@@ -65,26 +65,13 @@ static int content_length_parse(struct span value, uint64_t *ret, const char **r
     return 0;
 }
 
-/* A Connection header may not take away what frames the message or names its host. */
-static int connection_check(struct span list, const char **ret_why)
-{
-    static const char *const kept[] = {"host", "content-length", "transfer-encoding"};
-    struct span element;
-
-    while (http_next_element(&list, &element))
-        for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
-            if (span_is(element, kept[i]))
-                return bad(ret_why, "Connection names a header that cannot be dropped");
-    return 0;
-}
-
 static int header_account(const struct http_header *h, struct http_request *request,
                           struct framing *seen, const char **ret_why)
 {
     if (++seen->lines > GATE_HEADERS_MAX)
         return bad(ret_why, "there are too many headers");
     if (span_is(h->name, "Connection"))
-        return connection_check(h->value, ret_why);
+        return http_connection_check(h->value, ret_why);
     if (span_is(h->name, "Host")) {
         if (seen->hosts++ > 0)
             return bad(ret_why, "there are two Host headers");
@@ -215,7 +202,8 @@ int http_request_parse(const char *data, size_t size, struct http_request *ret,
 
 int http_status_parse(const char *data, size_t size)
 {
-    if (size < 12 || memcmp(data, "HTTP/1.", 7) != 0 || data[8] != ' ')
+    if (size < 13 || memcmp(data, "HTTP/1.", 7) != 0 || (data[7] != '0' && data[7] != '1') ||
+        data[8] != ' ' || (data[12] != ' ' && data[12] != '\r'))
         return -EBADMSG;
     int status = 0;
     for (size_t i = 9; i < 12; i++) {
@@ -224,4 +212,32 @@ int http_status_parse(const char *data, size_t size)
         status = status * 10 + (data[i] - '0');
     }
     return status >= 100 && status < 600 ? status : -EBADMSG;
+}
+
+int http_answer_parse(const char *data, size_t size, struct http_answer_head *ret,
+                      const char **ret_why)
+{
+    struct http_answer_head answer = {.status = http_status_parse(data, size)};
+    struct span rest = {data, size};
+    struct span line;
+    struct http_header h;
+    unsigned lines = 0;
+
+    if (answer.status < 0 || !http_next_line(&rest, &answer.status_line))
+        return bad(ret_why, "its first line is not that of an HTTP/1 answer");
+    if (answer.status == 101)
+        return bad(ret_why, "it changes the protocol, which nobody asked for");
+    rest.size -= 2; /* the empty line */
+    answer.headers = rest;
+    while (http_next_line(&rest, &line)) {
+        if (++lines > GATE_HEADERS_MAX)
+            return bad(ret_why, "there are too many headers");
+        int r = http_header_parse(line, &h, ret_why);
+        if (r == 0 && span_is(h.name, "Connection"))
+            r = http_connection_check(h.value, ret_why);
+        if (r < 0)
+            return r;
+    }
+    *ret = answer;
+    return 0;
 }

@@ -60,3 +60,18 @@ ssize_t http_request_write(const struct http_request *request, enum http_form fo
 
 /* The status code of a response head's first line, or -EBADMSG. */
 int http_status_parse(const char *data, size_t size);
+
+struct http_answer_head {
+    int status;
+    struct span status_line; /* without its CRLF */
+    struct span headers;     /* as in a request */
+};
+
+/* Parses a whole head of an answer, as http_head_find gives it. 0, or -EBADMSG with *ret_why. */
+int http_answer_parse(const char *data, size_t size, struct http_answer_head *ret,
+                      const char **ret_why);
+
+/* Writes it for the client: without what is for this hop alone, a final one (not 1xx) with
+ * `Connection: close`. Returns the size, or -ENOBUFS; HTTP_REWRITE_EXTRA bytes more than the head
+ * has are always enough. */
+ssize_t http_answer_write(const struct http_answer_head *answer, char *buffer, size_t buffer_size);

@@ -1,8 +1,8 @@
-/* Writing a request's head for the next server; see http-head.h. Only what was parsed is written,
- * field by field, so that no byte goes out that the strict reader has not seen. */
+/* Writing heads: a request's for the next server, an answer's for the client; see http-head.h. Only
+ * what was parsed is written, field by field, so that no byte goes out that the strict reader has
+ * not seen. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include "http-head.h"
 #include "util.h"
@@ -45,42 +45,14 @@ static void put_authority(struct writer *w, const struct http_request *request)
         put(w, ":%u", request->port);
 }
 
-/* Headers for this hop alone (RFC 9110, section 7.6.1). Upgrade is among them: a request in
- * absolute form goes on as plain HTTP; whoever wants another protocol uses CONNECT. */
-static bool is_hop_header(struct span name)
+/* All but those for this hop alone. */
+static void put_headers(struct writer *w, struct span headers)
 {
-    static const char *const names[] = {
-        "Host",    "Connection",          "Keep-Alive", "Proxy-Connection",
-        "Upgrade", "Proxy-Authorization", "TE",         "HTTP2-Settings",
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (span_is(name, names[i]))
-            return true;
-    return false;
-}
-
-static bool connection_names(struct span headers, struct span name)
-{
-    struct http_header h;
-    struct span element;
-
-    while (http_next_header(&headers, &h)) {
-        if (!span_is(h.name, "Connection"))
-            continue;
-        while (http_next_element(&h.value, &element))
-            if (element.size == name.size && strncasecmp(element.data, name.data, name.size) == 0)
-                return true;
-    }
-    return false;
-}
-
-static void put_headers(struct writer *w, const struct http_request *request)
-{
-    struct span rest = request->headers;
+    struct span rest = headers;
     struct http_header h;
 
     while (http_next_header(&rest, &h)) {
-        if (is_hop_header(h.name) || connection_names(request->headers, h.name))
+        if (http_is_hop_header(headers, h.name))
             continue;
         put_span(w, h.name);
         put(w, ": ");
@@ -102,7 +74,8 @@ static void put_target(struct writer *w, const struct http_request *request, enu
         put(w, "*"); /* RFC 9112, section 3.2.4 */
         return;
     }
-    if (form == HTTP_FORM_ORIGIN && (request->path.size == 0 || request->path.data[0] != '/'))
+    /* In absolute form the slash matters too: "http://a?@b/" is host b to a careless reader. */
+    if (request->path.size > 0 ? request->path.data[0] != '/' : form == HTTP_FORM_ORIGIN)
         put(w, "/");
     put_span(w, request->path);
 }
@@ -123,9 +96,24 @@ ssize_t http_request_write(const struct http_request *request, enum http_form fo
     if (authorization)
         put(&w, "Proxy-Authorization: %s\r\n", authorization);
     if (form != HTTP_FORM_CONNECT) {
-        put_headers(&w, request);
+        put_headers(&w, request->headers);
         put(&w, "Connection: close\r\n");
     }
+    put(&w, "\r\n");
+    return w.full ? -ENOBUFS : (ssize_t)w.size;
+}
+
+ssize_t http_answer_write(const struct http_answer_head *answer, char *buffer, size_t buffer_size)
+{
+    struct writer w = {.buffer = buffer, .allocated = buffer_size};
+
+    if (buffer_size == 0)
+        return -ENOBUFS;
+    put_span(&w, answer->status_line);
+    put(&w, "\r\n");
+    put_headers(&w, answer->headers);
+    if (answer->status >= 200)
+        put(&w, "Connection: close\r\n");
     put(&w, "\r\n");
     return w.full ? -ENOBUFS : (ssize_t)w.size;
 }

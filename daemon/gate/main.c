@@ -80,10 +80,10 @@ static int reset_signals(struct failure *failure)
     return 0;
 }
 
-static int enter_cage(uid_t uid, struct failure *failure)
+static int enter_cage(const struct gate_config *config, struct failure *failure)
 {
     const char *step;
-    int r = confine_enter(uid, &step);
+    int r = confine_enter(config->uid, GATE_FD_FORWARD + (unsigned)config->n_forwards, &step);
     return r < 0 ? fail(failure, step, r) : 0;
 }
 
@@ -107,7 +107,7 @@ static int start(struct gate *gate, struct gate_config **config, struct event_lo
     r = resolver_new(loop, resolver);
     if (r < 0)
         return fail(failure, "starting the resolver (/etc/hosts, /etc/resolv.conf)", r);
-    r = enter_cage((*config)->uid, failure);
+    r = enter_cage(*config, failure);
     if (r < 0)
         return r;
     r = gate_init(gate, *config, loop, *resolver);

@@ -33,7 +33,7 @@ int net_dial(const struct ip_address *address, uint16_t port)
     return TAKE_FD(fd);
 }
 
-int net_dial_result(int fd)
+int net_error(int fd)
 {
     int error = 0;
     socklen_t size = sizeof(error);

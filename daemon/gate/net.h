@@ -8,8 +8,8 @@
 /* Starts a TCP connection. Returns the socket, or -errno; the result comes when it is writable. */
 int net_dial(const struct ip_address *address, uint16_t port);
 
-/* How that ended: 0 or -errno. */
-int net_dial_result(int fd);
+/* How that ended, or what broke the connection since: 0 or -errno. Tells each error once. */
+int net_error(int fd);
 
 /* No delays, and probes that find a peer that vanished. Failures do not matter. */
 void net_tune(int fd);

@@ -30,6 +30,12 @@ static int send_now(int fd, const void *data, size_t size)
     }
 }
 
+/* A record cannot be sent: that is a fault unless cagedd is on its way out anyway. */
+static void stop_unheard(struct recorder *recorder)
+{
+    event_loop_stop(recorder->loop, recorder->ending ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
 static void flush(struct recorder *recorder)
 {
     while (recorder->first) {
@@ -38,7 +44,7 @@ static void flush(struct recorder *recorder)
         if (r == -EAGAIN)
             return;
         if (r < 0) {
-            event_loop_stop(recorder->loop, EXIT_FAILURE);
+            stop_unheard(recorder);
             return;
         }
         recorder->first = record->next;
@@ -46,9 +52,22 @@ static void flush(struct recorder *recorder)
             recorder->last = &recorder->first;
         free(record);
     }
+    if (recorder->ending) {
+        event_loop_stop(recorder->loop, EXIT_SUCCESS);
+        return;
+    }
     if (event_source_set(recorder->loop, &recorder->source, EPOLLIN) < 0)
         event_loop_stop(recorder->loop, EXIT_FAILURE);
     recorder->drained(recorder->userdata);
+}
+
+/* cagedd closed its sending side, and may still listen: what is under way ends and is recorded. */
+static void begin_end(struct recorder *recorder)
+{
+    recorder->ending = true;
+    recorder->ended(recorder->userdata);
+    if (!recorder->first || event_source_set(recorder->loop, &recorder->source, EPOLLOUT) < 0)
+        event_loop_stop(recorder->loop, EXIT_SUCCESS);
 }
 
 /* cagedd says nothing to a gate yet: its end ends the gate, a message from it is a fault. If it
@@ -62,6 +81,10 @@ static void control_ready(struct event_source *source, uint32_t events)
         ssize_t n = recv(source->fd, &byte, sizeof(byte), MSG_DONTWAIT);
         bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
         bool over = n == 0 || (n < 0 && errno == ECONNRESET);
+        if (n == 0 && !recorder->ending) {
+            begin_end(recorder);
+            return;
+        }
         if (!again) {
             event_loop_stop(recorder->loop, over ? EXIT_SUCCESS : EXIT_FAILURE);
             return;
@@ -72,12 +95,13 @@ static void control_ready(struct event_source *source, uint32_t events)
 }
 
 int recorder_init(struct recorder *recorder, struct event_loop *loop, int control_fd,
-                  void (*drained)(void *userdata), void *userdata)
+                  void (*drained)(void *userdata), void (*ended)(void *userdata), void *userdata)
 {
     *recorder = (struct recorder){
         .loop = loop,
         .source = {.fd = control_fd, .ready = control_ready},
         .drained = drained,
+        .ended = ended,
         .userdata = userdata,
     };
     recorder->last = &recorder->first;
@@ -152,6 +176,6 @@ int recorder_put(struct recorder *recorder, const struct decision *decision)
         r = enqueue(recorder, w.data, w.size);
     records_writer_deinit(&w);
     if (r < 0)
-        event_loop_stop(recorder->loop, EXIT_FAILURE);
+        stop_unheard(recorder);
     return r;
 }

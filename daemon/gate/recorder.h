@@ -1,4 +1,5 @@
-/* The control socket to cagedd: decisions go out and none is lost; its end ends the gate.
+/* The control socket to cagedd: decisions go out and none is lost; its end ends the gate, once
+ * what was decided or under way is recorded.
  *
  * A record that the socket does not take at once waits in a queue, and while one waits the gate
  * accepts no connection (recorder_is_blocked). Each open connection has at most one record, so the
@@ -24,13 +25,15 @@ struct recorder {
     struct event_loop *loop;
     struct event_source source;
     struct queued_record *first, **last;
+    bool ending;                     /* cagedd said so: the loop stops when the queue is empty */
     void (*drained)(void *userdata); /* the queue became empty */
+    void (*ended)(void *userdata);   /* cagedd says that it is over: nothing may begin any more */
     void *userdata;
 };
 
 /* Watches the control socket, which stays the caller's. 0 or -errno. */
 int recorder_init(struct recorder *recorder, struct event_loop *loop, int control_fd,
-                  void (*drained)(void *userdata), void *userdata);
+                  void (*drained)(void *userdata), void (*ended)(void *userdata), void *userdata);
 void recorder_deinit(struct recorder *recorder);
 
 int recorder_send_ready(struct recorder *recorder);

@@ -61,6 +61,9 @@ static const struct row rows[] = {
                                "the host is allowed, but the parent proxy of the card did not "
                                "connect to it",
                                ADVICE_NONE},
+    [REFUSAL_BAD_ANSWER] = {"bad-answer", 502, "Bad Gateway",
+                            "the connection was made, but the answer cannot be passed on",
+                            ADVICE_NONE},
     [REFUSAL_GATE_FAILED] = {"gate-failed", 503, "Service Unavailable",
                              "the gate has no memory or descriptors left", ADVICE_NONE},
     [REFUSAL_CLIENT_GONE] = {"client-gone", 0, "", "the client went away", ADVICE_NONE},

@@ -17,6 +17,7 @@ enum refusal {
     REFUSAL_HEAD_TIMEOUT,
     REFUSAL_TOO_MANY_CONNECTIONS,
     REFUSAL_PARENT_FAILED,
+    REFUSAL_BAD_ANSWER, /* sent behind the record that allowed the request: no record has it */
     REFUSAL_GATE_FAILED,
     REFUSAL_CLIENT_GONE, /* for the record alone: there is nobody left to answer */
     REFUSAL_COUNT,

@@ -41,8 +41,13 @@ int relay_flow_push(struct relay_flow *flow, const char *data, size_t size)
 static ssize_t write_some(struct relay_flow *flow, const char *data, size_t size)
 {
     ssize_t n = send(flow->to, data, size, MSG_NOSIGNAL);
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : negative_errno();
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n < 0) {
+        /* EPIPE: its orderly end came before the reset. */
+        flow->reset = errno != EPIPE;
+        return negative_errno();
+    }
     flow->bytes += (size_t)n;
     return n;
 }
@@ -85,6 +90,30 @@ static int apply_framing(struct relay_flow *flow, size_t *size)
     return 0;
 }
 
+/* Until the final head of the answer has passed. */
+static int pass_answer(struct relay_flow *flow, size_t size)
+{
+    AUTO_FREE char *out = NULL;
+    size_t out_size;
+    int r = http_answer_take(flow->answer, scratch, size, &out, &out_size, &flow->why);
+
+    if (r == -EBADMSG)
+        return RELAY_BAD_ANSWER;
+    if (r < 0)
+        return RELAY_WRITE_FAILED;
+    return out ? pass(flow, out, out_size) : 0;
+}
+
+/* The end of what comes, good (0) or bad; without an answer it cannot be good. */
+static int end_of_flow(struct relay_flow *flow, int error)
+{
+    flow->ended = true;
+    if (!flow->answer || flow->answer->final)
+        return error;
+    flow->why = "it closed the connection without a whole answer";
+    return RELAY_BAD_ANSWER;
+}
+
 /* One read and what follows from it. *ret_more: another read may find something. */
 static int move_once(struct relay_flow *flow, bool *ret_more)
 {
@@ -93,13 +122,13 @@ static int move_once(struct relay_flow *flow, bool *ret_more)
 
     *ret_more = false;
     if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : RELAY_READ_FAILED;
-    if (n == 0) {
-        flow->ended = true;
-        return 0;
-    }
+        return errno == EAGAIN || errno == EINTR ? 0 : end_of_flow(flow, RELAY_READ_FAILED);
+    if (n == 0)
+        return end_of_flow(flow, flow->broken ? RELAY_READ_FAILED : 0);
     size_t size = (size_t)n;
     *ret_more = size == sizeof(scratch);
+    if (flow->answer && !flow->answer->final)
+        return pass_answer(flow, size);
     if (flow->framing)
         r = apply_framing(flow, &size);
     return r ? r : pass(flow, scratch, size);

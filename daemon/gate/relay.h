@@ -7,16 +7,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http-answer.h"
 #include "http-body.h"
 
 struct relay_flow {
-    int from, to;              /* not owned */
-    struct http_body *framing; /* NULL: everything passes; else no byte behind its end does */
+    int from, to;               /* not owned */
+    struct http_body *framing;  /* NULL: everything passes; else no byte behind its end does */
+    struct http_answer *answer; /* NULL: everything passes; else its heads are read on the way */
     char *pending;
     size_t pending_size, pending_offset;
-    uint64_t bytes; /* written to `to` */
-    bool ended;     /* nothing more will be read */
-    bool shut;      /* and the end was passed on: the flow is over */
+    uint64_t bytes;  /* written to `to` */
+    bool reset;      /* writing failed because `to` was reset */
+    bool broken;     /* `from` was, and writing to it took that error: its end of file is none */
+    bool ended;      /* nothing more will be read */
+    bool shut;       /* and the end was passed on: the flow is over */
+    const char *why; /* of RELAY_BAD_ANSWER: a static sentence */
 };
 
 void relay_flow_deinit(struct relay_flow *flow);
@@ -29,6 +34,7 @@ enum relay_error {
     RELAY_READ_FAILED = 1, /* `from` broke; what came before was passed on */
     RELAY_WRITE_FAILED,    /* `to` broke, or no memory */
     RELAY_BAD_BODY,        /* the framing was violated */
+    RELAY_BAD_ANSWER,      /* what came is not an answer, or it ended before its final head */
 };
 
 /* Moves what can be moved now, boundedly. 0 or an enum relay_error. */

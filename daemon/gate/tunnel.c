@@ -1,6 +1,8 @@
 /* The relayed part of a connection. A CONNECT tunnel and a forward pass every byte both ways; a
- * plain http request passes its rewritten head, its body as framed, and the answer as it comes. */
+ * plain http request passes its rewritten head and its body as framed, and the answer with its
+ * heads rewritten. */
 #include "connection.h"
+#include "net.h"
 
 static const char established_answer[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -50,6 +52,7 @@ static int push_first_bytes(struct connection *c)
     if (is_plain_http(c)) {
         http_body_init(&c->body, &c->request);
         c->up.framing = &c->body;
+        c->down.answer = &c->answer;
         r = push_head(c);
     } else {
         r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
@@ -77,15 +80,36 @@ void tunnel_begin(struct connection *c)
         tunnel_run(c);
 }
 
-/* A descriptor from which nothing is wanted leaves epoll: a socket with both ends shut reports
- * EPOLLHUP for ever. */
-static int want(struct connection *c, struct event_source *source, bool read, bool write)
+/* From a server nothing may be wanted for a while; it leaves epoll then, since what it said last is
+ * still to be passed on before its end counts. */
+static int want_server(struct connection *c)
 {
-    if (!read && !write) {
-        event_source_remove(c->gate->loop, source);
-        return 0;
-    }
-    return event_source_set(c->gate->loop, source, (read ? EPOLLIN : 0) | (write ? EPOLLOUT : 0));
+    uint32_t events = (relay_flow_wants_read(&c->down) ? EPOLLIN : 0) |
+                      (relay_flow_wants_write(&c->up) ? EPOLLOUT : 0);
+    if (events)
+        return event_source_set(c->gate->loop, &c->server, events);
+    event_source_remove(c->gate->loop, &c->server);
+    return 0;
+}
+
+/* All that is wanted of a client while its server takes nothing and says nothing: without it, each
+ * client that gave up on such a server would stay. Edge-triggered, because a socket with both ends
+ * shut reports EPOLLHUP for ever. */
+#define DEATH_ALONE ((uint32_t)EPOLLET)
+
+static int want_client(struct connection *c)
+{
+    uint32_t events = (relay_flow_wants_read(&c->up) ? EPOLLIN : 0) |
+                      (relay_flow_wants_write(&c->down) ? EPOLLOUT : 0);
+    return event_source_set(c->gate->loop, &c->client, events ? events : DEATH_ALONE);
+}
+
+void tunnel_client_ready(struct connection *c)
+{
+    if (c->client.events == DEATH_ALONE && net_error(c->client.fd) < 0)
+        connection_abort(c);
+    else
+        tunnel_run(c);
 }
 
 static bool run_up(struct connection *c)
@@ -96,6 +120,7 @@ static bool run_up(struct connection *c)
     case RELAY_WRITE_FAILED:
         /* The server does not listen any more. It may have answered before that ("too large"), so
          * its last words are still passed on. */
+        c->down.broken = c->up.reset;
         relay_flow_abandon(&c->up);
         return true;
     case RELAY_BAD_BODY:
@@ -113,6 +138,10 @@ static bool run_down(struct connection *c)
 {
     int r = relay_flow_run(&c->down);
 
+    if (r == RELAY_BAD_ANSWER && !c->down.pending) {
+        connection_refuse(c, REFUSAL_BAD_ANSWER, c->down.why);
+        return false;
+    }
     if (r == RELAY_READ_FAILED && is_plain_http(c)) {
         /* Heads and chunks tell the client whether its answer is whole; a reset could take away
          * the part that it has not read yet. */
@@ -138,7 +167,6 @@ void tunnel_run(struct connection *c)
         connection_close(c);
         return;
     }
-    if (want(c, &c->client, relay_flow_wants_read(&c->up), relay_flow_wants_write(&c->down)) < 0 ||
-        want(c, &c->server, relay_flow_wants_read(&c->down), relay_flow_wants_write(&c->up)) < 0)
+    if (want_client(c) < 0 || want_server(c) < 0)
         connection_abort(c);
 }

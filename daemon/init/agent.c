@@ -37,12 +37,15 @@ void agent_deinit(struct agent *agent)
 }
 
 /* The slave's owner is who opens the master (devpts); its group is the mount's gid=. */
-static int open_pair(struct agent *agent)
+static int open_pair(struct agent *agent, const struct init_spec *spec)
 {
+    const struct winsize size = {.ws_row = (unsigned short)spec->terminal_rows,
+                                 .ws_col = (unsigned short)spec->terminal_columns};
     int unlock = 0;
     AUTO_FD int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 
-    if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
+    if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0 ||
+        ioctl(master, TIOCSWINSZ, &size) < 0)
         return negative_errno();
     int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0)
@@ -57,7 +60,7 @@ int agent_open_terminal(struct agent *agent, const struct init_spec *spec, struc
     int r = root_act_as((uid_t)spec->uid_base + CAGE_AGENT_UID);
 
     if (r >= 0)
-        r = open_pair(agent);
+        r = open_pair(agent, spec);
     if (r >= 0)
         r = root_act_as(0);
     return r < 0 ? failure_set(failure, "terminal", "/dev/ptmx", r) : 0;

@@ -22,14 +22,26 @@
      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 /* Limits: first, since raising a hard limit needs CAP_SYS_RESOURCE in the host's user
- * namespace. */
+ * namespace. Whatever ran the daemon may have had real-time rights, which are not the agent's.
+ * No core file; a core_pattern program of the host learns of the limit and is to heed it, as
+ * systemd-coredump does (core(5), %c). */
 static int drop_limits(const struct identity *identity)
 {
-    const struct rlimit files = {identity->max_open_files, identity->max_open_files};
-    const struct rlimit core = {0, 0};
+    const struct {
+        int resource;
+        rlim_t value;
+    } limits[] = {
+        {RLIMIT_NOFILE, identity->max_open_files},
+        {RLIMIT_CORE, 0},
+        {RLIMIT_RTPRIO, 0},
+        {RLIMIT_NICE, 0},
+    };
 
-    if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
-        return negative_errno();
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        const struct rlimit limit = {limits[i].value, limits[i].value};
+        if (setrlimit(limits[i].resource, &limit) < 0)
+            return negative_errno();
+    }
     return 0;
 }
 

@@ -78,14 +78,29 @@ static int read_filter(struct cage *cage, struct failure *failure)
     return 0;
 }
 
+/* A service may be spared by the kernel when memory is short, its agents not. Written with
+ * CAP_SYS_RESOURCE this is also the least that they can choose. Who may not lower it (EACCES) has
+ * more already. */
+static int lose_memory_privilege(struct failure *failure)
+{
+    AUTO_FD int fd = open("proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || (write(fd, "0", 1) < 0 && errno != EACCES))
+        return failure_set(failure, "oom_score_adj", NULL, negative_errno());
+    return 0;
+}
+
 static int build_root(struct cage *cage, struct failure *failure)
 {
     const struct id_map ids = {0, (uint32_t)cage->spec.uid_base, CAGE_UIDS};
     int r = root_begin(&cage->spec, failure);
 
+    if (r >= 0)
+        r = lose_memory_privilege(failure);
     if (r < 0)
         return r;
-    cage->userns_fd = userns_new(&ids, &ids);
+    /* Its maker is root inside the cage, whom nobody ever is. */
+    cage->userns_fd = userns_new((uid_t)cage->spec.uid_base, &ids, &ids);
     if (cage->userns_fd < 0)
         return failure_set(failure, "user namespace", "the cage's map", cage->userns_fd);
 

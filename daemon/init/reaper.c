@@ -89,33 +89,21 @@ int reaper_prepare(void)
     return 0;
 }
 
-/* Takes all dead children. True with *ret_status if the agent was among them. */
-static bool reap(pid_t agent, int *ret_status)
-{
-    bool died = false;
-    int status;
-    pid_t pid;
-
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid != agent)
-            continue;
-        *ret_status = status;
-        died = true;
-    }
-    return died;
-}
-
 int reaper_run(int control, pid_t agent)
 {
+    static const struct timespec now;
     struct pollfd end = {.fd = control, .events = POLLIN};
     sigset_t none;
     int status;
 
     (void)sigemptyset(&none);
     for (;;) {
-        if (reap(agent, &status))
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid == agent)
             return message_send_exited(control, status) < 0 ? 1 : 0;
-        int n = ppoll(&end, 1, NULL, &none);
+        /* Looks at the socket after each of the dead: orphans may die without end, and must not
+         * keep the cage. */
+        int n = ppoll(&end, 1, pid > 0 ? &now : NULL, &none);
         /* cagedd has nothing to say any more: both a message and the end are the end. */
         if (n > 0 || (n < 0 && errno != EINTR))
             return 1;

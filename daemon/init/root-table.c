@@ -125,6 +125,7 @@ const struct root_row root_table[] = {
     {ROOT_MASK_TREE,   "proc/acpi",          OPTIONAL},
     {ROOT_MASK_TREE,   "proc/asound",        OPTIONAL},
     {ROOT_MASK_TREE,   "proc/driver",        OPTIONAL},
+    {ROOT_MASK_TREE,   "proc/pressure",      OPTIONAL}, /* whoever writes to it makes work */
     {ROOT_MASK_TREE,   "proc/scsi",          OPTIONAL},
     {ROOT_MASK_FILE,   "proc/cmdline",       OPTIONAL},
     {ROOT_MASK_FILE,   "proc/interrupts",    OPTIONAL},
@@ -134,6 +135,7 @@ const struct root_row root_table[] = {
     {ROOT_MASK_FILE,   "proc/keys",          OPTIONAL},
     {ROOT_MASK_FILE,   "proc/kmsg",          OPTIONAL},
     {ROOT_MASK_FILE,   "proc/latency_stats", OPTIONAL},
+    {ROOT_MASK_FILE,   "proc/locks",         OPTIONAL},
     {ROOT_MASK_FILE,   "proc/modules",       OPTIONAL},
     {ROOT_MASK_FILE,   "proc/sched_debug",   OPTIONAL},
     {ROOT_MASK_FILE,   "proc/sysrq-trigger", OPTIONAL},

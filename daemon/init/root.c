@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "caged-limits.h"
 #include "root-files.h"
 #include "root-table.h"
 #include "userns.h"
@@ -147,8 +148,8 @@ static int make_terminals(const struct root *root, const struct root_row *row)
 
     if (r < 0)
         return r;
-    (void)snprintf(options, sizeof(options), "newinstance,ptmxmode=0666,mode=0620,gid=%llu",
-                   (unsigned long long)root->spec->uid_base + CAGE_TTY_GID);
+    (void)snprintf(options, sizeof(options), "newinstance,ptmxmode=0666,mode=0620,gid=%llu,max=%d",
+                   (unsigned long long)root->spec->uid_base + CAGE_TTY_GID, CAGE_TERMINALS_MAX);
     return result_of(mount("devpts", row->target, "devpts", MS_NOSUID | MS_NOEXEC, options));
 }
 
@@ -202,7 +203,7 @@ static int place_workspace(const struct root *root, struct failure *failure)
     const struct id_map gids = {(uint32_t)spec->owner_gid, agent, 1};
     int r;
 
-    AUTO_FD int userns_fd = userns_new(&uids, &gids);
+    AUTO_FD int userns_fd = userns_new((uid_t)spec->uid_base, &uids, &gids);
     if (userns_fd < 0)
         return failure_set(failure, "user namespace", "the workspace's map", userns_fd);
 

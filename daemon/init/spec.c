@@ -32,6 +32,10 @@ static const struct number_rule {
     {INIT_SPEC_TMPFS_BYTES, offsetof(struct init_spec, tmpfs_bytes), 4096, UINT64_MAX >> 1, 1,
      "the size of a tmpfs is out of range"},
     {INIT_SPEC_TERMINAL, offsetof(struct init_spec, terminal), 0, 1, 1, "terminal must be 0 or 1"},
+    {INIT_SPEC_TERMINAL_ROWS, offsetof(struct init_spec, terminal_rows), 0, UINT16_MAX, 1,
+     "the terminal's rows are out of range"},
+    {INIT_SPEC_TERMINAL_COLUMNS, offsetof(struct init_spec, terminal_columns), 0, UINT16_MAX, 1,
+     "the terminal's columns are out of range"},
 };
 
 static int take_number(const struct record *record, struct init_spec *spec, const char **ret_why)

@@ -21,6 +21,8 @@ struct init_spec {
     uint64_t max_open_files;
     uint64_t tmpfs_bytes;
     uint64_t terminal;
+    uint64_t terminal_rows;
+    uint64_t terminal_columns;
     size_t n_arguments;   /* 1..CARD_COMMAND_MAX */
     size_t n_environment; /* 0..SPEC_ENVIRONMENT_MAX */
 };

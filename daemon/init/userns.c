@@ -2,9 +2,11 @@
 #include "userns.h"
 
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "fd-io.h"
@@ -55,15 +57,38 @@ static int write_maps(pid_t pid, const struct id_map *uids, const struct id_map 
     return fd < 0 ? negative_errno() : fd;
 }
 
-int userns_new(const struct id_map *uids, const struct id_map *gids)
+/* The effective uid alone: the capabilities stay, since hosts may forbid user namespaces to those
+ * without. */
+static int act_as(uid_t uid)
 {
-    /* The child shares our memory (CLONE_VM), which spares copying it; it only sleeps, on a stack
-     * of its own, until it is killed here. */
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0 ||
+        setresuid((uid_t)-1, uid, (uid_t)-1) < 0 || prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* The child shares our memory (CLONE_VM), which spares copying it; it only sleeps, on a stack of
+ * its own, until it is killed. */
+static pid_t start_idler(uid_t owner, char *stack_end)
+{
+    int r = act_as(owner);
+
+    if (r < 0)
+        return r;
+    pid_t pid = clone(idle, stack_end, CLONE_NEWUSER | CLONE_VM | SIGCHLD, NULL);
+    if (pid < 0)
+        pid = negative_errno();
+    r = act_as(0);
+    return r < 0 ? r : pid;
+}
+
+int userns_new(uid_t owner, const struct id_map *uids, const struct id_map *gids)
+{
     _Alignas(16) char stack[4096];
-    pid_t pid = clone(idle, stack + sizeof(stack), CLONE_NEWUSER | CLONE_VM | SIGCHLD, NULL);
+    pid_t pid = start_idler(owner, stack + sizeof(stack));
 
     if (pid < 0)
-        return negative_errno();
+        return pid;
     int r = write_maps(pid, uids, gids);
     (void)kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /* `count` ids from `inside` on are `outside` and upwards in the namespace of the caller. */
 struct id_map {
@@ -11,5 +12,12 @@ struct id_map {
 };
 
 /* A new user namespace with these maps; the descriptor is the caller's. Needs a procfs of the
- * caller's pid namespace at ./proc and CAP_SETUID, CAP_SETGID, CAP_SYS_ADMIN. -errno. */
-int userns_new(const struct id_map *uids, const struct id_map *gids);
+ * caller's pid namespace at ./proc and CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_SYS_ADMIN,
+ * CAP_SYS_PTRACE. -errno.
+ *
+ * `owner` is the host's uid that makes it: what the kernel counts for each user (inotify instances,
+ * pending signals, locked memory, message queues) it counts in the namespace and for the maker as
+ * well (kernel/ucount.c). Were that root, one cage could use up what the host's own root, and with
+ * it every other cage, has. Nobody may run as `owner` on the host, since it has every capability in
+ * the namespace (user_namespaces(7)). */
+int userns_new(uid_t owner, const struct id_map *uids, const struct id_map *gids);

@@ -6,7 +6,9 @@
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -114,6 +116,8 @@ const struct call_attempt call_attempts[] = {
     {"name-to-handle",   {EPERM}, SYS_name_to_handle_at, {AT_FDCWD, P("/"), P(buffer), P(buffer)}},
     {"open-by-handle",   {EPERM}, SYS_open_by_handle_at, {AT_FDCWD, P(buffer), O_RDONLY}},
     {"fanotify",         {EPERM}, SYS_fanotify_init, {0, 0}},
+    /* its number of requests is one for the whole host */
+    {"io-setup",         {ENOSYS}, SYS_io_setup, {1, P(buffer)}},
     {"openat2",          {ENOSYS}, SYS_openat2, {AT_FDCWD, P("/"), P(&how), sizeof(how)}},
     {"kexec",            {EPERM}, SYS_kexec_load, {0, 0, 0, 0}},
     {"kexec-file",       {EPERM}, SYS_kexec_file_load, {0, 0, 0, 0, 0}},
@@ -167,6 +171,8 @@ const struct call_attempt call_attempts[] = {
     {"mknod-block",      {EPERM}, SYS_mknodat,
      {AT_FDCWD, P("/workspace/escape-x"), S_IFBLK | 0666, 0x800}},
     {"mknod-tmp",        {EPERM}, SYS_mknodat, {AT_FDCWD, P("/tmp/x"), S_IFCHR | 0666, 0x101}},
+    {"whiteout",         {EPERM}, SYS_renameat2,
+     {AT_FDCWD, P("/workspace/escape-x"), AT_FDCWD, P("/workspace/escape-y"), RENAME_WHITEOUT}},
     {"chmod-setuid",     {EPERM}, SYS_fchmodat, {AT_FDCWD, P("/workspace"), 04755}},
     {"chmod-setgid",     {EPERM}, SYS_fchmodat, {AT_FDCWD, P("/workspace"), 02755}},
     {"fchmod-setuid",    {EPERM}, SYS_fchmod, {0, 04755}},
@@ -192,9 +198,23 @@ const struct call_attempt call_attempts[] = {
     {"netlink-netfilter", {EAFNOSUPPORT}, SYS_socket, {AF_NETLINK, SOCK_RAW, 12}},
     {"netlink-audit",    {EAFNOSUPPORT}, SYS_socket, {AF_NETLINK, SOCK_RAW, 9}},
     {"netlink-uevent",   {EAFNOSUPPORT}, SYS_socket, {AF_NETLINK, SOCK_RAW, 15}},
+    /* made, or their module loaded, before the kernel says that they come in no pairs */
+    {"vsock-pair",       {EAFNOSUPPORT}, SYS_socketpair, {AF_VSOCK, SOCK_STREAM, 0, P(buffer)}},
+    {"uevent-pair",      {EAFNOSUPPORT}, SYS_socketpair, {AF_NETLINK, SOCK_RAW, 15, P(buffer)}},
+    {"raw-pair",         {EAFNOSUPPORT}, SYS_socketpair, {AF_INET, SOCK_RAW, 255, P(buffer)}},
 
-    /* limits */
+    /* limits; compiled filters and huge pages come from stores of the host that memory_mb does not
+     * count */
     {"nice",             {EACCES}, SYS_setpriority, {PRIO_PROCESS, 0, -20}},
+    {"socket-filter",    {EPERM}, SYS_setsockopt,
+     {0, SOL_SOCKET, SO_ATTACH_FILTER, P(buffer), 16}},
+    {"filter-high-bits", {EPERM}, SYS_setsockopt,
+     {0, 0x100000000 | SOL_SOCKET, 0x100000000 | SO_ATTACH_FILTER, P(buffer), 16}},
+    {"reuseport-filter", {EPERM}, SYS_setsockopt,
+     {0, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, P(buffer), 16}},
+    {"huge-pages",       {EPERM}, SYS_mmap,
+     {0, 2 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0}},
+    {"huge-memory-file", {EPERM}, SYS_memfd_create, {P("x"), MFD_HUGETLB}},
 };
 /* clang-format on */
 

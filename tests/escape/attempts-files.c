@@ -135,6 +135,8 @@ MASKED(masked_interrupts, "/proc/interrupts")
 MASKED(masked_timers, "/proc/timer_list")
 MASKED(masked_command_line, "/proc/cmdline")
 MASKED(masked_kmsg, "/proc/kmsg")
+MASKED(masked_pressure, "/proc/pressure/cpu")
+MASKED(masked_locks, "/proc/locks")
 
 /* Refused if what can be written is not the kernel's file but the cover. */
 static int sysrq(char **arguments)
@@ -302,6 +304,8 @@ const struct attempt file_attempts[] = {
     {"masked-timers", masked_timers, {ENODATA}},
     {"masked-command-line", masked_command_line, {ENODATA}},
     {"masked-kmsg", masked_kmsg, {ENODATA}},
+    {"masked-pressure", masked_pressure, {ENODATA}},
+    {"masked-locks", masked_locks, {ENODATA}},
     {"sysrq", sysrq, {ENODATA}},
     {"usr-honours-setuid", usr_honours_setuid, {EPERM}},
     {"workspace-dotdot", workspace_dotdot, {ENOENT}},

@@ -172,6 +172,29 @@ static int old_entry(char **arguments)
 }
 #endif
 
+/* Processes that make orphans, which PID 1 has to reap, faster than it can: it must notice the end
+ * of the agent, and with it of the cage, all the same. They are started, no more. */
+static NORETURN void make_orphans(void)
+{
+    (void)setsid();
+    for (;;) {
+        if (vfork() == 0) {
+            if (syscall(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) == 0)
+                _exit(0);
+            _exit(0);
+        }
+        (void)waitpid(-1, NULL, 0);
+    }
+}
+
+static int outlive_by_orphans(char **arguments)
+{
+    for (long n = arguments[0] ? strtol(arguments[0], NULL, 10) : 0; n > 0; n--)
+        if (fork() == 0)
+            make_orphans();
+    return arguments[1] && sleep((unsigned)strtoul(arguments[1], NULL, 10)) > 0 ? 0 : -ECHILD;
+}
+
 /* -- objects of the host, by a key that a test gives -- */
 
 static key_t key_of(char **arguments)
@@ -216,6 +239,7 @@ const struct attempt process_attempts[] = {
 #ifdef __x86_64__
     {"32-bit-abi", old_entry, {ENOSYS}},
 #endif
+    {"outlive-by-orphans", outlive_by_orphans, {ECHILD}, "COUNT SECONDS"},
     {"host-shared-memory", host_shared_memory, {ENOENT}, "KEY"},
     {"host-semaphores", host_semaphores, {ENOENT}, "KEY"},
     {"host-messages", host_messages, {ENOENT}, "KEY"},

@@ -97,6 +97,9 @@ static void try_sockets(void)
     report("socket-icmp", socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
     report("socket-sctp", socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP));
     report("socketpair", syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, (int[2]){0}));
+    TRY("shutdown-listener", SYS_shutdown, STDIN_FILENO, SHUT_RD);
+    address.sin_family = AF_UNSPEC;
+    TRY("dissolve-listener", SYS_connect, STDIN_FILENO, &address, sizeof(address));
     report("accept", accept4(STDIN_FILENO, NULL, NULL, 0));
 }
 
@@ -104,7 +107,8 @@ int main(int argc, char **argv)
 {
     const char *step = "";
 
-    if (argc != 2 || confine_enter((uid_t)strtoul(argv[1], NULL, 10), &step) < 0) {
+    if (argc != 2 ||
+        confine_enter((uid_t)strtoul(argv[1], NULL, 10), STDERR_FILENO + 1, &step) < 0) {
         (void)fprintf(stderr, "gate-confined: could not be confined: %s\n", step);
         return EXIT_FAILURE;
     }

@@ -3,8 +3,12 @@ try a host that is not allowed, and report."""
 
 import os
 import shutil
+import termios
+import time
 
 import pytest
+
+from harness.terminal import Terminal
 
 HELLO = "Hello from inside a cage.\n"
 TRY = "curl --silent --show-error --max-time 20 http://not-allowed.example/"
@@ -86,3 +90,26 @@ def test_agents_of_two_users_work_side_by_side(a, b, model):
         stdout, stderr = process.communicate(timeout=120)
         assert process.returncode == 0 and b"The task is done." in stdout, stderr
         assert os.stat(card["workspace"] + "/hello.txt").st_uid == client.user.uid
+
+
+def test_opencode_in_a_terminal_with_a_person_at_it(a, model):
+    """Its full-screen form: a task is typed, done, and control-C leaves it."""
+    card = a.card(agent="opencode", allowed_hosts=[f"127.0.0.1:{model.port}"],
+                  environment={"OPENCODE_CONFIG_CONTENT": model.opencode_configuration()})
+    session = Terminal(a, card, rows=40, columns=120)
+    try:
+        session.until(b"Ask anything", timeout=60)
+        time.sleep(2)  # it draws before it listens
+        for character in b"Write hello.txt\r":
+            time.sleep(0.05)
+            session.type(bytes([character]))
+        session.until(b"The task is done.", timeout=60)
+        session.type(b"\x03")
+        time.sleep(1)
+        if session.process.poll() is None:
+            session.type(b"\x03")
+        assert session.finish() == 0
+        assert termios.tcgetattr(session.slave) == session.before
+    finally:
+        session.close()
+    assert os.stat(card["workspace"] + "/hello.txt").st_uid == a.user.uid

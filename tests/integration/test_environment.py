@@ -23,8 +23,7 @@ def test_the_environment_is_what_is_listed(a):
     found = variables(a, agent_id="environment", environment={"MINE": "a b=c", "EMPTY": ""})
     assert found.pop("MINE") == "a b=c" and found.pop("EMPTY") == ""
     assert ALWAYS | PROXY_NAMES <= found.keys()
-    preset = {name for name in found if name.startswith("OPENCODE_")}
-    assert found.keys() - preset <= ALWAYS | PROXY_NAMES | CA_NAMES
+    assert found.keys() <= ALWAYS | PROXY_NAMES | CA_NAMES
     assert (found["HOME"], found["USER"], found["AGENT_ID"]) == ("/home/agent", "agent", "environment")
     assert found["NO_PROXY"] == found["no_proxy"] == "localhost,127.0.0.1,::1"
     assert found["http_proxy"] == found["HTTPS_PROXY"]
@@ -45,6 +44,30 @@ def key_file(a, text, name="key"):
 def test_the_key_is_in_the_providers_variable(a, provider, name):
     found = variables(a, api_provider=provider, api_key_file=str(key_file(a, KEY + "\n")))
     assert found[name] == KEY
+
+
+def test_a_custom_providers_key_is_in_the_presets_variable(a):
+    card = {"api_provider": "custom", "api_key_file": str(key_file(a, KEY))}
+    assert variables(a, **card)["API_KEY"] == KEY
+    found = variables(a, agent="gemini", **card)
+    assert found["GEMINI_API_KEY"] == KEY and "API_KEY" not in found
+
+
+@pytest.mark.parametrize("card, preset", [
+    ({"command": ["/usr/bin/env"]}, ""), ({"command": ["env"], "agent": "codex"}, "codex"),
+    ({"command": ["/workspace/codex"]}, "codex"), ({"command": ["/workspace/Codex"]}, ""),
+    ({"agent": "codex"}, "codex"), ({}, "opencode")])
+def test_which_preset_a_card_has(a, card, preset):
+    """The one it names, else that of its program if there is one; the default without a command."""
+    workspace = a.user.folder(f"preset-{preset}-{len(str(card))}")
+    for name in ("codex", "Codex"):
+        script = workspace / name
+        script.write_text("#!/bin/sh\nexit 0\n")
+        script.chmod(0o755)
+    agent_id = a.spawn(workspace=str(workspace), **card)
+    assert a.inspect(agent_id)["agent"]["agent"] == preset
+    assert a.cagectl("kill", agent_id).status in (0, 67)
+    a.wait(agent_id)
 
 
 def test_the_key_is_nowhere_else(a, daemon):
@@ -101,7 +124,8 @@ def test_home_and_tmp_are_private_writable_and_executable(a):
 
 
 def test_the_preset_s_configuration_is_in_place_but_not_the_agents(a):
-    result = a.run("find / -user 0 -writable -not -type l -not -path '/proc/*' 2>/dev/null; ls -A ~")
+    result = a.run("find / -user 0 -writable -not -type l -not -path '/proc/*' 2>/dev/null; ls -A ~",
+                   agent="opencode")
     found = result.text.split()
     assert set(found) - {"/tmp", "/dev/shm", "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
                          "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts/ptmx"} == {".config"}

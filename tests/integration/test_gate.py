@@ -3,9 +3,11 @@ real name server (harness/gate.py): rules, names, addresses, refusals, records, 
 start-up, confinement and limits are in test_gate_process.py."""
 
 import hashlib
+import os
 import random
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -623,6 +625,135 @@ def test_an_early_answer_reaches_a_client_that_is_still_sending(dns):
             time.sleep(0.2)
             conn.sendall(bytes(50000))
             assert Answer(read_all(conn)).status == 413
+
+
+@in_world
+def test_an_answer_is_the_last_on_its_connection():
+    """Without `Connection: close` curl sends its next request, for another host, on the connection
+    of the first: a hostile server, which sees its connection end there, could then answer in the
+    other's name."""
+    def handle(conn):
+        read_until(conn)
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: X-Hop, keep-alive\r\n"
+                     b"Keep-Alive: timeout=100\r\nProxy-Connection: keep-alive\r\nX-Hop: 1\r\n"
+                     b"X-Stays:yes\r\n\r\ngenuine")
+        if read_all(conn) == b"":
+            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+    hostile = Server(handle)
+    other = http_server(b" honest", PUBLIC_2)
+    with Gate([f"{PUBLIC}:{hostile.port}", f"{PUBLIC_2}:{other.port}"]) as gate:
+        result = subprocess.run(
+            ["curl", "--silent", "--show-error", "--include", "--max-time", "10",
+             "--proxy", f"http://127.0.0.1:{gate.port}", f"http://{PUBLIC}:{hostile.port}/",
+             f"http://{PUBLIC_2}:{other.port}/"], capture_output=True, check=True)
+    assert result.stdout == (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-Stays: yes\r\nConnection: close\r\n\r\ngenuine"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n honest")
+
+
+def answering(pieces):
+    """A server that answers in pieces, then closes; or resets, after a None."""
+    def handle(conn):
+        read_until(conn)
+        for piece in pieces:
+            if piece is None:
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                conn.close()
+                return
+            conn.sendall(piece)
+            time.sleep(0.01)
+    return Server(handle)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+ANSWERS = {
+    "in pieces": (
+        [OK[:3], OK[3:] + b"A: b", b"\r", b"\n\r", b"\nbody", b"\0more"],
+        OK + b"A: b\r\nConnection: close\r\n\r\nbody\0more"),
+    "interim": (
+        [b"HTTP/1.1 100 Continue\r\nConnection: x\r\nX: 1\r\n\r\n"
+         b"HTTP/1.1 103 Early\r\nL: 1\r\n\r\n" + OK[:9], OK[9:] + b"\r\nbody"],
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nL: 1\r\n\r\n"
+        + OK + b"Connection: close\r\n\r\nbody"),
+    "interim without end": (
+        [b"HTTP/1.1 100\r\n\r\n" * 5000 + b"HTTP/1.0 404 \r\n" + b"A:\r\n" * 256 + b"\r\n"],
+        b"HTTP/1.1 100\r\n\r\n" * 5000 + b"HTTP/1.0 404 \r\n" + b"A: \r\n" * 256
+        + b"Connection: close\r\n\r\n"),
+    "name": ([OK + b"\xe9: x\r\n\r\n"], "not allowed there"),
+    "space before the colon": ([OK + b"A : b\r\n\r\n"], "not allowed there"),
+    "obs-fold": ([OK + b"A: b\r\n c\r\n\r\n"], "folded"),
+    "bare LF": ([b"HTTP/1.1 200 OK\nA: b\n\n"], "carriage return"),
+    "bare CR": ([OK + b"A: b\rConnection: keep-alive\r\n\r\n"], "line feed"),
+    "NUL": ([OK + b"A: \0\r\n\r\n"], "control"),
+    "no HTTP": ([b"hello\r\n\r\n"], "first line"),
+    "long status": ([b"HTTP/1.1 2000 OK\r\n\r\n"], "first line"),
+    "low status": ([b"HTTP/1.1 099 OK\r\n\r\n"], "first line"),
+    "HTTP/2": ([b"HTTP/2.0 200 OK\r\n\r\n"], "first line"),
+    "upgrade": ([b"HTTP/1.1 101 Switching Protocols\r\n\r\n"], "nobody asked"),
+    "dropped framing": ([OK + b"Connection: Transfer-Encoding\r\n\r\n"], "cannot be dropped"),
+    "many headers": ([OK + b"A: b\r\n" * 257 + b"\r\n"], "too many"),
+    "endless head": ([OK + b"x" * 32768], "too long"),
+    "long head": ([OK + b"A: " + b"x" * 40000 + b"\r\n\r\n"], "too long"),
+    "nothing": ([], "without a whole"),
+    "half a head": ([OK + b"A: b\r\n"], "without a whole"),
+    "a reset": ([OK, None], "without a whole"),
+}
+
+
+@in_world
+@pytest.mark.parametrize("case", ANSWERS)
+def test_heads_of_answers(case):
+    pieces, passed = ANSWERS[case]
+    server = answering(pieces)
+    with Gate([f"{PUBLIC}:{server.port}"]) as gate:
+        answer = gate.ask(get(f"http://{PUBLIC}:{server.port}/"))
+        if isinstance(passed, bytes):
+            assert answer.raw == passed
+        else:
+            assert (answer.status, answer.reason) == (502, "bad-answer"), answer.raw
+            assert passed in answer.text
+        assert gate.decision()["allowed"]
+        gate.no_decision(0.02)
+
+
+@in_world
+def test_a_reset_is_a_reset_for_a_client_that_is_still_sending():
+    """The error then comes out of the write, and the read behind it finds an end of file."""
+    def handle(conn):
+        conn.recv(1)
+        conn.sendall(b"part of")
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        conn.close()
+    server = Server(handle)
+    with Gate([f"{PUBLIC}:{server.port}"]) as gate:
+        for _ in range(20):
+            with gate.tunnel(f"{PUBLIC}:{server.port}") as conn:
+                # Behind an orderly end it would be a BrokenPipeError.
+                with pytest.raises(ConnectionResetError):
+                    while True:
+                        conn.sendall(bytes(100))
+
+
+@in_world
+@pytest.mark.parametrize("head", [b"CONNECT %s HTTP/1.1\r\n\r\n",
+                                  b"POST http://%s/ HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n"])
+def test_a_client_that_gives_up_on_a_stuck_server_is_gone(head):
+    over = threading.Event()
+    server = Server(lambda conn: over.wait(20))
+    with Gate([f"{PUBLIC}:{server.port}"]) as gate:
+        idle = len(os.listdir(f"/proc/{gate.pid}/fd"))
+        for _ in range(10):
+            with gate.send(head % f"{PUBLIC}:{server.port}".encode()) as conn:
+                conn.settimeout(0.3)
+                with pytest.raises(TimeoutError):
+                    while True:
+                        conn.sendall(bytes(1 << 20))
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.2)
+        assert len(os.listdir(f"/proc/{gate.pid}/fd")) == idle
+    over.set()
 
 
 # -- forwards --

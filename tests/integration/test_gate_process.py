@@ -50,7 +50,7 @@ def test_what_a_gate_that_was_taken_over_could_do():
     result = subprocess.run([paths.BUILD / "tests/escape/gate-confined", str(UID)], stdin=listener,
                             capture_output=True, text=True, check=True)
     found = dict(line.split() for line in result.stdout.splitlines())
-    assert len(found) == 53
+    assert len(found) == 55
     usable = {name for name, outcome in found.items() if outcome == "ok"}
     assert usable == {"socket-tcp", "socket-udp6", "accept"}
     assert {outcome for name, outcome in found.items() if name not in usable} == {"EPERM"}
@@ -197,6 +197,30 @@ def test_no_record_is_lost_when_nobody_reads_them():
     assert sum(a.startswith(b"HTTP/1.1 200 ") and a.endswith(b"secret") for a in answers) \
         == asked / 2
     assert sum(a.startswith(b"HTTP/1.1 403 ") for a in answers) == asked / 2
+
+
+@in_world
+def test_what_was_decided_is_recorded_to_the_end():
+    """cagedd says that it is over and still listens: records that wait in the gate come, and a
+    request whose name was already asked for is recorded, too."""
+    quiet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    quiet.bind(("127.0.0.53", 53))
+    with Gate(["a.example"], record_buffer=4608) as gate:
+        looking = gate.send(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
+        time.sleep(0.2)
+        asked = [gate.connect() for _ in range(100)]
+        time.sleep(0.2)
+        for conn in asked:
+            conn.sendall(b"CONNECT b.example:443 HTTP/1.1\r\n\r\n")
+        time.sleep(0.5)
+        gate.control.shutdown(socket.SHUT_WR)
+        found = [gate.decision()["reason"] for _ in range(101)]
+        assert sorted(found) == ["client-gone"] + ["host-not-allowed"] * 100
+        assert gate.control.recv(1) == b""
+        assert gate.wait(2) == 0
+        for conn in asked + [looking]:
+            conn.close()
+    quiet.close()
 
 
 # -- limits --

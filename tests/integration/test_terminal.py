@@ -1,71 +1,23 @@
 """`cagectl run -t`: a terminal of the cage's own, driven from a real one."""
 
-import fcntl
 import os
-import pty
-import select
 import signal
-import struct
-import subprocess
 import termios
 import time
 
 import pytest
 
+from harness.terminal import Terminal
 from harness.varlink import VarlinkError
-
-
-class Terminal:
-    """cagectl run -t on the slave of a PTY; we hold the master and play the person."""
-
-    def __init__(self, a, script, rows=24, columns=80):
-        self.card = a.card(script)
-        self.master, slave = pty.openpty()
-        self.resize(rows, columns)
-        self.before = termios.tcgetattr(slave)
-        words = a.daemon.cagectl_words(a.user, "run", "-t", a.cards.write(self.card))
-        os.fchown(slave, a.user.uid, -1)
-        self.process = subprocess.Popen(
-            words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-        self.slave = slave
-        self.seen = b""
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def until(self, text, timeout=15):
-        end = time.monotonic() + timeout
-        while text not in self.seen:
-            left = end - time.monotonic()
-            assert left > 0, f"{text!r} did not come; what came: {self.seen!r}"
-            if select.select([self.master], [], [], left)[0]:
-                self.seen += os.read(self.master, 65536)
-        return self.seen
-
-    def type(self, data):
-        os.write(self.master, data)
-
-    def finish(self, timeout=20):
-        status = self.process.wait(timeout)
-        while select.select([self.master], [], [], 0.1)[0]:
-            self.seen += os.read(self.master, 65536)
-        return status
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
 
 
 @pytest.fixture
 def terminal(a):
+    """Starts scripts in a cage with a terminal: terminal(script) gives the session."""
     made = []
 
     def start(script, **keys):
-        made.append(Terminal(a, script, **keys))
+        made.append(Terminal(a, a.card(script), **keys))
         return made[-1]
 
     yield start
@@ -121,7 +73,9 @@ def test_job_control_works(terminal):
     time.sleep(0.5)
     session.type(b"\x1a")
     session.until(b"Stopped")
-    session.type(b"kill -KILL %1; wait; exit 3\r")
+    session.type(b"kill -KILL %1\r")
+    session.until(b"Killed", poke=b"\r")  # the shell tells of it with a prompt
+    session.type(b"exit 3\r")
     assert session.finish() == 3
     assert b"no job control" not in session.seen
 

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "card.h"
 #include "caged-limits.h"
+#include "card.h"
 
 #define START "{\"agent_id\":\"a\",\"workspace\":\"/w\""
 
@@ -44,7 +44,7 @@ static void test_defaults(void **state)
     CLEANUP(card_freep) struct card *card = accept(START "}");
 
     assert_string_equal(card->agent_id, "a");
-    assert_string_equal(card->agent, "opencode");
+    assert_null(card->agent);
     assert_string_equal(card->workspace, "/w");
     assert_int_equal(card->command.count, 0);
     assert_int_equal(card->api_provider, API_PROVIDER_ANTHROPIC);

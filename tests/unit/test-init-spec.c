@@ -11,7 +11,7 @@
 #include "util.h"
 
 #define NUMBERS_FROM INIT_SPEC_VERSION_NUMBER
-#define NUMBERS_TO INIT_SPEC_TERMINAL
+#define NUMBERS_TO INIT_SPEC_TERMINAL_COLUMNS
 
 /* One good value of every number, indexed by type. */
 static const uint64_t good_numbers[NUMBERS_TO + 1] = {
@@ -22,6 +22,8 @@ static const uint64_t good_numbers[NUMBERS_TO + 1] = {
     [INIT_SPEC_MAX_OPEN_FILES] = 1024,
     [INIT_SPEC_TMPFS_BYTES] = 1 << 20,
     [INIT_SPEC_TERMINAL] = 1,
+    [INIT_SPEC_TERMINAL_ROWS] = 24,
+    [INIT_SPEC_TERMINAL_COLUMNS] = 80,
 };
 
 /* All that must be there but the type `without` (0: all of it). */
@@ -128,6 +130,8 @@ static void out_of_range_is_refused(void **state)
         {INIT_SPEC_TMPFS_BYTES, 0},
         {INIT_SPEC_TMPFS_BYTES, UINT64_MAX},
         {INIT_SPEC_TERMINAL, 2},
+        {INIT_SPEC_TERMINAL_ROWS, 65536},
+        {INIT_SPEC_TERMINAL_COLUMNS, 65536},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

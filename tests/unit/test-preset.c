@@ -48,7 +48,7 @@ static void test_whole(void **state)
     AUTO_FREE char *why = NULL;
 
     write_preset("{\"description\":\"d\",\"command\":[\"a\",\"\"],\"terminal_command\":[\"b\"],"
-                 "\"environment\":{\"A\":\"1\",\"B\":\"\"},\"files\":["
+                 "\"api_key_variable\":\"K\",\"environment\":{\"A\":\"1\",\"B\":\"\"},\"files\":["
                  "{\"path\":\"~/.x/y\",\"owner\":\"agent\",\"text\":\"t\\n\"},"
                  "{\"path\":\"/etc/x\",\"owner\":\"root\",\"json\":{\"k\":[1]}},"
                  "{\"path\":\"/etc/y\",\"owner\":\"root\",\"text\":\"\"}]}");
@@ -58,6 +58,7 @@ static void test_whole(void **state)
     assert_int_equal(p->command.count, 2);
     assert_string_equal(p->command.items[0], "a");
     assert_string_equal(p->terminal_command.items[0], "b");
+    assert_string_equal(p->api_key_variable, "K");
     assert_int_equal(p->n_environment, 2);
     assert_string_equal(p->environment[1].name, "B");
     assert_int_equal(p->n_files, 3);
@@ -97,6 +98,8 @@ static void test_refusals(void **state)
         {START ",\"environment\":{\"A\":1}}", "not \"A\""},
         {START ",\"environment\":{\"A=B\":\"\"}}", "not \"A=B\""},
         {START ",\"environment\":{\"\":\"\"}}", "not \"\""},
+        {START ",\"api_key_variable\":\"\"}", "$.api_key_variable: expected the name"},
+        {START ",\"api_key_variable\":\"A=B\"}", "$.api_key_variable: expected the name"},
         {START ",\"files\":{}}", "$.files: expected an array"},
         {START ",\"files\":[1]}", "$.files[0]: "},
         {START ",\"files\":[{\"path\":\"~/a\",\"owner\":\"root\"}]}",

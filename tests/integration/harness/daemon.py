@@ -4,7 +4,6 @@ its own, and `cagectl` run as one of the real users."""
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -71,10 +70,6 @@ class Daemon:
         self.libexec.mkdir(mode=0o755)
         (self.libexec / "caged-init").symlink_to(paths.CAGED_INIT)
         (self.libexec / "caged-gate").symlink_to(paths.CAGED_GATE)
-        # A copy that the users can run: the sources may lie in somebody's closed home.
-        self.client = base / "cagectl"
-        if not self.client.exists():
-            shutil.copy(paths.CAGECTL, self.client)
         self.process = None
         self.pids = []
 
@@ -167,7 +162,7 @@ class Daemon:
     # -- cagectl --
 
     def cagectl_words(self, user, *words):
-        return user.command("env", f"CAGED_SOCKET={self.socket}", self.client, *words)
+        return user.command("env", f"CAGED_SOCKET={self.socket}", paths.CAGECTL, *words)
 
     def cagectl(self, user, *words, timeout=60, **options):
         done = subprocess.run(self.cagectl_words(user, *words), stdin=subprocess.DEVNULL,
