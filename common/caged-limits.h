@@ -33,7 +33,7 @@
 #define WIRE_NESTING_MAX (CARD_NESTING_MAX + 2)  /* a card inside a call's parameters */
 #define WIRE_DESCRIPTORS_MAX 8                   /* with one message */
 #define WIRE_OUTPUT_BUFFER_MAX (1024 * 1024)     /* unsent replies of one connection */
-#define CONNECTIONS_MAX 1024
+#define CONNECTIONS_MAX 1024 /* root is not turned away */
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
 #define CLOSES_PER_UID_MAX 32 /* closes of a user's descriptors that may hang, see daemon/closer.h */

@@ -3,9 +3,9 @@
  * common/records.h).
  *
  * The gate answers READY once it is confined; then exactly one DECISION for each request that it
- * read, and for each connection of a forward. The end of its control socket ends the gate; if only
- * cagedd's sending side was shut (shutdown(2)), the gate first sends the records that it still owes.
- * An end of file on cagedd's side before READY is a failure: cagedd listens by itself again, and the next
+ * read, and for each connection of a forward. The end of its control socket ends the gate; if
+ * cagedd shut its sending side alone, the gate first sends the records that it still owes. An end
+ * of file on cagedd's side before READY is a failure: cagedd listens by itself again, and the next
  * connection starts another.
  *
  * When the DECISION comes: a refusal as soon as it is decided. An allowed request when it is

@@ -78,8 +78,10 @@ void agent_release(struct agent *agent)
         output_deinit(&agent->outputs[i]);
     agent->gate = gate_supervisor_free(agent->gate);
 
-    if (agent->have_link)
+    if (agent->have_link) {
         airlock_link_close(&agent->link);
+        manager_sweep_link(agent->manager, agent->link.slot);
+    }
     agent->have_link = false;
     if (agent->have_cgroup && (r = cgroup_remove(&agent->cgroup)) < 0)
         log_error("a cgroup of agent %s cannot be removed: %s", agent->card->agent_id,

@@ -338,3 +338,15 @@ void airlock_link_close(struct airlock_link *link)
     while (link->n_forwards > 0)
         fd_close(link->forwards[--link->n_forwards]);
 }
+
+int airlock_link_sweep(struct airlock *airlock, unsigned slot)
+{
+    CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_alloc();
+    int r;
+
+    if (!pair)
+        return -ENOMEM;
+    rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + slot));
+    r = errno_from_nl(rtnl_link_delete(airlock->netlink, pair));
+    return r == -ENODEV ? 0 : r < 0 ? r : 1;
+}

@@ -44,3 +44,7 @@ int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
  * are used in turn, so that nobody waits for the name; if it should still be there when its slot
  * comes round, airlock_link_make() removes it by request.) */
 void airlock_link_close(struct airlock_link *link);
+
+/* Removes the pair of a slot whose agent has ended, if it is still there: then somebody outside the
+ * cage was passed a socket of it, which keeps the namespace. 1 if it was, 0 if not, or -errno. */
+int airlock_link_sweep(struct airlock *airlock, unsigned slot);

@@ -61,6 +61,10 @@ static const struct limit_row {
      false},
     {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, true, "memory.memsw.limit_in_bytes",
      memory_bytes, true},
+    /* v1 alone keeps socket buffers out of the sum above, unless this is set before anything joins
+     * (cgroup-v1/memory.rst, 2.7.1). */
+    {"memory_mb (sockets)", CARD(memory_mb), CGROUP_MEMORY, true, "memory.kmem.tcp.limit_in_bytes",
+     memory_bytes, false},
     {"memory_mb", CARD(memory_mb), CGROUP_MEMORY, false, "memory.max", memory_bytes, false},
     {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, false, "memory.swap.max", no_swap,
      true},

@@ -60,8 +60,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
     struct job *job;
 
     forget_done(closer);
-    LIST_FOREACH(job, &closer->jobs, entry)
-    (void)pthread_kill(job->thread, SIGUSR1);
+    LIST_FOREACH (job, &closer->jobs, entry)
+        (void)pthread_kill(job->thread, SIGUSR1);
     if (LIST_EMPTY(&closer->jobs))
         return 0;
     int r = sd_event_source_set_time_relative(source, LOOK_USEC);
@@ -150,7 +150,7 @@ bool closer_is_full(struct closer *closer, uid_t uid)
     if (LIST_EMPTY(&closer->jobs))
         return false;
     forget_done(closer);
-    LIST_FOREACH(job, &closer->jobs, entry)
-    n += job->uid == uid;
+    LIST_FOREACH (job, &closer->jobs, entry)
+        n += job->uid == uid;
     return n >= CLOSES_PER_UID_MAX;
 }

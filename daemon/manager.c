@@ -10,6 +10,8 @@
 #include "log.h"
 #include "seccomp-profile.h"
 
+#define SWEEP_USEC (1000 * 1000)
+
 /* A helper program is opened once: what runs later is what was there at start. */
 static int open_helper(const char *folder, const char *name, int *ret)
 {
@@ -122,6 +124,7 @@ struct manager *manager_free(struct manager *manager)
         TAILQ_REMOVE(&manager->ended, agent, entry);
         agent_free(agent);
     }
+    sd_event_source_disable_unref(manager->sweep_source);
     airlock_free(manager->airlock);
     cgroup_host_deinit(&manager->cgroups);
     uid_ranges_deinit(&manager->ranges);
@@ -158,12 +161,12 @@ struct agent *manager_find(struct manager *manager, uid_t owner, const char *age
 {
     struct agent *agent;
 
-    TAILQ_FOREACH(agent, &manager->live, entry)
-    if (is(agent, owner, agent_id))
-        return agent;
-    TAILQ_FOREACH_REVERSE(agent, &manager->ended, agent_list, entry)
-    if (is(agent, owner, agent_id))
-        return agent;
+    TAILQ_FOREACH (agent, &manager->live, entry)
+        if (is(agent, owner, agent_id))
+            return agent;
+    TAILQ_FOREACH_REVERSE (agent, &manager->ended, agent_list, entry)
+        if (is(agent, owner, agent_id))
+            return agent;
     return NULL;
 }
 
@@ -172,8 +175,8 @@ size_t manager_count(const struct manager *manager, uid_t owner)
     const struct agent *agent;
     size_t n = 0;
 
-    TAILQ_FOREACH(agent, &manager->live, entry)
-    n += agent->owner == owner;
+    TAILQ_FOREACH (agent, &manager->live, entry)
+        n += agent->owner == owner;
     return n;
 }
 
@@ -190,8 +193,8 @@ static void forget_oldest(struct manager *manager, uid_t owner)
     struct agent *agent, *next;
     size_t n = 0;
 
-    TAILQ_FOREACH(agent, &manager->ended, entry)
-    n += agent->owner == owner;
+    TAILQ_FOREACH (agent, &manager->ended, entry)
+        n += agent->owner == owner;
     for (agent = TAILQ_FIRST(&manager->ended); agent && n > AGENTS_ENDED_KEPT; agent = next) {
         next = TAILQ_NEXT(agent, entry);
         if (agent->owner != owner || !LIST_EMPTY(&agent->watches.head))
@@ -200,6 +203,31 @@ static void forget_oldest(struct manager *manager, uid_t owner)
         agent_free(agent);
         n--;
     }
+}
+
+static int on_sweep(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct manager *manager = user;
+
+    for (unsigned slot = 0; slot < AGENTS_MAX; slot++) {
+        if (!manager->sweep[slot])
+            continue;
+        manager->sweep[slot] = false;
+        if (manager->ranges.slots[slot].taken)
+            continue; /* by a new agent, which has seen to it */
+        int r = airlock_link_sweep(manager->airlock, slot);
+        if (r < 0)
+            log_warning("the link of slot %u cannot be removed: %s", slot, strerror(-r));
+    }
+    return 0;
+}
+
+void manager_sweep_link(struct manager *manager, unsigned slot)
+{
+    manager->sweep[slot] = true;
+    manager->sweep_source = sd_event_source_disable_unref(manager->sweep_source);
+    (void)sd_event_add_time_relative(manager->event, &manager->sweep_source, CLOCK_MONOTONIC,
+                                     SWEEP_USEC, 0, on_sweep, manager);
 }
 
 void manager_retire(struct manager *manager, struct agent *agent)

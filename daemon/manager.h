@@ -30,6 +30,8 @@ struct manager {
     struct uid_ranges ranges;
     struct cgroup_host cgroups;
     struct airlock *airlock;
+    bool sweep[AGENTS_MAX]; /* slots whose link is to be looked after once more */
+    sd_event_source *sweep_source;
 
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */
@@ -68,3 +70,7 @@ size_t manager_count(const struct manager *manager, uid_t owner);
  */
 void manager_add(struct manager *manager, struct agent *agent);
 void manager_retire(struct manager *manager, struct agent *agent);
+
+/* A moment after the end of an agent that had this slot, its link is removed if it is still there.
+ */
+void manager_sweep_link(struct manager *manager, unsigned slot);

@@ -85,9 +85,9 @@ static void list_agents(const struct connection *c, const struct agent_list *lis
 {
     struct agent *agent;
 
-    TAILQ_FOREACH(agent, list, entry)
-    if (c->peer.uid == 0 || agent->owner == c->peer.uid)
-        (void)json_array_append_new(array, agent_to_json(agent));
+    TAILQ_FOREACH (agent, list, entry)
+        if (c->peer.uid == 0 || agent->owner == c->peer.uid)
+            (void)json_array_append_new(array, agent_to_json(agent));
 }
 
 void method_list(struct call *call)

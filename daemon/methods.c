@@ -84,8 +84,7 @@ static size_t find_any(const struct agent_list *list, const char *agent_id, stru
     struct agent *agent;
     size_t n = 0;
 
-    TAILQ_FOREACH(agent, list, entry)
-    {
+    TAILQ_FOREACH (agent, list, entry) {
         if (!streq(agent->card->agent_id, agent_id) || (*ret && (*ret)->owner == agent->owner))
             continue;
         (void)json_array_append_new(owners, json_integer(agent->owner));

@@ -28,7 +28,7 @@ struct preset {
     char *name;
     struct string_list command;          /* never empty */
     struct string_list terminal_command; /* empty: none */
-    char *api_key_variable; /* NULL: none of its own */
+    char *api_key_variable;              /* NULL: none of its own */
     struct card_variable *environment;
     size_t n_environment; /* at most CARD_ENVIRONMENT_MAX */
     struct preset_file *files;

@@ -40,8 +40,8 @@ static size_t count_of_uid(const struct server *server, uid_t uid)
     const struct connection *c;
     size_t n = 0;
 
-    LIST_FOREACH(c, &server->connections, entry)
-    n += c->peer.uid == uid;
+    LIST_FOREACH (c, &server->connections, entry)
+        n += c->peer.uid == uid;
     return n;
 }
 
@@ -78,7 +78,7 @@ static int take_connection(struct server *server)
     int r = connection_new(server, server->manager, client, &c);
     if (r < 0)
         log_warning("a connection cannot be taken: %s", strerror(-r));
-    else if (server->n_connections > CONNECTIONS_MAX)
+    else if (c->peer.uid != 0 && server->n_connections > CONNECTIONS_MAX)
         turn_away(c, "connections", CONNECTIONS_MAX);
     else if (c->peer.uid != 0 && count_of_uid(server, c->peer.uid) > CONNECTIONS_PER_UID_MAX)
         turn_away(c, "connections of one user", CONNECTIONS_PER_UID_MAX);

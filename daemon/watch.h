@@ -35,6 +35,6 @@ static inline void watch_list_wake(struct watch_list *list)
 {
     struct watch *watch;
 
-    LIST_FOREACH(watch, &list->head, entry)
-    watch->wake(watch);
+    LIST_FOREACH (watch, &list->head, entry)
+        watch->wake(watch);
 }

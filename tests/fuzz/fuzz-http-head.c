@@ -1,11 +1,13 @@
-/* Any bytes as a request: no crash; a head that arrives in pieces reads like a whole one; what goes
- * out again is a head that this parser accepts, once, with the same framing and the same host; and
- * a body ends in the same place however it is cut. */
+/* Any bytes as an answer: what passes is the same however it is cut, and says that the connection
+ * closes. Any bytes as a request: no crash; a head that arrives in pieces reads like a whole one;
+ * what goes out again is a head that this parser accepts, once, with the same framing and the same
+ * host; and a body ends in the same place however it is cut. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "caged-limits.h"
+#include "daemon/gate/http-answer.h"
 #include "daemon/gate/http-body.h"
 #include "daemon/gate/http-head.h"
 #include "util.h"
@@ -70,6 +72,45 @@ static void check_rewriting(const struct http_request *request, size_t head_size
     require(again.content_length == request->content_length);
 }
 
+/* Returns what passed of an answer that came in two pieces, NULL if it was refused. */
+static char *answer_in_two(const char *data, size_t size, size_t cut, size_t *ret_size)
+{
+    struct http_answer answer = {0};
+    const char *why;
+    char *first = NULL, *second = NULL;
+    size_t n = 0, m = 0;
+    int r = cut > 0 ? http_answer_take(&answer, data, cut, &first, &n, &why) : 0;
+
+    if (r == 0 && answer.final)
+        second = memcpy(malloc(size - cut + 1), data + cut, m = size - cut);
+    else if (r == 0 && cut < size)
+        r = http_answer_take(&answer, data + cut, size - cut, &second, &m, &why);
+    require(r < 0 || answer.final || answer.size < GATE_HEAD_SIZE_MAX);
+    char *all = r == 0 ? calloc(1, n + m + 1) : NULL;
+    if (all && n)
+        memcpy(all, first, n);
+    if (all && m)
+        memcpy(all + n, second, m);
+    require(!all || !answer.final || strstr(all, "\r\nConnection: close\r\n\r\n"));
+    free(first);
+    free(second);
+    http_answer_deinit(&answer);
+    *ret_size = n + m;
+    return all;
+}
+
+static void check_answer(const char *data, size_t size)
+{
+    size_t whole_size, cut_size;
+    char *whole = answer_in_two(data, size, 0, &whole_size);
+    char *cut = answer_in_two(data, size, size / 2, &cut_size);
+
+    require(!whole == !cut);
+    require(!whole || (whole_size == cut_size && memcmp(whole, cut, cut_size) == 0));
+    free(whole);
+    free(cut);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const char *data = (const char *)bytes;
@@ -79,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     ssize_t head = http_head_find(data, size, &scanned, &why);
     require(head == find_bytewise(data, size));
-    (void)http_status_parse(data, size);
+    check_answer(data, size);
     if (head <= 0)
         return 0;
     if (http_request_parse(data, (size_t)head, &request, &why) < 0) {

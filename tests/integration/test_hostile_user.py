@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.daemon import line_bytes, until
+from harness.daemon import until
 from harness.users import acting_as
-from harness.varlink import Disconnected, VarlinkError
+from harness.varlink import VarlinkError
 
 PIPE_MAX = 1 << 20  # what anybody may make of a pipe: /proc/sys/fs/pipe-max-size
 SEND_FD = """python3 -c '

@@ -1,6 +1,8 @@
 """After agents have ended, nothing of them is left; and after the daemon's own end neither."""
 
+import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,37 @@ def test_what_is_there_while_an_agent_runs(a, daemon):
     for what in ("processes", "cgroups", "links", "descriptors"):
         assert during[what] != before[what], what
     leftovers.until_as(daemon, before)
+
+
+def test_a_socket_passed_out_of_the_cage_does_not_keep_its_link(a, daemon):
+    """It keeps the network namespace, but not the way out of it."""
+    workspace = a.user.folder("pinned")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(workspace / "out"))
+    listener.listen()
+    os.chown(workspace / "out", a.user.uid, a.user.gid)
+    listener.settimeout(10)
+    a.run("true")
+    before = leftovers.idle(daemon)
+    agent_id = a.spawn(workspace=str(workspace), command=["/usr/bin/python3", "-c", """
+import socket
+pinned = socket.socket()
+out = socket.socket(socket.AF_UNIX)
+out.connect("/workspace/out")
+socket.send_fds(out, [b"x"], [pinned.fileno()])
+"""])
+    connection, _ = listener.accept()
+    connection.settimeout(10)
+    _, fds, _, _ = socket.recv_fds(connection, 1, 1)
+    try:
+        assert len(fds) == 1
+        a.wait(agent_id)
+        leftovers.until_as(daemon, before)
+    finally:
+        for fd in fds:
+            os.close(fd)
+        connection.close()
+        listener.close()
 
 
 def test_two_agents_never_share_a_range_of_uids(a):

@@ -92,3 +92,28 @@ def test_the_weight_of_the_cpu_is_felt(a):
     runs = [a.start_run(spin, resource_limits={"cpu_shares": shares})[0] for shares in (4096, 1024)]
     much, little = (float(process.communicate(timeout=60)[0]) for process in runs)
     assert much > 1.5 * little, (much, little)
+
+
+def test_socket_buffers_count_as_memory(a):
+    """They do by themselves on cgroup v2; on v1 a sum of its own bounds them."""
+    result = a.run(None, resource_limits={"memory_mb": 64, "max_open_files": 1024},
+                   command=["/usr/bin/python3", "-c", """
+import socket
+listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+pairs, queued = [], 0
+for _ in range(120):
+    one = socket.create_connection(listener.getsockname())
+    other, _ = listener.accept()
+    pairs += [one, other]
+    for end in (one, other):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        end.setblocking(False)
+        try:
+            while True:
+                queued += end.send(bytes(65536))
+        except (BlockingIOError, OSError):
+            pass
+print(queued >> 20)
+"""], timeout=90)
+    # More than the limit is not to be had: the kernel refuses it, or kills for it.
+    assert "out of memory" in result.errors or int(result.text) < 160, result

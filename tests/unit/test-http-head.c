@@ -1,11 +1,12 @@
-/* daemon/gate/http-head and http-body: finding the end of a head in pieces, what is read out of it,
- * how it goes out again, and where a body ends. (What must be refused is tested byte for byte
- * against the running gate in tests/integration/test_gate.py, too.) */
+/* daemon/gate/http-head, http-answer and http-body: finding the end of a head in pieces, what is
+ * read out of it, how it goes out again, and where a body ends. (What must be refused is tested
+ * byte for byte against the running gate in tests/integration/test_gate.py, too.) */
 #include "unit-test.h"
 
 #include <stdio.h>
 
 #include "caged-limits.h"
+#include "daemon/gate/http-answer.h"
 #include "daemon/gate/http-body.h"
 #include "daemon/gate/http-head.h"
 #include "util.h"
@@ -120,6 +121,10 @@ static void test_write(void **state)
                 "Proxy-Authorization: Basic y\r\nX-C: 3\r\nConnection: close\r\n\r\n");
     check_write("GET http://[::1]:81?q HTTP/1.0\r\n\r\n", HTTP_FORM_ORIGIN, NULL,
                 "GET /?q HTTP/1.0\r\nHost: [::1]:81\r\nConnection: close\r\n\r\n");
+    check_write("GET http://a?@b/ HTTP/1.1\r\n\r\n", HTTP_FORM_ABSOLUTE, NULL,
+                "GET http://a/?@b/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    check_write("OPTIONS http://a HTTP/1.1\r\n\r\n", HTTP_FORM_ABSOLUTE, NULL,
+                "OPTIONS http://a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     check_write("OPTIONS http://a HTTP/1.1\r\n\r\n", HTTP_FORM_ORIGIN, NULL,
                 "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     check_write("CONNECT a:443 HTTP/1.1\r\nX: y\r\n\r\n", HTTP_FORM_CONNECT, "Basic z",
@@ -129,11 +134,61 @@ static void test_write(void **state)
 static void test_status(void **state)
 {
     assert_int_equal(http_status_parse("HTTP/1.1 200 OK", 15), 200);
-    assert_int_equal(http_status_parse("HTTP/1.0 407", 12), 407);
-    assert_int_equal(http_status_parse("HTTP/1.1 20", 11), -EBADMSG);
-    assert_int_equal(http_status_parse("HTTP/2.0 200", 12), -EBADMSG);
-    assert_int_equal(http_status_parse("HTTP/1.1 099", 12), -EBADMSG);
-    assert_int_equal(http_status_parse("HTTP/1.1 2x0", 12), -EBADMSG);
+    assert_int_equal(http_status_parse("HTTP/1.0 407\r", 13), 407);
+    assert_int_equal(http_status_parse("HTTP/1.1 200", 12), -EBADMSG);
+    assert_int_equal(http_status_parse("HTTP/2.0 200 ", 13), -EBADMSG);
+    assert_int_equal(http_status_parse("HTTP/1.x 200 ", 13), -EBADMSG);
+    assert_int_equal(http_status_parse("HTTP/1.1 099 ", 13), -EBADMSG);
+    assert_int_equal(http_status_parse("HTTP/1.1 2x0 ", 13), -EBADMSG);
+    assert_int_equal(http_status_parse("HTTP/1.1 2000", 13), -EBADMSG);
+}
+
+/* Lets an answer pass in pieces of `step`; what comes out, or NULL with -EBADMSG. */
+static char *answer_in_pieces(const char *data, size_t size, size_t step, size_t *ret_size)
+{
+    struct http_answer answer = {0};
+    char *passed = malloc(1), *out;
+    const char *why;
+    size_t n;
+
+    *ret_size = 0;
+    for (size_t at = 0; passed && at < size; at += step) {
+        size_t piece = MIN_OF(step, size - at);
+        if (answer.final) { /* the caller does not ask then */
+            out = strndup(data + at, n = piece);
+        } else if (http_answer_take(&answer, data + at, piece, &out, &n, &why) < 0) {
+            free(passed);
+            passed = NULL;
+            break;
+        }
+        passed = realloc(passed, *ret_size + n + 1);
+        memcpy(passed + *ret_size, out ? out : "", n);
+        *ret_size += n;
+        free(out);
+    }
+    http_answer_deinit(&answer);
+    return passed;
+}
+
+static void test_answer(void **state)
+{
+    static const char data[] = "HTTP/1.1 100 Go on\r\nConnection: x\r\nX: 1\r\n\r\n"
+                               "HTTP/1.1 200 OK\r\nKeep-Alive: 5\r\nA:b\r\n\r\n"
+                               "HTTP/1.1 300 body\r\nConnection: y\r\n\r\n";
+    static const char wanted[] = "HTTP/1.1 100 Go on\r\n\r\n"
+                                 "HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\n"
+                                 "HTTP/1.1 300 body\r\nConnection: y\r\n\r\n";
+    static const char bad[] = "HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 200 OK\r\nA : b\r\n\r\n";
+    size_t size;
+
+    for (size_t step = 1; step <= sizeof(data); step++) {
+        char *passed = answer_in_pieces(data, sizeof(data) - 1, step, &size);
+        assert_non_null(passed);
+        assert_int_equal(size, sizeof(wanted) - 1);
+        assert_memory_equal(passed, wanted, size);
+        free(passed);
+        assert_null(answer_in_pieces(bad, sizeof(bad) - 1, step, &size));
+    }
 }
 
 /* Consumes in pieces of `step`; returns how much belonged to the body, or -EBADMSG. */
@@ -224,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_a_refused_request_keeps_what_was_read),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_answer),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_broken_bodies),
         cmocka_unit_test(test_extensions_and_trailers_are_bounded),
