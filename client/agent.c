@@ -110,7 +110,7 @@ static void limit_format(const struct agent *agent, const struct card *card, cha
     else if (streq_null(agent->reason, "tasks_limit"))
         (void)snprintf(buffer, size, " (limit %" PRIu64 ")", card->limits.max_processes);
     else if (streq_null(agent->reason, "ttl"))
-        (void)snprintf(buffer, size, " (%" PRIu64 " seconds)", card->ttl_seconds);
+        (void)snprintf(buffer, size, " (limit %" PRIu64 " s)", card->ttl_seconds);
 }
 
 void agent_end_format(const struct agent *agent, const struct card *card, char *buffer, size_t size)

@@ -79,6 +79,7 @@ int card_file_say(const char *path, int error, const struct card_error *card_err
         return STATUS_INTERNAL;
     default:
         say("cannot read the card %s: %s", display_name(path), strerror(-error));
+        say_hint("give the path of a file that you may read; what a card holds: caged.card(5)");
         return STATUS_FILE;
     }
 }
@@ -126,7 +127,8 @@ static int open_api_key(const struct card_file *file, int *ret)
                                : errno == EACCES ? "it must be a file that you may read"
                                                  : NULL);
     if (!S_ISREG(st.st_mode))
-        return say_cannot_open(file, "api_key_file", path, "not a regular file", NULL);
+        return say_cannot_open(file, "api_key_file", path, "not a regular file",
+                               "put the key into a file of its own");
     *ret = TAKE_FD(fd);
     return STATUS_OK;
 }

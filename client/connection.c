@@ -165,7 +165,7 @@ static void say_unreachable(const char *path, int error)
         break;
     case -ECONNREFUSED:
         say("cagedd does not listen: %s is left over from one that ended", path);
-        say_hint("see why: systemctl status cagedd; journalctl -u cagedd");
+        say_hint("start it: systemctl restart cagedd.socket (without systemd: run cagedd as root)");
         break;
     case -EACCES:
         say("you may not use cagedd: permission denied for %s", path);
@@ -207,8 +207,8 @@ int connection_failed(const struct connection *connection, int error)
         return STATUS_PROTOCOL;
     case -ECONNRESET:
     case -EPIPE:
-        say("cagedd closed the connection");
-        say_hint("see why: systemctl status cagedd; journalctl -u cagedd");
+        say("cagedd closed the connection; if it ended, so did all agents");
+        say_hint("see: cagectl list --all; systemctl status cagedd; journalctl -u cagedd");
         return STATUS_NO_DAEMON;
     default:
         say("the connection to cagedd failed: %s", strerror(-error));

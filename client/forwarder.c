@@ -67,7 +67,7 @@ int forwarder_handle_terminal(struct forwarder *forwarder, void (*handler)(int s
     return 0;
 }
 
-/* `signal` 0 kills everything in the cage. That the agent is gone already is no failure. */
+/* SIGKILL kills everything in the cage. That the agent is gone already is no failure. */
 static int agent_kill(struct forwarder *forwarder, int signal)
 {
     struct reply reply = {};
@@ -79,8 +79,7 @@ static int agent_kill(struct forwarder *forwarder, int signal)
             return r;
     }
     json_t *parameters = agent_name_to_json(&forwarder->agent);
-    if (parameters && signal > 0 &&
-        json_object_set_new(parameters, "signal", json_integer(signal)) < 0) {
+    if (parameters && json_object_set_new(parameters, "signal", json_integer(signal)) < 0) {
         json_decref(parameters);
         return -ENOMEM;
     }
@@ -109,7 +108,7 @@ static void signal_pass_on(struct forwarder *forwarder, int signal)
         forwarder->n_interrupts++;
     if (forwarder->n_interrupts == ENOUGH_INTERRUPTS) {
         say("killing agent %s", forwarder->agent.id);
-        signal = 0;
+        signal = SIGKILL;
     }
     r = agent_kill(forwarder, signal);
     if (r < 0) {

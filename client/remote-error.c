@@ -39,7 +39,7 @@ static const struct remote_error errors[] = {
      "end some agents (cagectl list), or try again later"},
     {INTERFACE_PREFIX "SpawnFailed", STATUS_CAGE,
      "the agent could not be started: {step}: {reason}",
-     "more may be in the log: journalctl -u cagedd"},
+     "programs come from the host's /usr or the workspace; more may be in: journalctl -u cagedd"},
     {SERVICE_PREFIX "InterfaceNotFound", STATUS_PROTOCOL,
      "the daemon does not know the interface {interface}",
      "are both of the same version? try: cagectl version"},

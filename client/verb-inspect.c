@@ -72,7 +72,7 @@ static int print_agent(const json_t *parameters)
     owner_format(agent.owner_uid, owner, sizeof(owner));
     text_print(stdout, owner);
     (void)printf(" (%" PRIu64 ")\n", agent.owner_uid);
-    print_string("preset", agent.preset);
+    print_string("preset", *agent.preset ? agent.preset : "none");
     print_string("state", agent.state);
     print_time("spawned", agent.spawned_usec);
     if (agent.ended_usec != AGENT_NONE)
@@ -118,7 +118,8 @@ static int print_cage(const json_t *parameters)
         field_u64(parameters, "uid_base", &uid_base) < 0)
         return -EPROTO;
     print_string("workspace", workspace);
-    print_number("first uid", uid_base);
+    if (uid_base != 0) /* an agent that ended has given its range back */
+        print_number("first uid", uid_base);
     return print_strings(parameters, "cgroups", "cgroups");
 }
 

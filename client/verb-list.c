@@ -39,7 +39,7 @@ static void row_fill(const struct agent *agent, struct row *ret)
         used = strlen(row.cells[2]);
         text_make_safe(agent->reason, row.cells[2] + used, CELL_SIZE - used);
     }
-    text_make_safe(agent->preset, row.cells[3], CELL_SIZE);
+    text_make_safe(*agent->preset ? agent->preset : "-", row.cells[3], CELL_SIZE);
     (void)snprintf(row.cells[4], CELL_SIZE, "-");
     if (agent->pid != AGENT_NONE)
         (void)snprintf(row.cells[4], CELL_SIZE, "%" PRIu64, agent->pid);

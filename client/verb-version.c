@@ -33,12 +33,10 @@ static int print_versions(const struct options *options, const char *daemon)
     }
     (void)printf("cagectl %s\n", CAGED_VERSION);
     (void)printf("cagedd ");
-    text_print(stdout, daemon ? daemon : "does not answer");
-    if (!daemon) {
-        (void)printf(" at ");
+    text_print(stdout, daemon ? daemon : "does not answer you at ");
+    if (!daemon)
         text_print(stdout, options->socket);
-    }
-    (void)putchar('\n');
+    (void)printf(daemon ? "\n" : "; see why: cagectl list\n");
     return output_flush();
 }
 

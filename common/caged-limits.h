@@ -6,6 +6,7 @@
 #define CARD_SIZE_MAX (64 * 1024)
 #define CARD_NESTING_MAX 16
 #define CARD_AGENT_ID_MAX 63
+#define CARD_AGENT_ID_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-"
 #define CARD_PATH_MAX 4095
 #define CARD_COMMAND_MAX 256 /* words, the words after `--` included */
 #define CARD_HOSTS_MAX 256
@@ -33,10 +34,10 @@
 #define WIRE_NESTING_MAX (CARD_NESTING_MAX + 2)  /* a card inside a call's parameters */
 #define WIRE_DESCRIPTORS_MAX 8                   /* with one message */
 #define WIRE_OUTPUT_BUFFER_MAX (1024 * 1024)     /* unsent replies of one connection */
-#define CONNECTIONS_MAX 1024 /* root is not turned away */
+#define CONNECTIONS_MAX 1024                     /* root is not turned away */
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
-#define CLOSES_PER_UID_MAX 32 /* closes of a user's descriptors that may hang, see daemon/closer.h */
+#define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
 
 /* -- agents -- */
 #define CAGE_TERMINALS_MAX 64 /* PTYs in one cage: all cages of the host share some 3000 */
@@ -52,7 +53,7 @@
 
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)
-#define SPEC_ENVIRONMENT_MAX (CARD_ENVIRONMENT_MAX + 64) /* the card's and the daemon's own */
+#define SPEC_ENVIRONMENT_MAX (2 * CARD_ENVIRONMENT_MAX + 64) /* card, preset, the daemon's own */
 #define HELPER_MESSAGE_MAX 8192
 
 /* -- the gate, for each agent -- */

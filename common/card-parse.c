@@ -26,9 +26,12 @@ static const struct card_key limit_keys[] = {
     LIMIT(max_open_files, CARD_OPEN_FILES, "files for each process"),
 };
 
+#define NAME_EXPECTED "1 to " STRINGIFY(CARD_AGENT_ID_MAX) " characters out of a-z, 0-9 and \"-\""
+
 #define PATH_EXPECTED                                                                              \
-    "an absolute path of 4095 bytes at most, other than \"/\", without \"..\", \".\", double "     \
-    "slashes and control characters"
+    "an absolute path of " STRINGIFY(                                                              \
+        CARD_PATH_MAX) " bytes at most, other than \"/\", without \"..\", \".\", double "          \
+                       "slashes and control characters"
 
 static const struct card_key card_keys[] = {
     {.name = "$schema",
@@ -38,13 +41,12 @@ static const struct card_key card_keys[] = {
     {.name = "agent_id",
      .type = JSON_STRING,
      .required = true,
-     .expected = "1 to 63 characters out of a-z, 0-9 and \"-\"",
+     .expected = NAME_EXPECTED,
      .parse = card_parse_name,
      .offset = offsetof(struct card, agent_id)},
     {.name = "agent",
      .type = JSON_STRING,
-     .expected = "the name of a preset (opencode, codex, claude, ...): 1 to 63 characters out of "
-                 "a-z, 0-9 and \"-\"",
+     .expected = "the name of a preset (opencode, codex, claude, ...): " NAME_EXPECTED,
      .parse = card_parse_name,
      .offset = offsetof(struct card, agent)},
     {.name = "workspace",
@@ -56,7 +58,8 @@ static const struct card_key card_keys[] = {
     {.name = "command",
      .type = JSON_ARRAY,
      .secret = true,
-     .expected = "an array of 1 to 256 strings, the first of them not empty",
+     .expected =
+         "an array of 1 to " STRINGIFY(CARD_COMMAND_MAX) " strings, the first of them not empty",
      .parse = card_parse_command},
     {.name = "api_provider",
      .type = JSON_STRING,
@@ -71,7 +74,8 @@ static const struct card_key card_keys[] = {
     {.name = "proxy",
      .type = JSON_STRING,
      .secret = true,
-     .expected = "\"http://[user[:password]@]host:port\" of 1024 bytes at most",
+     .expected =
+         "\"http://[user[:password]@]host:port\" of " STRINGIFY(CARD_PROXY_MAX) " bytes at most",
      .parse = card_parse_proxy},
     {.name = "resource_limits",
      .type = JSON_OBJECT,
@@ -79,12 +83,12 @@ static const struct card_key card_keys[] = {
      .parse = parse_limits},
     {.name = "allowed_hosts",
      .type = JSON_ARRAY,
-     .expected = "an array of at most 256 hosts",
+     .expected = "an array of at most " STRINGIFY(CARD_HOSTS_MAX) " hosts",
      .parse = card_parse_allowed_hosts,
      .offset = offsetof(struct card, allowed_hosts)},
     {.name = "private_hosts",
      .type = JSON_ARRAY,
-     .expected = "an array of at most 256 names of hosts",
+     .expected = "an array of at most " STRINGIFY(CARD_HOSTS_MAX) " names of hosts",
      .parse = card_parse_private_hosts,
      .offset = offsetof(struct card, private_hosts)},
     {.name = "ttl_seconds",
@@ -96,7 +100,7 @@ static const struct card_key card_keys[] = {
     {.name = "environment",
      .type = JSON_OBJECT,
      .secret = true,
-     .expected = "an object of at most 256 variables",
+     .expected = "an object of at most " STRINGIFY(CARD_ENVIRONMENT_MAX) " variables",
      .parse = card_parse_environment},
 };
 
@@ -268,8 +272,10 @@ static int parse_member(struct card_parser *p, const char *name, const json_t *v
     return card_refuse_value(p, value, key->secret, "%s", key->expected);
 }
 
-int card_parse_object(struct card_parser *p, const json_t *object, const struct card_key *keys,
-                      size_t n_keys)
+/* Checks each key of an object against its row and runs the row's parser, in document order; then
+ * looks for required keys that are missing. */
+static int parse_object(struct card_parser *p, const json_t *object, const struct card_key *keys,
+                        size_t n_keys)
 {
     size_t used = strlen(p->path);
     const char *name;
@@ -294,7 +300,7 @@ int card_parse_object(struct card_parser *p, const json_t *object, const struct 
 
 static int parse_limits(struct card_parser *p, const struct card_key *key, const json_t *value)
 {
-    return card_parse_object(p, value, limit_keys, ARRAY_SIZE(limit_keys));
+    return parse_object(p, value, limit_keys, ARRAY_SIZE(limit_keys));
 }
 
 /* The key would stand in the agent's environment twice, and which one counts would be a riddle. */
@@ -334,7 +340,7 @@ int card_parse(const json_t *json, struct card **ret, struct card_error *ret_err
         return -ENOMEM;
     if (!json_is_object(json))
         return card_refuse_value(&p, json, true, "an object: the card");
-    int r = card_parse_object(&p, json, card_keys, ARRAY_SIZE(card_keys));
+    int r = parse_object(&p, json, card_keys, ARRAY_SIZE(card_keys));
     if (r == 0)
         r = check_key_is_single(&p);
     if (r < 0)

@@ -32,11 +32,6 @@ int card_refuse(struct card_parser *p, const char *found, const char *expected_f
 int card_refuse_value(struct card_parser *p, const json_t *value, bool secret,
                       const char *expected_format, ...) PRINTF_LIKE(4, 5);
 
-/* Checks each key of an object against its row and runs the row's parser, in document order; then
- * looks for required keys that are missing. */
-int card_parse_object(struct card_parser *p, const json_t *object, const struct card_key *keys,
-                      size_t n_keys);
-
 /* -- the parsers of the rows -- */
 int card_parse_integer(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_name(struct card_parser *p, const struct card_key *key, const json_t *value);

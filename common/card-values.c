@@ -42,7 +42,8 @@ int card_parse_name(struct card_parser *p, const struct card_key *key, const jso
     const char *name = json_string_value(value);
     size_t length = strlen(name);
 
-    if (length == 0 || length > CARD_AGENT_ID_MAX || strspn(name, LOWER DIGITS "-") != length)
+    if (length == 0 || length > CARD_AGENT_ID_MAX ||
+        strspn(name, CARD_AGENT_ID_CHARACTERS) != length)
         return card_refuse_value(p, value, key->secret, "%s", key->expected);
     return take_copy(CARD_FIELD(p, key, char *), name);
 }

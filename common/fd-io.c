@@ -1,4 +1,4 @@
-/* Whole reads and writes, descriptors over Unix sockets, sealed memory files. */
+/* Whole reads and writes, folders, descriptors over Unix sockets, sealed memory files. */
 #include "fd-io.h"
 
 #include <fcntl.h>
@@ -69,6 +69,11 @@ int file_read_all(const char *path, size_t max, char **ret, size_t *ret_size)
     if (fd < 0)
         return negative_errno();
     return fd_read_all(fd, max, ret, ret_size);
+}
+
+int folder_make(const char *path)
+{
+    return mkdir(path, 0755) < 0 && errno != EEXIST ? negative_errno() : 0;
 }
 
 ssize_t socket_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds)

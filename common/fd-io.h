@@ -1,4 +1,4 @@
-/* Whole reads and writes, descriptors over Unix sockets, sealed memory files. */
+/* Whole reads and writes, folders, descriptors over Unix sockets, sealed memory files. */
 #pragma once
 
 #include <stddef.h>
@@ -17,6 +17,9 @@ int fd_read_all(int fd, size_t max, char **ret, size_t *ret_size);
 
 /* Opens `path` (O_RDONLY|O_CLOEXEC) and reads it as fd_read_all does. */
 int file_read_all(const char *path, size_t max, char **ret, size_t *ret_size);
+
+/* Makes a folder, 0755, unless it is there. 0 or -errno. */
+int folder_make(const char *path);
 
 /* One sendmsg(2) with MSG_NOSIGNAL of data and, with its first byte, copies of the descriptors
  * (SCM_RIGHTS, unix(7)); `fds` stay the caller's. Returns the bytes taken (for a stream maybe

@@ -20,11 +20,6 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_hex_digit(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 static char to_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -81,7 +76,7 @@ static int literal_parse(const char *text, size_t length, sa_family_t family,
     if (length == 0 || length >= sizeof(copy))
         return -EINVAL;
     for (size_t i = 0; i < length; i++) {
-        if (!is_hex_digit(text[i]) && text[i] != '.' && text[i] != ':')
+        if (hex_value(text[i]) < 0 && text[i] != '.' && text[i] != ':')
             return -EINVAL;
         copy[i] = text[i];
     }
@@ -124,7 +119,7 @@ static bool ends_in_number(const char *text, size_t length)
     if (size >= 2 && label[0] == '0' && (label[1] == 'x' || label[1] == 'X')) {
         label += 2;
         size -= 2;
-        while (size > 0 && is_hex_digit(*label)) {
+        while (size > 0 && hex_value(*label) >= 0) {
             label++;
             size--;
         }

@@ -5,9 +5,9 @@
  * The order: cagedd starts caged-init in its cgroups and in fresh namespaces; caged-init reads the
  * specification, builds the root file system, forks the agent's process and drops all privileges of
  * both; cagedd meanwhile makes the network, then sends GO; caged-init lets the agent's process
- * execute its command and answers STARTED (or FAILED at any time),
- * and once EXITED. A control socket that ends on cagedd's side ends the cage; one that ends on
- * caged-init's side before STARTED is a failure, before EXITED a death. */
+ * execute its command and answers STARTED (or FAILED at any time), and once EXITED. A control
+ * socket that ends on cagedd's side ends the cage; one that ends on caged-init's side before
+ * STARTED is a failure, before EXITED a death. */
 #pragma once
 
 #include <stdint.h>
@@ -54,11 +54,12 @@ enum init_message_record {
 };
 
 /* Inside the cage (and at uid_base plus this on the host). */
-#define CAGE_UIDS 65535        /* mapped ids 0..65534; 65535 is not mapped: it is the gate's */
-#define CAGE_AGENT_UID 1000    /* uid and gid of the agent: "agent" */
-#define CAGE_INIT_UID 999      /* uid and gid of PID 1, so that the agent cannot touch it */
-#define CAGE_TTY_GID 5         /* group of the PTY's slave */
-#define CAGE_GATE_OFFSET 65535 /* the gate's uid and gid on the host are uid_base plus this */
+#define CAGE_UID_RANGE 65536u /* uids and gids of the host from uid_base on: one agent's alone */
+#define CAGE_UIDS (CAGE_UID_RANGE - 1) /* of them mapped: all but the last, which is the gate's */
+#define CAGE_AGENT_UID 1000            /* uid and gid of the agent: "agent" */
+#define CAGE_INIT_UID 999              /* uid and gid of PID 1, so that the agent cannot touch it */
+#define CAGE_TTY_GID 5                 /* group of the PTY's slave */
+#define CAGE_GATE_OFFSET CAGE_UIDS /* the gate's uid and gid on the host are uid_base plus this */
 #define CAGE_HOME "/home/agent"
 #define CAGE_WORKSPACE "/workspace"
 #define CAGE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"

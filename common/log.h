@@ -8,8 +8,7 @@
 
 #include "util.h"
 
-/* Stable ids of the entries that operators filter by (128-bit, sd-id128(3)); their texts for
- * `journalctl -x` will stand in a catalog. */
+/* Stable ids of the entries that operators filter by (128-bit, sd-id128(3)). */
 #define LOG_ID_AGENT_STARTED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a01"
 #define LOG_ID_AGENT_ENDED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a02"
 #define LOG_ID_AGENT_REFUSED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a03"

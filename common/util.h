@@ -36,6 +36,14 @@
         taken_;                                                                                    \
     })
 
+/* The object that `pointer`, the address of its member, lies in. */
+#define CONTAINER_OF(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* A macro's number as part of a string literal. */
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+
 /* Closes a valid descriptor, ignores a negative one, keeps errno; returns -EBADF so that
  * `fd = fd_close(fd)` leaves nothing stale. */
 static inline int fd_close(int fd)
@@ -83,6 +91,18 @@ static inline bool streq_null(const char *a, const char *b)
 static inline bool has_prefix(const char *s, const char *prefix)
 {
     return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* The value of a hexadecimal digit, -1 for any other character. */
+static inline int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
 }
 
 /* errno as a negative number, never zero: for the line after a call that failed. */

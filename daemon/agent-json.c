@@ -31,9 +31,9 @@ json_t *agent_to_json(const struct agent *agent)
     bool ended = agent->state == AGENT_ENDED;
     json_t *object = json_pack(
         "{s:s, s:I, s:s, s:o, s:s, s:I}", "agent_id", agent->card->agent_id, "owner_uid",
-        (json_int_t)agent->owner, "agent", agent->preset_name ? agent->preset_name : "",
-        "workspace", json_string_lossy(agent->workspace.path), "state",
-        agent_state_to_string(agent->state), "spawned_usec", (json_int_t)agent->spawned_usec);
+        (json_int_t)agent->owner, "agent", agent->preset ? agent->preset->name : "", "workspace",
+        json_string_lossy(agent->workspace.path), "state", agent_state_to_string(agent->state),
+        "spawned_usec", (json_int_t)agent->spawned_usec);
 
     if (!object)
         return NULL;

@@ -3,14 +3,9 @@
  * The steps stand in one table, each with its name: it is what a failure is reported by. What a
  * step makes belongs to the agent at once, so that undoing is always the same: agent_free(). */
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "agent.h"
 #include "caged-limits.h"
@@ -37,22 +32,9 @@ struct building {
     int init_end; /* caged-init's end of the control socket */
 };
 
-static PRINTF_LIKE(5, 6) int problem_set(struct agent_problem *problem, enum agent_failure failure,
-                                         int error, const char *step, const char *format, ...)
-{
-    va_list arguments;
-
-    *problem = (struct agent_problem){.failure = failure, .error = -error};
-    (void)snprintf(problem->step, sizeof(problem->step), "%s", step);
-    va_start(arguments, format);
-    (void)vsnprintf(problem->why, sizeof(problem->why), format, arguments);
-    va_end(arguments);
-    return error;
-}
-
 static int too_many(struct agent_problem *problem, const char *limit, int maximum)
 {
-    (void)problem_set(problem, FAILURE_BUSY, -EBUSY, limit, "there are %d already", maximum);
+    (void)agent_problem_set(problem, FAILURE_BUSY, -EBUSY, limit, "there are %d already", maximum);
     problem->error = maximum;
     return -EBUSY;
 }
@@ -66,11 +48,11 @@ static int step_claim(struct building *b)
     struct agent *other = manager_find(manager, b->request->peer->uid, card->agent_id);
 
     if (manager->shutting_down)
-        return problem_set(b->problem, FAILURE_BUSY, -ESHUTDOWN, "the daemon is stopping", "%s",
-                           "");
+        return agent_problem_set(b->problem, FAILURE_BUSY, -ESHUTDOWN, "the daemon is stopping",
+                                 "%s", "");
     if (other && other->state != AGENT_ENDED)
-        return problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
-                           agent_state_to_string(other->state));
+        return agent_problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
+                                 agent_state_to_string(other->state));
     if (manager->n_live >= AGENTS_MAX)
         return too_many(b->problem, "agents", AGENTS_MAX);
     if (b->request->peer->uid != 0 &&
@@ -99,7 +81,7 @@ static int step_preset(struct building *b)
     if (!name && card->command.count > 0) {
         const char *slash = strrchr(card->command.items[0], '/');
         name = slash ? slash + 1 : card->command.items[0];
-        if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] != 0 || !*name)
+        if (name[strspn(name, CARD_AGENT_ID_CHARACTERS)] != 0 || !*name)
             return 0;
     } else if (!name) {
         name = DEFAULT_PRESET;
@@ -108,18 +90,17 @@ static int step_preset(struct building *b)
     if (r == -ENOENT && !card->agent && card->command.count > 0)
         return 0;
     if (r == -ENOENT) {
-        (void)problem_set(b->problem, FAILURE_CARD, -EINVAL, "$.agent",
-                          "a preset, that is the name of a file in %s/agents",
-                          b->manager->data_dir);
+        (void)agent_problem_set(b->problem, FAILURE_CARD, -EINVAL, "$.agent",
+                                "a preset, that is the name of a file in %s/agents",
+                                b->manager->data_dir);
         (void)snprintf(b->problem->found, sizeof(b->problem->found),
                        "\"%s\", of which there is none", name);
         return -EINVAL;
     }
     if (r < 0)
-        return problem_set(b->problem, FAILURE_SPAWN, r, "preset", "%s: %s", name,
-                           why ? why : strerror(-r));
-    agent->preset_name = strdup(name);
-    return agent->preset_name ? 0 : -ENOMEM;
+        return agent_problem_set(b->problem, FAILURE_SPAWN, r, "preset", "%s: %s", name,
+                                 why ? why : strerror(-r));
+    return 0;
 }
 
 static int step_command(struct building *b)
@@ -128,8 +109,8 @@ static int step_command(struct building *b)
                           b->agent->terminal, &b->agent->command);
 
     if (r == -E2BIG)
-        return problem_set(b->problem, FAILURE_SPAWN, r, "command",
-                           "it has more than %d words with its arguments", CARD_COMMAND_MAX);
+        return agent_problem_set(b->problem, FAILURE_SPAWN, r, "command",
+                                 "it has more than %d words with its arguments", CARD_COMMAND_MAX);
     return r;
 }
 
@@ -141,7 +122,7 @@ static int step_cgroup(struct building *b)
                         &agent->card->limits, &agent->cgroup, &why);
 
     if (r == -ENOTSUP)
-        return problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);
+        return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);
     agent->have_cgroup = r >= 0;
     return r;
 }
@@ -163,9 +144,9 @@ static int step_specification(struct building *b)
     };
     b->spec = agent_spec_new(&input);
     if (b->spec == -E2BIG)
-        return problem_set(b->problem, FAILURE_SPAWN, b->spec, "specification",
-                           "command, environment and preset together are over %d KiB",
-                           SPEC_SIZE_MAX / 1024);
+        return agent_problem_set(b->problem, FAILURE_SPAWN, b->spec, "specification",
+                                 "command, environment and preset together are over %d KiB",
+                                 SPEC_SIZE_MAX / 1024);
     return b->spec < 0 ? b->spec : 0;
 }
 
@@ -233,8 +214,8 @@ static int step_network(struct building *b)
     int r = agent_hosts_from_card(agent->card, &agent->hosts);
 
     if (r == -E2BIG)
-        return problem_set(b->problem, FAILURE_SUPPORT, r, "allowed_hosts",
-                           "more than %d ports of the host's loopback", GATE_FORWARDS_MAX);
+        return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "allowed_hosts",
+                                 "more than %d ports of the host's loopback", GATE_FORWARDS_MAX);
     if (r < 0)
         return r;
     (void)snprintf(path, sizeof(path), "/proc/%d/ns/net", agent->init_pid);
@@ -287,8 +268,7 @@ static void demolish(struct agent *agent)
     if (!agent)
         return;
     if (!agent->init_gone) {
-        (void)syscall(SYS_pidfd_send_signal, agent->init_pidfd, SIGKILL, NULL, 0);
-        (void)waitid(P_PIDFD, (id_t)agent->init_pidfd, &(siginfo_t){}, WEXITED);
+        process_end(agent->init_pidfd);
         agent->init_gone = true;
     }
     agent_free(agent);
@@ -311,7 +291,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
     for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(steps); i++) {
         r = steps[i].run(&b);
         if (r < 0 && problem.failure == FAILURE_NONE)
-            (void)problem_set(&problem, FAILURE_SPAWN, r, steps[i].name, "%s", strerror(-r));
+            (void)agent_problem_set(&problem, FAILURE_SPAWN, r, steps[i].name, "%s", strerror(-r));
     }
     fd_close(b.spec);
     fd_close(b.pipes[0]);

@@ -10,7 +10,6 @@
 #include "init-spec.h"
 
 #define CA_FILE "/etc/ssl/certs/ca-certificates.crt"
-#define ENVIRONMENT_MAX (2 * CARD_ENVIRONMENT_MAX + 64)
 
 static int append_all(struct string_list *to, const struct string_list *from)
 {
@@ -48,7 +47,7 @@ int agent_command(const struct card *card, const struct preset *preset,
 struct environment {
     struct {
         const char *name, *value;
-    } variables[ENVIRONMENT_MAX];
+    } variables[SPEC_ENVIRONMENT_MAX];
     size_t count;
 };
 
@@ -59,7 +58,7 @@ static void set(struct environment *env, const char *name, const char *value)
     while (i < env->count && !streq(env->variables[i].name, name))
         i++;
     if (i == ARRAY_SIZE(env->variables))
-        return; /* cannot be: the card and the preset are bounded below that */
+        return; /* cannot be: SPEC_ENVIRONMENT_MAX has room for all of them */
     env->variables[i].name = name;
     env->variables[i].value = value;
     env->count = MAX_OF(env->count, i + 1);

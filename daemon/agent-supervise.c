@@ -34,12 +34,8 @@ static void decide_reason(struct agent *agent)
 
     agent->reason = end_reason_decide(&facts);
     if (agent->reason == END_FAILED && agent->problem.failure == FAILURE_NONE)
-        agent->problem = (struct agent_problem){
-            .failure = FAILURE_SPAWN,
-            .error = ECHILD,
-            .step = "supervision",
-            .why = "caged-init died without saying how the agent ended",
-        };
+        (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, -ECHILD, "supervision",
+                                "caged-init died without saying how the agent ended");
 }
 
 /* The gate is gone too: nothing of the cage is left but what we hold ourselves. */
@@ -75,7 +71,6 @@ static void finish(struct agent *agent)
 static void take_failure(struct agent *agent, struct records_reader *reader,
                          const struct record *first)
 {
-    struct agent_problem *problem = &agent->problem;
     const char *step = record_string(first), *detail = NULL;
     struct record record;
     uint64_t error = EPROTO;
@@ -86,11 +81,9 @@ static void take_failure(struct agent *agent, struct records_reader *reader,
         else if (record.type == INIT_MESSAGE_DETAIL)
             detail = record_string(&record);
     }
-    *problem = (struct agent_problem){.failure = FAILURE_SPAWN,
-                                      .error = error < 4096 ? (int)error : EPROTO};
-    (void)snprintf(problem->step, sizeof(problem->step), "%s", step ? step : "caged-init");
-    (void)snprintf(problem->why, sizeof(problem->why), "%s%s%s", detail ? detail : "",
-                   detail ? ": " : "", strerror(problem->error));
+    int known = error < 4096 ? (int)error : EPROTO; /* the kernel's MAX_ERRNO */
+    (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, -known, step ? step : "caged-init",
+                            "%s%s%s", detail ? detail : "", detail ? ": " : "", strerror(known));
     agent->requested = END_FAILED;
 }
 
@@ -105,7 +98,7 @@ static int take_started(struct agent *agent, int *fds, size_t n_fds)
     if (agent->terminal)
         agent->terminal_master = TAKE_FD(fds[1]);
     agent->started = true;
-    agent_drop_spawn_timer(agent);
+    agent->spawn_source = sd_event_source_disable_unref(agent->spawn_source);
     if (ttl > 0)
         agent->ttl_end_usec = clock_usec(CLOCK_BOOTTIME) + ttl * 1000000;
     return 0;
@@ -201,11 +194,8 @@ static int take_messages(struct agent *agent)
 
 static void fail(struct agent *agent, int error, const char *step, const char *why)
 {
-    if (agent->problem.failure == FAILURE_NONE) {
-        agent->problem = (struct agent_problem){.failure = FAILURE_SPAWN, .error = error};
-        (void)snprintf(agent->problem.step, sizeof(agent->problem.step), "%s", step);
-        (void)snprintf(agent->problem.why, sizeof(agent->problem.why), "%s", why);
-    }
+    if (agent->problem.failure == FAILURE_NONE)
+        (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, error, step, "%s", why);
     agent_kill(agent, END_FAILED);
 }
 
@@ -215,7 +205,7 @@ static int on_control(sd_event_source *source, int fd, uint32_t events, void *us
     int r = take_messages(agent);
 
     if (r < 0)
-        fail(agent, -r, "supervision", "caged-init sent a message that it never should");
+        fail(agent, r, "supervision", "caged-init sent a message that it never should");
     return 0;
 }
 
@@ -231,15 +221,10 @@ static int on_init_exit(sd_event_source *source, int fd, uint32_t events, void *
     (void)take_messages(agent);
     if (!agent->started && agent->requested == END_NONE) {
         agent->requested = END_FAILED;
-        agent->problem = (struct agent_problem){
-            .failure = FAILURE_SPAWN,
-            .error = ECHILD,
-            .step = "caged-init",
-            .why = "it ended before the agent was started",
-        };
-        if (cgroup_count_oom_kills(&agent->cgroup) > 0)
-            (void)snprintf(agent->problem.why, sizeof(agent->problem.why),
-                           "memory_mb is too little to start anything in");
+        (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, -ECHILD, "caged-init", "%s",
+                                cgroup_count_oom_kills(&agent->cgroup) > 0
+                                    ? "memory_mb is too little to start anything in"
+                                    : "it ended before the agent was started");
     }
     finish(agent);
     return 0;
@@ -247,7 +232,7 @@ static int on_init_exit(sd_event_source *source, int fd, uint32_t events, void *
 
 static int on_spawn_timeout(sd_event_source *source, uint64_t usec, void *user)
 {
-    fail(user, ETIMEDOUT, "caged-init", "the cage was not ready in time");
+    fail(user, -ETIMEDOUT, "caged-init", "the cage was not ready in time");
     return 0;
 }
 

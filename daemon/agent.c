@@ -4,36 +4,13 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "caged-limits.h"
 #include "clock.h"
 #include "log.h"
+#include "process.h"
 #include "report.h"
-
-static const char *const state_names[AGENT_STATE_COUNT] = {
-    [AGENT_STARTING] = "starting",
-    [AGENT_RUNNING] = "running",
-    [AGENT_STOPPING] = "stopping",
-    [AGENT_ENDED] = "ended",
-};
-
-const char *agent_state_to_string(enum agent_state state)
-{
-    return state_names[state];
-}
-
-int agent_state_from_string(const char *name, enum agent_state *ret)
-{
-    for (int i = 0; i < AGENT_STATE_COUNT; i++) {
-        if (streq(state_names[i], name)) {
-            *ret = i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
 
 struct agent *agent_new(struct manager *manager, uid_t owner)
 {
@@ -65,7 +42,7 @@ void agent_release(struct agent *agent)
 {
     int r;
 
-    agent_drop_spawn_timer(agent);
+    agent->spawn_source = sd_event_source_disable_unref(agent->spawn_source);
     agent->ttl_source = sd_event_source_disable_unref(agent->ttl_source);
     agent->grace_source = sd_event_source_disable_unref(agent->grace_source);
     agent->control_source = sd_event_source_disable_unref(agent->control_source);
@@ -101,7 +78,6 @@ struct agent *agent_free(struct agent *agent)
     workspace_deinit(&agent->workspace);
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
-    free(agent->preset_name);
     card_free(agent->card);
     ring_free(agent->ring);
     free(agent);
@@ -117,11 +93,7 @@ void agent_set_state(struct agent *agent, enum agent_state state)
 
 int agent_signal(struct agent *agent, int signal)
 {
-    if (agent->agent_pidfd < 0)
-        return -ESRCH;
-    if (syscall(SYS_pidfd_send_signal, agent->agent_pidfd, signal, NULL, 0) < 0)
-        return negative_errno();
-    return 0;
+    return agent->agent_pidfd < 0 ? -ESRCH : process_signal(agent->agent_pidfd, signal);
 }
 
 /* Both ways, since either alone is enough: the cgroup, and PID 1, whose death takes the rest of its
@@ -131,9 +103,10 @@ static void kill_cage(struct agent *agent)
     int r = agent->have_cgroup ? cgroup_kill(&agent->cgroup) : 0;
 
     if (r < 0)
-        log_warning("cgroup.kill of agent %s: %s", agent->card->agent_id, strerror(-r));
+        log_warning("agent %s cannot be killed by cgroup.kill (%s): its PID 1 is killed instead",
+                    agent->card->agent_id, strerror(-r));
     if (agent->init_pidfd >= 0)
-        (void)syscall(SYS_pidfd_send_signal, agent->init_pidfd, SIGKILL, NULL, 0);
+        (void)process_signal(agent->init_pidfd, SIGKILL);
 }
 
 /* Nor does the end wait any longer for a foreground client to read on. */
@@ -207,9 +180,4 @@ void agent_hold_output(struct agent *agent, uint64_t sequence)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_set_paused(&agent->outputs[i], false);
-}
-
-void agent_drop_spawn_timer(struct agent *agent)
-{
-    agent->spawn_source = sd_event_source_disable_unref(agent->spawn_source);
 }

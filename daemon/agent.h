@@ -15,7 +15,9 @@
 #include <systemd/sd-event.h>
 
 #include "agent-hosts.h"
+#include "agent-problem.h"
 #include "agent-spec.h"
+#include "agent-state.h"
 #include "airlock.h"
 #include "card.h"
 #include "cgroup.h"
@@ -27,42 +29,11 @@
 #include "ring.h"
 #include "watch.h"
 
-enum agent_state {
-    AGENT_STARTING,
-    AGENT_RUNNING,
-    AGENT_STOPPING,
-    AGENT_ENDED,
-    AGENT_STATE_COUNT,
-};
-
-const char *agent_state_to_string(enum agent_state state);
-int agent_state_from_string(const char *name, enum agent_state *ret); /* 0 or -EINVAL */
-
-/* Why a spawn failed, for the one who asked. */
-enum agent_failure {
-    FAILURE_NONE,
-    FAILURE_SPAWN,     /* a step failed: `step`, `error`, `why` */
-    FAILURE_SUPPORT,   /* the host cannot give it: `step` is what, `why` */
-    FAILURE_PERMITTED, /* not the caller's to use: `step` is what, `why` */
-    FAILURE_CARD,      /* `step` is the JSON path, `why` what was expected, `found` */
-    FAILURE_EXISTS,
-    FAILURE_BUSY, /* `step` is the limit, `error` its maximum */
-};
-
-struct agent_problem {
-    enum agent_failure failure;
-    int error; /* positive errno, where there is one */
-    char step[256];
-    char found[160];
-    char why[512];
-};
-
 struct agent {
     TAILQ_ENTRY(agent) entry;
     struct manager *manager;
     struct card *card;
     struct preset *preset; /* NULL: none */
-    char *preset_name;     /* NULL: none */
     struct string_list command;
     uid_t owner;
     bool terminal;
@@ -142,4 +113,3 @@ int agent_supervise(struct agent *agent);
 void agent_release(struct agent *agent);
 void agent_pause_output(struct agent *agent);
 void agent_output_over(struct agent *agent);
-void agent_drop_spawn_timer(struct agent *agent);

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "gate-proto.h"
+#include "why.h"
 
 /* 100.64.0.0/10 (RFC 6598) inside namespaces that are connected to nothing: four addresses for each
  * slot, .1 the gate's, .2 the agent's. */
@@ -148,12 +149,9 @@ int airlock_new(struct airlock **ret, char **ret_why)
     airlock->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (airlock->home < 0)
         return negative_errno();
-    if (unshare(CLONE_NEWNET) < 0) {
-        r = negative_errno();
-        if (asprintf(ret_why, "no new network namespace can be made: %s", strerror(-r)) < 0)
-            return -ENOMEM;
-        return r;
-    }
+    if (unshare(CLONE_NEWNET) < 0)
+        return why_set(ret_why, negative_errno(), "no new network namespace can be made: %s",
+                       strerror(errno));
     airlock->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     r = airlock->netns < 0 ? negative_errno() : netlink_open(&airlock->netlink);
     step_home(airlock);

@@ -4,11 +4,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "cgroup.h"
 #include "fd-io.h"
+#include "why.h"
 
 #define PROC_FILE_MAX (1024 * 1024)
 #define LEFTOVER_WAIT_USEC 20000
@@ -179,11 +179,6 @@ static void clear_leftovers(const char *path)
     each_folder(path, "owner-", clear_tree);
 }
 
-static int make_folder(const char *path)
-{
-    return mkdir(path, 0755) < 0 && errno != EEXIST ? negative_errno() : 0;
-}
-
 /* Two daemons with one folder would clear away each other's agents: whoever holds the lock of the
  * v2 folder has it. -EBUSY if that is somebody else. */
 static int lock_folder(const char *path, int *ret_fd)
@@ -206,9 +201,8 @@ static int move_to_leaf(const char *unified)
 
     if (snprintf(leaf, sizeof(leaf), "%s/daemon", unified) >= (int)sizeof(leaf))
         return -ENAMETOOLONG;
-    if (mkdir(leaf, 0755) < 0 && errno != EEXIST)
-        return negative_errno();
-    return write_file(leaf, "cgroup.procs", "0");
+    int r = folder_make(leaf);
+    return r < 0 ? r : write_file(leaf, "cgroup.procs", "0");
 }
 
 /* For each controller that no v1 hierarchy has: v2 must have it, and hand it down to our folder. */
@@ -243,12 +237,6 @@ static int enable_unified(struct cgroup_host *host, const char *parent)
     return 0;
 }
 
-static int refuse(char **ret_why, const char *why)
-{
-    *ret_why = strdup(why);
-    return *ret_why ? -ENOTSUP : -ENOMEM;
-}
-
 int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
 {
     AUTO_FREE char *mount = NULL, *delegated = NULL, *kill_file = NULL;
@@ -259,7 +247,7 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
     if (r < 0)
         return r;
     if (!mount)
-        return refuse(ret_why, "this host has no cgroup v2 hierarchy mounted");
+        return why_set(ret_why, -ENOTSUP, "this host has no cgroup v2 hierarchy mounted");
     r = find_delegated(mount, &delegated);
     if (r < 0)
         return r;
@@ -270,17 +258,17 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
     if (!host->unified)
         return -ENOMEM;
 
-    r = make_folder(host->unified);
+    r = folder_make(host->unified);
     if (r >= 0)
         r = lock_folder(host->unified, &host->lock_fd);
     if (r == -EBUSY)
-        return refuse(ret_why, "another cagedd is using the same cgroup folder");
+        return why_set(ret_why, -ENOTSUP, "another cagedd is using the same cgroup folder");
     if (r >= 0)
         clear_leftovers(host->unified);
     for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
         if (!host->controllers[c].v1)
             continue;
-        r = make_folder(host->controllers[c].base);
+        r = folder_make(host->controllers[c].base);
         if (r >= 0)
             clear_leftovers(host->controllers[c].base);
     }
@@ -293,7 +281,7 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
     if (asprintf(&kill_file, "%s/cgroup.kill", host->unified) < 0)
         return -ENOMEM;
     if (access(kill_file, W_OK) < 0)
-        return refuse(ret_why, "this kernel has no cgroup.kill (Linux 5.14 brought it)");
+        return why_set(ret_why, -ENOTSUP, "this kernel has no cgroup.kill (Linux 5.14 brought it)");
     return 0;
 }
 

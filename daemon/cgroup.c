@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "fd-io.h"
+#include "why.h"
 
 #define COUNTER_FILE_MAX 65536
 
@@ -93,12 +94,9 @@ static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
     AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && row->only_with_swap && access("/proc/swaps", F_OK) < 0)
         return 0;
-    if (fd < 0 || write(fd, applied.written, strlen(applied.written)) < 0) {
-        if (asprintf(ret_why, "%s cannot be enforced: %s: %s", row->limit, file, strerror(errno)) <
-            0)
-            return -ENOMEM;
-        return -ENOTSUP;
-    }
+    if (fd < 0 || write(fd, applied.written, strlen(applied.written)) < 0)
+        return why_set(ret_why, -ENOTSUP, "%s cannot be enforced: %s: %s", row->limit, file,
+                       strerror(errno));
     applied.file = TAKE_PTR(file);
     cgroup->applied[cgroup->n_applied++] = applied;
     return 0;
@@ -109,12 +107,10 @@ static int apply_limits(const struct cgroup_host *host, struct cgroup *cgroup,
 {
     for (size_t i = 0; i < ARRAY_SIZE(limit_rows); i++) {
         const struct limit_row *row = &limit_rows[i];
-        if (!host->controllers[row->controller].base) {
-            if (asprintf(ret_why, "%s cannot be enforced: this host has no %s controller",
-                         row->limit, cgroup_controller_to_string(row->controller)) < 0)
-                return -ENOMEM;
-            return -ENOTSUP;
-        }
+        if (!host->controllers[row->controller].base)
+            return why_set(ret_why, -ENOTSUP,
+                           "%s cannot be enforced: this host has no %s controller", row->limit,
+                           cgroup_controller_to_string(row->controller));
         if (row->v1 != host->controllers[row->controller].v1)
             continue;
         int r = apply_limit(cgroup, row, limits, ret_why);
@@ -122,11 +118,6 @@ static int apply_limits(const struct cgroup_host *host, struct cgroup *cgroup,
             return r;
     }
     return 0;
-}
-
-static int make_owner_folder(const char *path)
-{
-    return mkdir(path, 0755) < 0 && errno != EEXIST ? negative_errno() : 0;
 }
 
 /* base/owner-UID/agent-ID. The owner's folder is where the sum over an owner's agents can be
@@ -140,7 +131,7 @@ static int make_folder(const char *base, uid_t owner, const char *agent_id, char
         return -ENOMEM;
     char *cut = strrchr(path, '/');
     *cut = 0;
-    r = make_owner_folder(path);
+    r = folder_make(path);
     *cut = '/';
     if (r < 0)
         return r;

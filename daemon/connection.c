@@ -134,8 +134,7 @@ static int on_wake(sd_event_source *source, void *user);
  * have waited since it was made, so that one that is used again would come before all others. */
 static void wake(struct watch *watch)
 {
-    struct connection *c =
-        (struct connection *)((char *)watch - offsetof(struct connection, watch));
+    struct connection *c = CONTAINER_OF(watch, struct connection, watch);
 
     if (c->wake_source)
         return;
@@ -202,9 +201,9 @@ static void refuse_size(struct connection *c)
     c->busy = true;
     c->oneway = false;
     connection_error(c, "io.caged.InvalidCard",
-                     json_pack("{s:s, s:s, s:s}", "path", "$", "found",
+                     json_pack("{s:s, s:s, s:o}", "path", "$", "found",
                                "a message that is too long", "expected",
-                               "a card of 64 KiB at most"));
+                               json_sprintf("a card of %d KiB at most", CARD_SIZE_MAX / 1024)));
     c->broken = true;
 }
 

@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "caged-limits.h"
@@ -97,16 +96,14 @@ static void forget_process(struct gate_supervisor *gate)
 static void kill_process(const struct gate_supervisor *gate)
 {
     if (gate->pidfd >= 0)
-        (void)syscall(SYS_pidfd_send_signal, gate->pidfd, SIGKILL, NULL, 0);
+        (void)process_signal(gate->pidfd, SIGKILL);
 }
 
 struct gate_supervisor *gate_supervisor_free(struct gate_supervisor *gate)
 {
     if (!gate)
         return NULL;
-    kill_process(gate);
-    if (gate->pidfd >= 0)
-        (void)waitid(P_PIDFD, (id_t)gate->pidfd, &(siginfo_t){}, WEXITED);
+    process_end(gate->pidfd);
     forget_process(gate);
     sd_event_source_disable_unref(gate->timer);
     for (size_t i = 0; i < gate->setup.n_listeners; i++)
@@ -337,9 +334,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         set_state(gate, GATE_RUNNING);
         return 0;
     }
-    kill_process(gate);
-    if (gate->pidfd >= 0)
-        (void)waitid(P_PIDFD, (id_t)gate->pidfd, &(siginfo_t){}, WEXITED);
+    process_end(gate->pidfd);
     forget_process(gate);
     gate->setup.failed(gate->setup.user, strerror(-r));
     set_state(gate, GATE_PAUSED);

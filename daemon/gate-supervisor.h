@@ -40,7 +40,8 @@ struct gate_supervisor *gate_supervisor_free(struct gate_supervisor *gate);
 DEFINE_CLEANUP(struct gate_supervisor, gate_supervisor_free);
 
 /* Lets the gate go in peace: it is told, its last decisions are taken in, then `stopped` is called,
- * from the event loop, a second later at the latest. */
+ * from the event loop, a second later at the latest. 0; on -errno `stopped` will not be called, and
+ * the gate is to be freed. */
 int gate_supervisor_stop(struct gate_supervisor *gate);
 
 /* The pid of the running gate, 0 if none runs. */

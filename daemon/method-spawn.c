@@ -6,7 +6,6 @@
 #include "caged-limits.h"
 #include "log.h"
 #include "methods.h"
-#include "parameters.h"
 #include "report.h"
 
 struct spawn_parameters {
@@ -64,10 +63,8 @@ static void pump_spawn(struct connection *c)
     if (!agent->started) {
         struct agent_problem problem = agent->problem;
         if (problem.failure == FAILURE_NONE)
-            problem = (struct agent_problem){.failure = FAILURE_SPAWN,
-                                             .error = ECANCELED,
-                                             .step = "start",
-                                             .why = "it was stopped before it ran"};
+            (void)agent_problem_set(&problem, FAILURE_SPAWN, -ECANCELED, "start",
+                                    "it was stopped before it ran");
         connection_set_foreground(c, NULL);
         reply_problem(c, &problem);
         return;
@@ -85,15 +82,6 @@ static void pump_spawn(struct connection *c)
 }
 
 /* -- the request -- */
-
-static int fill(struct agent_problem *problem, enum agent_failure failure, int error,
-                const char *step, const char *why)
-{
-    *problem = (struct agent_problem){.failure = failure, .error = -error};
-    (void)snprintf(problem->step, sizeof(problem->step), "%s", step);
-    (void)snprintf(problem->why, sizeof(problem->why), "%s", why);
-    return error;
-}
 
 /* Varlink clients may spell a member that is left out as null. */
 static void drop_nulls(json_t *object)
@@ -118,7 +106,7 @@ static int take_card(json_t *json, struct card **ret, struct agent_problem *prob
     drop_nulls(json);
     r = card_parse(json, ret, &error);
     if (r == -EINVAL) {
-        (void)fill(problem, FAILURE_CARD, r, error.path, error.expected);
+        (void)agent_problem_set(problem, FAILURE_CARD, r, error.path, "%s", error.expected);
         (void)snprintf(problem->found, sizeof(problem->found), "%s", error.found);
     }
     return r;
@@ -135,15 +123,16 @@ static int get_descriptor(struct call *call, json_int_t index, const char *path,
     if (index >= 0) {
         fd = varlink_message_borrow_fd(call->message, index);
         if (fd < 0)
-            return fill(problem, FAILURE_PERMITTED, fd, what,
-                        "no descriptor of that index was sent with the message");
+            return agent_problem_set(problem, FAILURE_PERMITTED, fd, what,
+                                     "no descriptor of that index was sent with the message");
     } else if (call->connection->peer.uid != 0) {
-        return fill(problem, FAILURE_PERMITTED, -EPERM, what,
-                    "the path must come with a descriptor, which proves that you can open it");
+        return agent_problem_set(
+            problem, FAILURE_PERMITTED, -EPERM, what,
+            "the path must come with a descriptor, which proves that you can open it");
     } else {
         fd = workspace_open_for_root(path, flags);
         if (fd < 0)
-            return fill(problem, FAILURE_PERMITTED, fd, what, strerror(-fd));
+            return agent_problem_set(problem, FAILURE_PERMITTED, fd, what, "%s", strerror(-fd));
         *ret_opened = fd;
     }
     *ret = fd;
@@ -163,7 +152,7 @@ static int take_workspace(struct call *call, json_int_t index, const struct card
         return r;
     r = workspace_take(fd, &call->connection->peer, ret, &why);
     if (why)
-        (void)fill(problem, FAILURE_PERMITTED, r, "workspace", why);
+        (void)agent_problem_set(problem, FAILURE_PERMITTED, r, "workspace", "%s", why);
     return r;
 }
 
@@ -177,15 +166,15 @@ static int take_key(struct call *call, json_int_t index, const struct card *card
     if (!card->api_key_file && index < 0)
         return 0;
     if (!card->api_key_file)
-        return fill(problem, FAILURE_CARD, -EINVAL, "$.api_key_file",
-                    "a path, since a descriptor for it was sent");
+        return agent_problem_set(problem, FAILURE_CARD, -EINVAL, "$.api_key_file",
+                                 "a path, since a descriptor for it was sent");
     r = get_descriptor(call, index, card->api_key_file, O_RDONLY, "api_key_file", &fd, &opened,
                        problem);
     if (r < 0)
         return r;
     r = api_key_read(fd, ret, &why);
     if (why)
-        (void)fill(problem, FAILURE_PERMITTED, r, "api_key_file", why);
+        (void)agent_problem_set(problem, FAILURE_PERMITTED, r, "api_key_file", "%s", why);
     return r;
 }
 
@@ -222,7 +211,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         r = take_arguments(p->arguments, &arguments);
     if (r < 0) {
         if (problem->failure == FAILURE_NONE)
-            (void)fill(problem, FAILURE_SPAWN, r, "request", strerror(-r));
+            (void)agent_problem_set(problem, FAILURE_SPAWN, r, "request", "%s", strerror(-r));
         report_refusal(call->connection->peer.uid, card ? card->agent_id : "(unnamed)", problem);
         free(arguments.items);
         return r;
@@ -260,12 +249,9 @@ void method_spawn(struct call *call)
     };
     struct agent_problem problem = {};
     struct agent *agent = NULL;
-    const char *bad;
 
-    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
-        connection_invalid(c, bad);
+    if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    }
     if (p.rows > UINT16_MAX || p.columns > UINT16_MAX) {
         connection_invalid(c, p.rows > UINT16_MAX ? "terminal_rows" : "terminal_columns");
         return;

@@ -4,19 +4,12 @@
 #include "agent-json.h"
 #include "caged-limits.h"
 #include "methods.h"
-#include "parameters.h"
 
 /* Reads the parameters and finds the agent; NULL: an error was replied. */
 static struct agent *read_and_find(struct call *call, const struct parameter *table, size_t n,
                                    const char *const *id, const json_int_t *owner)
 {
-    const char *bad;
-
-    if (parameters_read(call->parameters, table, n, &bad) < 0) {
-        connection_invalid(call->connection, bad);
-        return NULL;
-    }
-    return method_find_agent(call->connection, *id, *owner);
+    return method_read(call, table, n) ? method_find_agent(call->connection, *id, *owner) : NULL;
 }
 
 static void reply_not_running(struct connection *c, const struct agent *agent)
@@ -72,9 +65,9 @@ void method_kill(struct call *call)
         reply_not_running(c, agent);
         return;
     }
-    if (number == SIGKILL)
+    if (number == SIGKILL) {
         agent_kill(agent, END_KILLED);
-    else if (agent_signal(agent, (int)number) < 0) {
+    } else if (agent_signal(agent, (int)number) < 0) {
         reply_not_running(c, agent);
         return;
     }
@@ -95,13 +88,10 @@ void method_list(struct call *call)
     struct connection *c = call->connection;
     bool all = false;
     const struct parameter table[] = {{"all", PARAMETER_BOOLEAN, false, &all}};
-    const char *bad;
     json_t *array;
 
-    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
-        connection_invalid(c, bad);
+    if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    }
     array = json_array();
     if (array && all)
         list_agents(c, &c->manager->ended, array);

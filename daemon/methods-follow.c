@@ -2,7 +2,6 @@
 #include "agent-json.h"
 #include "caged-limits.h"
 #include "methods.h"
-#include "parameters.h"
 
 #define BATCH_BYTES (64 * 1024) /* of payload in one reply */
 #define BATCH_ENTRIES 1024
@@ -115,7 +114,7 @@ void method_logs(struct call *call)
     struct connection *c = call->connection;
     json_int_t owner = -1, lines = -1;
     bool follow = false;
-    const char *id, *bad;
+    const char *id;
     const struct parameter table[] = {
         {"agent_id", PARAMETER_STRING, true, &id},
         {"owner_uid", PARAMETER_INTEGER, false, &owner},
@@ -124,10 +123,8 @@ void method_logs(struct call *call)
     };
     struct agent *agent;
 
-    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
-        connection_invalid(c, bad);
+    if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    }
     if (follow && !c->more) {
         connection_error(c, "org.varlink.service.ExpectedMore", json_object());
         return;
@@ -158,17 +155,15 @@ void method_wait(struct call *call)
 {
     struct connection *c = call->connection;
     json_int_t owner = -1;
-    const char *id, *bad;
+    const char *id;
     const struct parameter table[] = {
         {"agent_id", PARAMETER_STRING, true, &id},
         {"owner_uid", PARAMETER_INTEGER, false, &owner},
     };
     struct agent *agent;
 
-    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
-        connection_invalid(c, bad);
+    if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    }
     agent = method_find_agent(c, id, owner);
     if (!agent)
         return;
@@ -226,13 +221,11 @@ static void pump_events(struct connection *c)
 void method_events(struct call *call)
 {
     struct connection *c = call->connection;
-    const char *id = NULL, *bad;
+    const char *id = NULL;
     const struct parameter table[] = {{"agent_id", PARAMETER_STRING, false, &id}};
 
-    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
-        connection_invalid(c, bad);
+    if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    }
     if (!c->more) {
         connection_error(c, "org.varlink.service.ExpectedMore", json_object());
         return;

@@ -69,6 +69,16 @@ void methods_dispatch(struct connection *c, const char *name, json_t *parameters
             json_pack("{s:s%}", "interface", name, dot ? (size_t)(dot - name) : strlen(name)));
 }
 
+bool method_read(struct call *call, const struct parameter *table, size_t n)
+{
+    const char *bad;
+
+    if (parameters_read(call->parameters, table, n, &bad) >= 0)
+        return true;
+    connection_invalid(call->connection, bad);
+    return false;
+}
+
 /* -- finding an agent -- */
 
 static struct agent *not_found(struct connection *c, const char *agent_id)

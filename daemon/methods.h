@@ -2,6 +2,7 @@
 #pragma once
 
 #include "connection.h"
+#include "parameters.h"
 
 /* Finds and runs the method of a call; it replies now, or later by a pump. */
 void methods_dispatch(struct connection *connection, const char *method, json_t *parameters,
@@ -25,6 +26,9 @@ void method_wait(struct call *call);
 void method_events(struct call *call);
 void method_get_info(struct call *call); /* varlink-service.c */
 void method_get_interface_description(struct call *call);
+
+/* Reads the call's parameters (parameters_read). False: an error was replied. */
+bool method_read(struct call *call, const struct parameter *table, size_t n);
 
 /* The agent that a caller names, if it is the caller's to see: its own, or for root anybody's.
  * `owner` is negative where the call names none. NULL: an error was replied, the same for an agent

@@ -3,26 +3,13 @@
 #include "preset.h"
 
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "caged-limits.h"
 #include "fd-io.h"
 #include "init-spec.h"
 #include "json-text.h"
-
-static int fault(char **ret_why, int error, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static int fault(char **ret_why, int error, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    if (vasprintf(ret_why, format, arguments) < 0)
-        *ret_why = NULL;
-    va_end(arguments);
-    return error;
-}
+#include "why.h"
 
 static int parse_words(const json_t *json, const char *key, struct string_list *ret, char **ret_why)
 {
@@ -31,12 +18,12 @@ static int parse_words(const json_t *json, const char *key, struct string_list *
 
     if (!json_is_array(json) || json_array_size(json) == 0 ||
         json_array_size(json) > CARD_COMMAND_MAX)
-        return fault(ret_why, -EINVAL, "$.%s: expected an array of 1 to %d strings", key,
-                     CARD_COMMAND_MAX);
+        return why_set(ret_why, -EINVAL, "$.%s: expected an array of 1 to %d strings", key,
+                       CARD_COMMAND_MAX);
     json_array_foreach (json, i, word) {
         if (!json_is_string(word) || (i == 0 && json_string_length(word) == 0))
-            return fault(ret_why, -EINVAL, "$.%s[%zu]: expected a string, the first one not empty",
-                         key, i);
+            return why_set(ret_why, -EINVAL,
+                           "$.%s[%zu]: expected a string, the first one not empty", key, i);
         int r = string_list_append(ret, json_string_value(word));
         if (r < 0)
             return r;
@@ -50,12 +37,13 @@ static int parse_environment(json_t *json, struct preset *preset, char **ret_why
     json_t *value;
 
     if (!json_is_object(json) || json_object_size(json) > CARD_ENVIRONMENT_MAX)
-        return fault(ret_why, -EINVAL, "$.environment: expected an object of at most %d variables",
-                     CARD_ENVIRONMENT_MAX);
+        return why_set(ret_why, -EINVAL,
+                       "$.environment: expected an object of at most %d variables",
+                       CARD_ENVIRONMENT_MAX);
     json_object_foreach (json, name, value) {
         if (!*name || strchr(name, '=') || !json_is_string(value))
-            return fault(ret_why, -EINVAL, "$.environment: expected names and strings, not \"%s\"",
-                         name);
+            return why_set(ret_why, -EINVAL,
+                           "$.environment: expected names and strings, not \"%s\"", name);
         int r = card_variables_append(&preset->environment, &preset->n_environment, name,
                                       json_string_value(value));
         if (r < 0)
@@ -98,17 +86,17 @@ static int parse_file(json_t *json, size_t i, struct preset_file *file, char **r
 
     if (json_unpack_ex(json, &error, 0, "{s:s, s:s, s?o, s?s !}", "path", &path, "owner", &owner,
                        "json", &content, "text", &text) < 0)
-        return fault(ret_why, -EINVAL, "$.files[%zu]: %s", i, error.text);
+        return why_set(ret_why, -EINVAL, "$.files[%zu]: %s", i, error.text);
     if (!content == !text)
-        return fault(ret_why, -EINVAL, "$.files[%zu]: expected either \"json\" or \"text\"", i);
+        return why_set(ret_why, -EINVAL, "$.files[%zu]: expected either \"json\" or \"text\"", i);
     if (!streq(owner, "root") && !streq(owner, "agent"))
-        return fault(ret_why, -EINVAL, "$.files[%zu].owner: expected \"root\" or \"agent\"", i);
+        return why_set(ret_why, -EINVAL, "$.files[%zu].owner: expected \"root\" or \"agent\"", i);
     file->agent_owned = streq(owner, "agent");
     file->path = path_in_cage(path);
     if (!file->path && errno == EINVAL)
-        return fault(ret_why, -EINVAL,
-                     "$.files[%zu].path: expected a file below \"~/\" or \"/etc/\", without \"..\"",
-                     i);
+        return why_set(
+            ret_why, -EINVAL,
+            "$.files[%zu].path: expected a file below \"~/\" or \"/etc/\", without \"..\"", i);
     return file->path ? set_content(file, content, text) : -ENOMEM;
 }
 
@@ -118,7 +106,7 @@ static int parse_files(const json_t *json, struct preset *preset, char **ret_why
     json_t *entry;
 
     if (!json_is_array(json))
-        return fault(ret_why, -EINVAL, "$.files: expected an array");
+        return why_set(ret_why, -EINVAL, "$.files: expected an array");
     preset->files = calloc(MAX_OF(json_array_size(json), (size_t)1), sizeof(*preset->files));
     if (!preset->files)
         return -ENOMEM;
@@ -143,9 +131,9 @@ static int parse(json_t *json, struct preset *preset, char **ret_why)
                        &description, "command", &command, "terminal_command", &terminal_command,
                        "environment", &environment, "api_key_variable", &key_variable, "files",
                        &files) < 0)
-        return fault(ret_why, -EINVAL, "$: %s", error.text);
+        return why_set(ret_why, -EINVAL, "$: %s", error.text);
     if (key_variable && (!*key_variable || strchr(key_variable, '=')))
-        return fault(ret_why, -EINVAL, "$.api_key_variable: expected the name of a variable");
+        return why_set(ret_why, -EINVAL, "$.api_key_variable: expected the name of a variable");
     if (key_variable && !(preset->api_key_variable = strdup(key_variable)))
         return -ENOMEM;
     r = parse_words(command, "command", &preset->command, ret_why);
@@ -166,13 +154,13 @@ static int read_json(const char *path, json_t **ret, char **ret_why)
 
     int r = file_read_all(path, PRESET_SIZE_MAX, &text, &size);
     if (r == -ENOENT)
-        return fault(ret_why, r, "there is no such preset: no file %s", path);
+        return why_set(ret_why, r, "there is no such preset: no file %s", path);
     if (r < 0)
-        return fault(ret_why, r, "cannot read %s: %s", path, strerror(-r));
+        return why_set(ret_why, r, "cannot read %s: %s", path, strerror(-r));
     r = json_text_parse(text, size, CARD_NESTING_MAX, ret, &error);
     if (r == -EINVAL)
-        return fault(ret_why, r, "%s, line %d: %s: found %s", path, error.line, error.path,
-                     error.found);
+        return why_set(ret_why, r, "%s, line %d: %s: found %s", path, error.line, error.path,
+                       error.found);
     return r;
 }
 
@@ -193,7 +181,7 @@ int preset_load(const char *data_dir, const char *name, struct preset **ret, cha
         return r;
     r = parse(json, preset, &why);
     if (r < 0)
-        return fault(ret_why, r, "%s: %s", path, why ? why : strerror(-r));
+        return why_set(ret_why, r, "%s: %s", path, why ? why : strerror(-r));
     *ret = TAKE_PTR(preset);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* Starts a helper program: clone3, descriptors in their places, execveat. */
+/* Starts a helper program: clone3, cgroups, descriptors in their places, execveat. */
 #include "process.h"
 
 #include <fcntl.h>
@@ -87,6 +87,19 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidf
     *ret_pid = pid;
     *ret_pidfd = pidfd;
     return 0;
+}
+
+int process_signal(int pidfd, int signal)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? negative_errno() : 0;
+}
+
+void process_end(int pidfd)
+{
+    if (pidfd < 0)
+        return;
+    (void)process_signal(pidfd, SIGKILL);
+    (void)waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){}, WEXITED);
 }
 
 int process_reap(int pidfd, int *ret_status)

@@ -1,5 +1,5 @@
 /* Starts one of our helper programs (caged-init, caged-gate) with exactly the descriptors that its
- * contract names, and reaps it. */
+ * contract names, signals it and reaps it. */
 #pragma once
 
 #include <stddef.h>
@@ -22,6 +22,12 @@ struct process_spec {
 /* 0 with the pid and a pidfd (the caller's), or -errno. The environment is empty, the signal mask
  * and handlers are the defaults. A failure after the fork shows as exit status 127. */
 int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidfd);
+
+/* 0 or -errno (pidfd_send_signal(2)). */
+int process_signal(int pidfd, int signal);
+
+/* Kills a child and waits for its end. A negative descriptor stands for none. */
+void process_end(int pidfd);
 
 /* Takes the status of a process that has ended: 1 with *ret_status as waitpid(2) gives it, 0 if it
  * still runs, -errno. */

@@ -11,13 +11,13 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "fd-io.h"
 #include "json-text.h"
 #include "util.h"
+#include "why.h"
 
 #define PROFILE_SIZE_MAX (256 * 1024)
 #define PROFILE_NESTING_MAX 8
@@ -49,17 +49,6 @@ static void filter_releasep(scmp_filter_ctx *filter)
 {
     if (*filter)
         seccomp_release(*filter);
-}
-
-PRINTF_LIKE(2, 3) static int refuse(char **ret_why, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    if (vasprintf(ret_why, format, arguments) < 0)
-        *ret_why = NULL;
-    va_end(arguments);
-    return -EINVAL;
 }
 
 /* -- strictness: every object has only keys that are known, of the type that they have -- */
@@ -109,17 +98,17 @@ static int check_object(const struct profile *p, json_t *object, const struct ke
     json_t *value;
 
     if (!json_is_object(object))
-        return refuse(p->ret_why, "%s must be an object", what);
+        return why_set(p->ret_why, -EINVAL, "%s must be an object", what);
     json_object_foreach (object, name, value) {
         const struct key *key = find_key(keys, n, name);
         if (!key)
-            return refuse(p->ret_why, "%s has an unknown key \"%.64s\"", what, name);
+            return why_set(p->ret_why, -EINVAL, "%s has an unknown key \"%.64s\"", what, name);
         if (json_typeof(value) != key->type)
-            return refuse(p->ret_why, "\"%s\" of %s has the wrong type", name, what);
+            return why_set(p->ret_why, -EINVAL, "\"%s\" of %s has the wrong type", name, what);
     }
     for (size_t i = 0; i < n; i++)
         if (keys[i].required && !json_object_get(object, keys[i].name))
-            return refuse(p->ret_why, "%s lacks \"%s\"", what, keys[i].name);
+            return why_set(p->ret_why, -EINVAL, "%s lacks \"%s\"", what, keys[i].name);
     return 0;
 }
 
@@ -130,7 +119,7 @@ static int check_strings(const struct profile *p, const json_t *array, const cha
 
     json_array_foreach (array, i, item)
         if (!json_is_string(item))
-            return refuse(p->ret_why, "%s must hold strings only", what);
+            return why_set(p->ret_why, -EINVAL, "%s must hold strings only", what);
     return 0;
 }
 
@@ -149,11 +138,12 @@ static int read_action(const struct profile *p, const json_t *object, const char
         return 0;
     }
     if (!streq(name, "SCMP_ACT_ERRNO"))
-        return refuse(p->ret_why,
-                      "\"%s\" of %s must be SCMP_ACT_ALLOW (without an errno) or SCMP_ACT_ERRNO",
-                      action_key, what);
+        return why_set(p->ret_why, -EINVAL,
+                       "\"%s\" of %s must be SCMP_ACT_ALLOW (without an errno) or SCMP_ACT_ERRNO",
+                       action_key, what);
     if (error < 1 || error > ERRNO_MAX)
-        return refuse(p->ret_why, "\"%s\" of %s must be from 1 to %d", errno_key, what, ERRNO_MAX);
+        return why_set(p->ret_why, -EINVAL, "\"%s\" of %s must be from 1 to %d", errno_key, what,
+                       ERRNO_MAX);
     *ret = SCMP_ACT_ERRNO((uint32_t)error);
     return 0;
 }
@@ -197,11 +187,11 @@ static int read_argument(const struct profile *p, json_t *object, const char *wh
     const char *name = json_string_value(json_object_get(object, "op"));
 
     if (index < 0 || index > 5)
-        return refuse(p->ret_why, "\"index\" of %s must be from 0 to 5", what);
+        return why_set(p->ret_why, -EINVAL, "\"index\" of %s must be from 0 to 5", what);
     if (value < 0 || second < 0)
-        return refuse(p->ret_why, "a value of %s is negative", what);
+        return why_set(p->ret_why, -EINVAL, "a value of %s is negative", what);
     if (!find_operator(name, &op))
-        return refuse(p->ret_why, "%s has an unknown op \"%.64s\"", what, name);
+        return why_set(p->ret_why, -EINVAL, "%s has an unknown op \"%.64s\"", what, name);
     *ret = (struct scmp_arg_cmp){(unsigned)index, op, (scmp_datum_t)value, (scmp_datum_t)second};
     return 0;
 }
@@ -220,7 +210,8 @@ static int read_arguments(const struct profile *p, const json_t *entry, const ch
         if (r < 0)
             return r;
         if (seen & 1U << argument.arg)
-            return refuse(p->ret_why, "%s compares argument %u twice", what, argument.arg);
+            return why_set(p->ret_why, -EINVAL, "%s compares argument %u twice", what,
+                           argument.arg);
         seen |= 1U << argument.arg;
         ret[i] = argument;
     }
@@ -256,11 +247,12 @@ static int add_architectures(const struct profile *p, scmp_filter_ctx filter, co
         const char *name = json_is_string(item) ? json_string_value(item) : "";
         uint32_t token = architecture_token(name);
         if (token == 0)
-            return refuse(p->ret_why, "\"%.64s\" is not an architecture", name);
+            return why_set(p->ret_why, -EINVAL, "\"%.64s\" is not an architecture", name);
         if (token == seccomp_arch_native())
             *ret_native = true;
         else if (seccomp_arch_add(filter, token) < 0)
-            return refuse(p->ret_why, "%s can't stand beside the machine's architecture", name);
+            return why_set(p->ret_why, -EINVAL, "%s can't stand beside the machine's architecture",
+                           name);
     }
     return 0;
 }
@@ -286,7 +278,8 @@ static int choose_architectures(const struct profile *p, scmp_filter_ctx filter)
         r = add_architectures(p, filter, json_object_get(row, "subArchitectures"), &native);
     }
     if (r >= 0 && !native)
-        return refuse(p->ret_why, "the profile does not name this machine's architecture");
+        return why_set(p->ret_why, -EINVAL,
+                       "the profile does not name this machine's architecture");
     return r;
 }
 
@@ -301,7 +294,7 @@ static int layer_new(const struct profile *p, uint32_t otherwise, scmp_filter_ct
         return -ENOMEM;
     if (seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, otherwise) < 0 ||
         seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_BINARY_TREE) < 0)
-        return refuse(p->ret_why, "libseccomp is older than 2.5");
+        return why_set(p->ret_why, -EINVAL, "libseccomp is older than 2.5");
     int r = choose_architectures(p, filter);
     if (r < 0)
         return r;
@@ -329,8 +322,8 @@ static int layer_add_entry(const struct profile *p, scmp_filter_ctx layer, uint3
             continue;
         r = seccomp_rule_add_array(layer, action, number, n_arguments, arguments);
         if (r < 0)
-            return refuse(p->ret_why, "libseccomp refuses \"%s\" of %s: %s",
-                          json_string_value(name), what, strerror(-r));
+            return why_set(p->ret_why, -EINVAL, "libseccomp refuses \"%s\" of %s: %s",
+                           json_string_value(name), what, strerror(-r));
     }
     return 0;
 }
@@ -363,7 +356,7 @@ static int append_layer(struct profile *p, scmp_filter_ctx layer)
         return r;
     size_t n = size / sizeof(struct sock_filter);
     if (n > BPF_MAXINSNS - p->length)
-        return refuse(p->ret_why, "the profile is over %d instructions", BPF_MAXINSNS);
+        return why_set(p->ret_why, -EINVAL, "the profile is over %d instructions", BPF_MAXINSNS);
 
     struct sock_filter *start = p->program + p->length;
     memcpy(start, bytes, n * sizeof(*start));
@@ -422,7 +415,7 @@ static int compile(struct profile *p)
             return r;
     }
     if (p->length == BPF_MAXINSNS)
-        return refuse(p->ret_why, "the profile is over %d instructions", BPF_MAXINSNS);
+        return why_set(p->ret_why, -EINVAL, "the profile is over %d instructions", BPF_MAXINSNS);
     last.k = SECCOMP_RET_ERRNO | (p->default_action & SECCOMP_RET_DATA);
     p->program[p->length++] = last;
     return 0;
@@ -435,13 +428,12 @@ static int load(struct profile *p, const char *path)
     size_t size;
     int r = file_read_all(path, PROFILE_SIZE_MAX, &text, &size);
 
-    if (r < 0) {
-        (void)refuse(p->ret_why, "it cannot be read: %s", strerror(-r));
-        return r;
-    }
+    if (r < 0)
+        return why_set(p->ret_why, r, "it cannot be read: %s", strerror(-r));
     r = json_text_parse(text, size, PROFILE_NESTING_MAX, &p->json, &error);
     if (r == -EINVAL)
-        return refuse(p->ret_why, "%s: line %d: found %s", error.path, error.line, error.found);
+        return why_set(p->ret_why, -EINVAL, "%s: line %d: found %s", error.path, error.line,
+                       error.found);
     if (r >= 0)
         r = check_object(p, p->json, top_keys, ARRAY_SIZE(top_keys), "the profile");
     if (r >= 0)

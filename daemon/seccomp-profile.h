@@ -11,6 +11,6 @@
  *
  * 0 with a sealed memfd of struct sock_filter[] in native order (the caller's) and the number of
  * instructions. -EINVAL for a profile that is not one, another -errno if it can't be read; *ret_why
- * is then a sentence (free), or NULL without memory. */
+ * is then a sentence (free), or NULL (-ENOMEM). */
 int seccomp_profile_compile(const char *path, int *ret_memfd, size_t *ret_instructions,
                             char **ret_why);

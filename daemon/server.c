@@ -144,13 +144,14 @@ static int make_folder_of(const char *path)
     if (!slash || slash == folder)
         return 0;
     *slash = 0;
-    return mkdir(folder, 0755) < 0 && errno != EEXIST ? negative_errno() : 0;
+    return folder_make(folder);
 }
 
 int server_bind(const struct manager *manager, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     AUTO_FD int fd = -EBADF;
+    struct stat st;
     int r;
 
     if (strlen(path) >= sizeof(address.sun_path))
@@ -164,6 +165,8 @@ int server_bind(const struct manager *manager, const char *path)
         return negative_errno();
     if (is_alive(&address))
         return -EADDRINUSE;
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return -EEXIST; /* somebody's file: not ours to remove */
     if (unlink(path) < 0 && errno != ENOENT)
         return negative_errno();
 

@@ -17,8 +17,8 @@ struct server *server_free(struct server *server);
 DEFINE_CLEANUP(struct server, server_free);
 
 /* Makes the socket at `path`, mode 0660 and of the manager's group, in place of one that nobody
- * listens on any more; the folder is made too. -EADDRINUSE if somebody does. Returns it or -errno.
- */
+ * listens on any more; the folder is made too. -EADDRINUSE if somebody does, -EEXIST if what is
+ * there is no socket. Returns it or -errno. */
 int server_bind(const struct manager *manager, const char *path);
 
 /* For connection.c. */

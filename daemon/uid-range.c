@@ -3,8 +3,8 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
+#include "fd-io.h"
 #include "util.h"
 
 #define NSPAWN_LOCKS "/run/systemd/nspawn-uid"
@@ -18,8 +18,8 @@ static void mark_foreign(struct uid_ranges *ranges, unsigned long long first,
         return;
     first = MAX_OF(first, (unsigned long long)UID_RANGE_FIRST);
     unsigned long long last = MIN_OF(first + count, space_end) - 1;
-    for (unsigned long long i = (first - UID_RANGE_FIRST) / UID_RANGE_SIZE;
-         i <= (last - UID_RANGE_FIRST) / UID_RANGE_SIZE; i++)
+    for (unsigned long long i = (first - UID_RANGE_FIRST) / CAGE_UID_RANGE;
+         i <= (last - UID_RANGE_FIRST) / CAGE_UID_RANGE; i++)
         ranges->slots[i].foreign = true;
 }
 
@@ -61,20 +61,17 @@ int uid_ranges_init(struct uid_ranges *ranges)
         {"/etc/subuid", 1, 2},
         {"/etc/subgid", 1, 2},
     };
+    int r;
 
     *ranges = (struct uid_ranges){};
     for (size_t i = 0; i < AGENTS_MAX; i++)
         ranges->slots[i].lock_fd = -EBADF;
-    if (mkdir("/run/systemd", 0755) < 0 && errno != EEXIST)
-        return negative_errno();
-    if (mkdir(NSPAWN_LOCKS, 0755) < 0 && errno != EEXIST)
-        return negative_errno();
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        int r = scan_file(ranges, files[i].path, files[i].id_field, files[i].count_field);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    r = folder_make("/run/systemd");
+    if (r >= 0)
+        r = folder_make(NSPAWN_LOCKS);
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(files); i++)
+        r = scan_file(ranges, files[i].path, files[i].id_field, files[i].count_field);
+    return r;
 }
 
 void uid_ranges_deinit(struct uid_ranges *ranges)

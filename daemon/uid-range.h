@@ -1,6 +1,6 @@
-/* The agents' own ranges of 65,536 uids and gids, one for each slot, in the part of the number
- * space from which systemd-nspawn takes its ranges (systemd's UIDS-GIDS.md), locked the way nspawn
- * locks them, so that both can live on one host. */
+/* The agents' own ranges of CAGE_UID_RANGE uids and gids, one for each slot, in the part of the
+ * number space from which systemd-nspawn takes its ranges (systemd's UIDS-GIDS.md), locked the way
+ * nspawn locks them, so that both can live on one host. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 #include "caged-limits.h"
+#include "init-spec.h"
 
-#define UID_RANGE_SIZE 65536u
 #define UID_RANGE_FIRST 0x60000000u
 
 struct uid_ranges {
@@ -31,5 +31,5 @@ void uid_ranges_release(struct uid_ranges *ranges, int slot);
 
 static inline uid_t uid_range_base(int slot)
 {
-    return UID_RANGE_FIRST + (uid_t)slot * UID_RANGE_SIZE;
+    return UID_RANGE_FIRST + (uid_t)slot * CAGE_UID_RANGE;
 }

@@ -2,7 +2,6 @@
 #include "config.h"
 #include "interfaces.h"
 #include "methods.h"
-#include "parameters.h"
 
 static const struct {
     const char *name, *description;
@@ -13,13 +12,10 @@ static const struct {
 
 void method_get_info(struct call *call)
 {
-    const char *bad;
     json_t *names;
 
-    if (parameters_read(call->parameters, NULL, 0, &bad) < 0) {
-        connection_invalid(call->connection, bad);
+    if (!method_read(call, NULL, 0))
         return;
-    }
     names = json_array();
     for (size_t i = 0; names && i < ARRAY_SIZE(interfaces); i++)
         (void)json_array_append_new(names, json_string(interfaces[i].name));
@@ -33,13 +29,11 @@ void method_get_info(struct call *call)
 void method_get_interface_description(struct call *call)
 {
     struct connection *c = call->connection;
-    const char *name, *bad;
+    const char *name;
     const struct parameter table[] = {{"interface", PARAMETER_STRING, true, &name}};
 
-    if (parameters_read(call->parameters, table, ARRAY_SIZE(table), &bad) < 0) {
-        connection_invalid(c, bad);
+    if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    }
     for (size_t i = 0; i < ARRAY_SIZE(interfaces); i++) {
         if (streq(interfaces[i].name, name)) {
             connection_reply(c, json_pack("{s:s}", "description", interfaces[i].description));

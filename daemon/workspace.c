@@ -6,7 +6,6 @@
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,16 +13,7 @@
 
 #include "caged-limits.h"
 #include "fd-io.h"
-
-static PRINTF_LIKE(3, 4) int refuse(int error, char **ret_why, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    int n = vasprintf(ret_why, format, arguments);
-    va_end(arguments);
-    return n < 0 ? -ENOMEM : error;
-}
+#include "why.h"
 
 static int fd_path(int fd, char **ret)
 {
@@ -44,21 +34,21 @@ static int check_owner(const struct stat *st, const struct peer *peer, const cha
                        char **ret_why)
 {
     if (st->st_uid == 0)
-        return refuse(-EPERM, ret_why,
-                      "%s belongs to root; an agent never works as root: give the folder to a user",
-                      path);
+        return why_set(
+            ret_why, -EPERM,
+            "%s belongs to root; an agent never works as root: give the folder to a user", path);
     if (st->st_gid == 0)
-        return refuse(-EPERM, ret_why, "%s belongs to the group root; chgrp it to a user's group",
-                      path);
+        return why_set(ret_why, -EPERM, "%s belongs to the group root; chgrp it to a user's group",
+                       path);
     if (peer->uid == 0)
         return 0;
     if (st->st_uid != peer->uid)
-        return refuse(-EPERM, ret_why,
-                      "%s belongs to uid %u, you are uid %u; a workspace must be your own", path,
-                      st->st_uid, peer->uid);
+        return why_set(ret_why, -EPERM,
+                       "%s belongs to uid %u, you are uid %u; a workspace must be your own", path,
+                       st->st_uid, peer->uid);
     if (!peer_in_group(peer, st->st_gid))
-        return refuse(-EPERM, ret_why, "%s has the group %u, in which you are not; chgrp it", path,
-                      st->st_gid);
+        return why_set(ret_why, -EPERM, "%s has the group %u, in which you are not; chgrp it", path,
+                       st->st_gid);
     return 0;
 }
 
@@ -93,29 +83,29 @@ int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char 
     if (r < 0)
         return r;
     if (is_made_up(fd)) /* before anything is asked of it */
-        return refuse(-EPERM, ret_why,
-                      "%s lies in a file system that the kernel or a program (FUSE) makes up",
-                      workspace.path);
+        return why_set(ret_why, -EPERM,
+                       "%s lies in a file system that the kernel or a program (FUSE) makes up",
+                       workspace.path);
     if (fstat(fd, &st) < 0)
         return negative_errno();
     if (!S_ISDIR(st.st_mode))
-        return refuse(-EINVAL, ret_why, "%s is not a folder", workspace.path);
+        return why_set(ret_why, -EINVAL, "%s is not a folder", workspace.path);
     if (st.st_nlink == 0)
-        return refuse(-EINVAL, ret_why, "%s has been deleted", workspace.path);
+        return why_set(ret_why, -EINVAL, "%s has been deleted", workspace.path);
     r = check_owner(&st, peer, workspace.path, ret_why);
     if (r < 0)
         return r;
     if (streq(workspace.path, "/"))
-        return refuse(-EPERM, ret_why, "the root of the file system cannot be a workspace");
+        return why_set(ret_why, -EPERM, "the root of the file system cannot be a workspace");
 
     /* Not recursive: what is mounted below the workspace is not part of it. */
     workspace.mount =
         (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (workspace.mount < 0 && errno == EINVAL)
-        return refuse(-EINVAL, ret_why,
-                      "%s lies in a mount namespace that is not the daemon's, so it cannot be "
-                      "mounted into a cage",
-                      workspace.path);
+        return why_set(ret_why, -EINVAL,
+                       "%s lies in a mount namespace that is not the daemon's, so it cannot be "
+                       "mounted into a cage",
+                       workspace.path);
     if (workspace.mount < 0)
         return negative_errno();
     workspace.owner = st.st_uid;
@@ -162,16 +152,16 @@ int api_key_read(int fd, char **ret, char **ret_why)
     struct stat st;
 
     if (is_made_up(fd))
-        return refuse(-EINVAL, ret_why,
-                      "the key file lies in a file system that the kernel or a program (FUSE) "
-                      "makes up");
+        return why_set(ret_why, -EINVAL,
+                       "the key file lies in a file system that the kernel or a program (FUSE) "
+                       "makes up");
     if (fstat(fd, &st) < 0)
         return negative_errno();
     if (!S_ISREG(st.st_mode))
-        return refuse(-EINVAL, ret_why, "the key file is not a regular file");
+        return why_set(ret_why, -EINVAL, "the key file is not a regular file");
     ssize_t n = pread(fd, buffer, sizeof(buffer), 0);
     if (n < 0)
-        return refuse(-EINVAL, ret_why, "the key file cannot be read: %s", strerror(errno));
+        return why_set(ret_why, -EINVAL, "the key file cannot be read: %s", strerror(errno));
 
     size_t start = 0, end = (size_t)n;
     while (start < end && is_space(buffer[start]))
@@ -184,11 +174,11 @@ int api_key_read(int fd, char **ret, char **ret_why)
 
     int r = 0;
     if (end - start > API_KEY_SIZE_MAX || n > API_KEY_SIZE_MAX + 1)
-        r = refuse(-EINVAL, ret_why, "the key is longer than %d bytes", API_KEY_SIZE_MAX);
+        r = why_set(ret_why, -EINVAL, "the key is longer than %d bytes", API_KEY_SIZE_MAX);
     else if (start == end)
-        r = refuse(-EINVAL, ret_why, "the key file is empty");
+        r = why_set(ret_why, -EINVAL, "the key file is empty");
     else if (!printable)
-        r = refuse(-EINVAL, ret_why, "the key file is not one line of printable ASCII");
+        r = why_set(ret_why, -EINVAL, "the key file is not one line of printable ASCII");
     else if (!(*ret = strndup(buffer + start, end - start)))
         r = -ENOMEM;
     explicit_bzero(buffer, sizeof(buffer));

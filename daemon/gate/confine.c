@@ -53,14 +53,10 @@
 #define SANITIZED 0
 #endif
 
-/* Standard streams, inherited descriptors, epoll, and the resolver's sockets (two for each server
- * that resolv.conf can name, three, and one while it changes over). */
-#define DESCRIPTORS_BASE 32
-
-unsigned confine_descriptors_max(void)
-{
-    return DESCRIPTORS_BASE + GATE_FORWARDS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX;
-}
+/* How many descriptors the gate may ever have open. The 32: standard streams, inherited
+ * descriptors, epoll, and the resolver's sockets (two for each server that resolv.conf can name,
+ * three, and one while it changes over). */
+#define DESCRIPTORS_MAX (32 + GATE_FORWARDS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX)
 
 static int enter_empty_root(void)
 {
@@ -87,7 +83,7 @@ static int set_limits(void)
         __rlimit_resource_t resource;
         rlim_t value;
     } limits[] = {
-        {RLIMIT_NOFILE, confine_descriptors_max()},
+        {RLIMIT_NOFILE, DESCRIPTORS_MAX},
         {RLIMIT_DATA, SANITIZED ? RLIM_INFINITY : GATE_MEMORY_MAX},
         {RLIMIT_CORE, 0},
         {RLIMIT_FSIZE, 0},

@@ -7,6 +7,3 @@
  * their sockets are shared with cagedd, so they cannot be shut down or dissolved. 0, or -errno with
  * *ret_step naming the step that failed; the process must then exit. There is no way back. */
 int confine_enter(uid_t uid, unsigned first_own_fd, const char **ret_step);
-
-/* How many descriptors the gate may ever have open. */
-unsigned confine_descriptors_max(void);

@@ -2,13 +2,11 @@
  * that it can be moved or taken out. */
 #include "event-loop.h"
 
-#include <time.h>
+#include "clock.h"
 
 uint64_t event_loop_now(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return clock_usec(CLOCK_MONOTONIC) / 1000;
 }
 
 int event_loop_init(struct event_loop *loop, size_t max_timers)

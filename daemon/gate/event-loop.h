@@ -11,9 +11,6 @@
 
 #include "util.h"
 
-#define CONTAINER_OF(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-
 #define EVENT_BATCH 64
 
 struct event_source {

@@ -13,7 +13,7 @@ static int bad(const char **ret_why, const char *why)
     return -EBADMSG;
 }
 
-/* Room for one more element of the size of `*array`'s, zeroed. */
+/* The array with room for one more element, zeroed; NULL without memory (it stays as it was). */
 static void *grow(void *array, size_t count, size_t element)
 {
     uint8_t *more = reallocarray(array, count + 1, element);
@@ -37,7 +37,8 @@ static int read_agent_id(struct gate_config *config, const struct record *record
 {
     const char *id = record_string(record);
     if (!id || !*id || strlen(id) > CARD_AGENT_ID_MAX)
-        return bad(ret_why, "the agent id is not a string of 1 to 63 characters");
+        return bad(ret_why, "the agent id is not a string of 1 to " STRINGIFY(
+                                CARD_AGENT_ID_MAX) " characters");
     config->agent_id = strdup(id);
     return config->agent_id ? 0 : -ENOMEM;
 }

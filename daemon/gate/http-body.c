@@ -20,17 +20,6 @@ void http_body_init(struct http_body *body, const struct http_request *request)
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int size_byte(struct http_body *body, char c)
 {
     int value = hex_value(c);

@@ -81,7 +81,8 @@ bool http_next_header(struct span *rest, struct http_header *ret)
     return http_next_line(rest, &line) && http_header_parse(line, ret, &why) == 0;
 }
 
-bool http_next_element(struct span *list, struct span *ret)
+/* Takes the next element, trimmed and maybe empty, off a comma-separated list. */
+static bool next_element(struct span *list, struct span *ret)
 {
     if (list->size == 0)
         return false;
@@ -116,7 +117,7 @@ bool http_is_hop_header(struct span headers, struct span name)
     while (http_next_header(&headers, &h)) {
         if (!span_is(h.name, "Connection"))
             continue;
-        while (http_next_element(&h.value, &element))
+        while (next_element(&h.value, &element))
             if (element.size == name.size && strncasecmp(element.data, name.data, name.size) == 0)
                 return true;
     }
@@ -128,7 +129,7 @@ int http_connection_check(struct span list, const char **ret_why)
     static const char *const kept[] = {"host", "content-length", "transfer-encoding"};
     struct span element;
 
-    while (http_next_element(&list, &element))
+    while (next_element(&list, &element))
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
             if (span_is(element, kept[i]))
                 return bad(ret_why, "Connection names a header that cannot be dropped");

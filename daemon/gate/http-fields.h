@@ -35,9 +35,6 @@ int http_header_parse(struct span line, struct http_header *ret, const char **re
 /* The next of header lines that were already parsed once. False at the end. */
 bool http_next_header(struct span *rest, struct http_header *ret);
 
-/* Takes the next element, trimmed and maybe empty, off a comma-separated list. */
-bool http_next_element(struct span *list, struct span *ret);
-
 /* Whether the header is for this hop alone (RFC 9110, section 7.6.1): by its name, or because a
  * Connection header among `headers` names it. */
 bool http_is_hop_header(struct span headers, struct span name);

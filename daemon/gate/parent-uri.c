@@ -5,15 +5,6 @@
 
 #include "base64.h"
 
-static int hex_value(char c)
-{
-    static const char digits[] = "0123456789abcdefABCDEF";
-    const char *p = c ? strchr(digits, c) : NULL;
-    if (!p)
-        return -1;
-    return (int)(p - digits) < 16 ? (int)(p - digits) : (int)(p - digits) - 6;
-}
-
 /* Percent-decodes in place (RFC 3986). Returns the new size, or -EBADMSG: what would be a control
  * character in a header is refused too. */
 static ssize_t percent_decode(char *text, size_t size)

@@ -1,5 +1,5 @@
 /* See relay.h. Bytes go through one scratch buffer of the whole process, so that an idle tunnel
- * holds no memory. This is the place where splice(2) can take over for flows without framing. */
+ * holds no memory. */
 #include "relay.h"
 
 #include <sys/socket.h>

@@ -1,7 +1,6 @@
 /* The messages to cagedd; the contract stands in the header. */
 #include "message.h"
 
-#include "caged-limits.h"
 #include <sys/socket.h>
 
 #include "fd-io.h"

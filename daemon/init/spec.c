@@ -8,7 +8,6 @@
 
 /* The greatest uid that is one: (uid_t)-1 means "no id" to the kernel. */
 #define UID_LAST ((uint64_t)UINT32_MAX - 1)
-#define UID_RANGE 65536
 
 /* The numbers: each must stand there once and lie in its range. */
 static const struct number_rule {
@@ -21,8 +20,9 @@ static const struct number_rule {
 } number_rules[] = {
     {INIT_SPEC_VERSION_NUMBER, offsetof(struct init_spec, version), INIT_SPEC_VERSION,
      INIT_SPEC_VERSION, 1, "the version is not the one this caged-init speaks"},
-    {INIT_SPEC_UID_BASE, offsetof(struct init_spec, uid_base), UID_RANGE, UID_LAST + 1 - UID_RANGE,
-     UID_RANGE, "the uid base must be a positive multiple of 65536 below 4294901760"},
+    {INIT_SPEC_UID_BASE, offsetof(struct init_spec, uid_base), CAGE_UID_RANGE,
+     UID_LAST + 1 - CAGE_UID_RANGE, CAGE_UID_RANGE,
+     "the uid base must be a positive multiple of 65536 below 4294901760"},
     {INIT_SPEC_OWNER_UID, offsetof(struct init_spec, owner_uid), 1, UID_LAST, 1,
      "the owner's uid must be from 1 to 4294967294"},
     {INIT_SPEC_OWNER_GID, offsetof(struct init_spec, owner_gid), 1, UID_LAST, 1,
@@ -63,7 +63,7 @@ static bool agent_id_valid(const char *id)
     size_t length = id ? strlen(id) : 0;
 
     return length > 0 && length <= CARD_AGENT_ID_MAX &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+           strspn(id, CARD_AGENT_ID_CHARACTERS) == length;
 }
 
 /* Below /etc or the agent's home, every component a plain name: what the kernel resolves is then

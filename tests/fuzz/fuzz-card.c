@@ -40,7 +40,7 @@ static void check_error(const struct card_error *error)
 
 static void check_card(const struct card *card)
 {
-    require(card->agent_id && card->agent && card->workspace);
+    require(card->agent_id && card->workspace);
     require(card->workspace[0] == '/' && card->workspace[1] && !strstr(card->workspace, "//"));
     require(!strstr(card->workspace, "/../"));
     require(card->command.count <= CARD_COMMAND_MAX);

@@ -280,7 +280,7 @@ def test_a_path_that_no_socket_can_have():
 def test_version_without_a_daemon():
     status, out, err = cagectl("version")
     assert (status, err) == (0, "")
-    assert out.startswith("cagectl ") and "cagedd does not answer" in out
+    assert out.startswith("cagectl ") and "cagedd does not answer you at /nonexistent/caged.sock" in out
     versions = json.loads(cagectl("version", "-j")[1])
     assert versions["cagectl"] and versions["cagedd"] is None
 
@@ -386,7 +386,7 @@ def test_spawn_sends_the_card_as_it_is(answer, card, tmp_path):
 @pytest.mark.parametrize("end, status, text", [
     ({"reason": "exited", "exit_status": 7}, 7, ""),
     ({"reason": "out_of_memory", "signal": 9}, 137, "out of memory (limit 64 MiB), SIGKILL"),
-    ({"reason": "ttl", "exit_status": 0}, 124, "its time to live was over (9 seconds)"),
+    ({"reason": "ttl", "exit_status": 0}, 124, "its time to live was over (limit 9 s)"),
     ({"reason": "failed", "detail": "the disk is on fire"}, 71, "the disk is on fire"),
 ])
 def test_the_end_becomes_the_status(answer, card, end, status, text):

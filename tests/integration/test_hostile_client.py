@@ -146,10 +146,9 @@ def test_too_many_descriptors_end_the_connection_and_are_closed(a):
     with a.connect(timeout=5) as connection:
         fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(60)]
         try:
-            connection.send("List", fds=fds)
-            connection.receive()
-        except Disconnected:
-            pass
+            with pytest.raises(Disconnected):
+                connection.send("List", fds=fds)
+                connection.receive()
         finally:
             for fd in fds:
                 os.close(fd)
@@ -202,6 +201,7 @@ def test_wrong_types_in_every_parameter_are_answered(a, method, key):
             connection.send(method, {**good, key: value}, [fd])
             os.close(fd)
             message = connection.receive()
+            assert "error" in message or "parameters" in message, message
             if "error" not in message and method == "Spawn":
                 connection.call("Wait", {"agent_id": card["agent_id"]})
 
@@ -255,7 +255,8 @@ def test_a_foreground_client_that_leaves_at_any_moment_takes_its_agent_with_it(a
 
 @pytest.mark.parametrize("delay", [0, 5, 20])
 def test_a_terminal_that_nobody_takes_is_no_matter(a, delay):
-    disconnect_after_spawn(a, delay, foreground=True, terminal=True)
+    agent_id = disconnect_after_spawn(a, delay, foreground=True, terminal=True)
+    until(lambda: agent_id not in str(a.call("List")), what="the agent goes with its client")
 
 
 def test_a_client_that_leaves_while_it_waits_logs_or_listens(a):

@@ -178,6 +178,18 @@ def test_a_daemon_that_cannot_work_says_why_and_ends(base, people, words, told):
     assert leftovers.cgroups(daemon.name) == []
 
 
+def test_a_file_in_the_socket_s_place_is_not_removed(base, people):
+    daemon = Daemon(base, people["group"])
+    daemon.socket.write_text("precious")
+    daemon.launch()
+    try:
+        assert daemon.process.wait(10) == 1
+    finally:
+        daemon.process.kill()
+    assert f"cannot listen at {daemon.socket}: File exists" in daemon.log()
+    assert daemon.socket.read_text() == "precious"
+
+
 def test_a_group_that_there_is_not_leaves_the_daemon_to_root(base, people):
     daemon = Daemon(base, "no-such-group-here").start()
     try:

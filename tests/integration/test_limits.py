@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.daemon import until
+
 
 def applied(a, agent_id):
     return {limit["limit"]: limit for limit in a.inspect(agent_id)["limits"]}
@@ -87,9 +89,14 @@ def test_opening_more_files_than_allowed_fails(a):
 
 def test_the_weight_of_the_cpu_is_felt(a):
     """Two spinning agents on one processor share it by their weights, about four to one."""
-    spin = ("exec taskset -c 0 python3 -c 'import time\nend = time.monotonic() + 3\n"
+    folder = a.user.folder("race")
+    spin = ("touch $AGENT_ID; while [ ! -e go ]; do sleep 0.05; done; "
+            "exec taskset -c 0 python3 -c 'import time\nend = time.monotonic() + 3\n"
             "while time.monotonic() < end: pass\nprint(time.process_time())'")
-    runs = [a.start_run(spin, resource_limits={"cpu_shares": shares})[0] for shares in (4096, 1024)]
+    runs = [a.start_run(spin, workspace=str(folder), resource_limits={"cpu_shares": shares})[0]
+            for shares in (4096, 1024)]
+    until(lambda: len(list(folder.iterdir())) == 2, what="both are at the start")
+    (folder / "go").touch()
     much, little = (float(process.communicate(timeout=60)[0]) for process in runs)
     assert much > 1.5 * little, (much, little)
 

@@ -87,8 +87,13 @@ def test_a_signal_that_there_is_not_is_refused(a, number):
 
 
 def test_what_an_agent_leaves_behind_ends_with_it(a):
-    agent_id = a.spawn("setsid sh -c 'trap \"\" TERM HUP; sleep 60' & sleep 0.2; exit 0")
+    folder = a.user.folder("leaves-behind")
+    agent_id = a.spawn("setsid sh -c 'trap \"\" TERM HUP; echo ready; sleep 60' & "
+                       "while [ ! -e end ]; do sleep 0.05; done; exit 0", workspace=str(folder))
+    a.until_output(agent_id, "ready")
     base = a.inspect(agent_id)["uid_base"]
+    assert len(leftovers.processes_of_uids(a.daemon.name, base)) >= 3
+    (folder / "end").touch()
     assert a.wait(agent_id)["reason"] == "exited"
     assert leftovers.processes_of_uids(a.daemon.name, base) == []
 

@@ -1,10 +1,8 @@
 /* The card's validator: defaults, which fault is told and in which order, hints, what is never
  * told, and the JSON form. The many good and bad cards are in tests/integration/cards. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "unit-test.h"
 
-#include <cmocka.h>
+#include <stdio.h>
 
 #include "caged-limits.h"
 #include "card.h"
@@ -212,8 +210,9 @@ static char *printed(const struct card *card)
 static void test_json_form(void **state)
 {
     CLEANUP(card_freep)
-    struct card *card = accept(START ",\"proxy\":\"http://user:hidden@h:1\",\"environment\":"
-                                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
+    struct card *card =
+        accept(START ",\"agent\":\"opencode\",\"proxy\":\"http://user:hidden@h:1\",\"environment\":"
+                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
     AUTO_FREE char *text = printed(card);
     assert_string_equal(
         text, "{\"agent_id\":\"a\",\"agent\":\"opencode\",\"workspace\":\"/w\",\"command\":[\"x\"],"

@@ -1,10 +1,8 @@
 /* What cagectl lets through to a terminal (client/terminal-filter.c, client/text.c), and what the
  * end of an agent becomes (client/agent.c). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "unit-test.h"
 
-#include <cmocka.h>
+#include <stdio.h>
 
 #include "client/agent.h"
 #include "client/terminal-filter.h"

@@ -1,10 +1,5 @@
 /* daemon/init/spec.{c,h}: a good specification, and every way in which one is not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit-test.h"
 
 #include "../../daemon/init/spec.h"
 #include "caged-limits.h"

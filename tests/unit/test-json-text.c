@@ -1,10 +1,8 @@
 /* Strict JSON text: what is refused, at which JSON path, line and column, and that no value of the
  * text gets into an error. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "unit-test.h"
 
-#include <cmocka.h>
+#include <stdio.h>
 
 #include "json-text.h"
 #include "util.h"

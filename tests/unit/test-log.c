@@ -1,17 +1,15 @@
 /* Log entries as text and in the journal: an agent's output can begin no line and no field of its
  * own. For the journal a socket of ours stands at its place, in a mount namespace of the test. */
+#include "unit-test.h"
+
 #include <fcntl.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 #include "log.h"
 

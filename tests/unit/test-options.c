@@ -1,9 +1,7 @@
 /* Command lines of cagectl (client/options.c): what each means, and what is said of bad ones. */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
+#include "unit-test.h"
 
-#include <cmocka.h>
+#include <signal.h>
 
 #include "client/options.h"
 

@@ -1,12 +1,11 @@
 /* Presets: what is read from a file, what is refused with which words, and that the presets that
  * ship are good ones. */
+#include "unit-test.h"
+
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "fd-io.h"

@@ -1,10 +1,5 @@
 /* common/records.{c,h}: what is written is read back; what is not whole records is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit-test.h"
 
 #include "records.h"
 #include "util.h"

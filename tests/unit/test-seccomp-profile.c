@@ -1,12 +1,7 @@
 /* daemon/seccomp-profile.{c,h}: bad profiles are refused by name; what the program answers is
  * asked of the program itself, by a small interpreter of BPF (linux/filter.h), since a test that
  * installed it could ask only once. The shipped profile is among them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit-test.h"
 
 #include <fcntl.h>
 #include <linux/audit.h>

@@ -1,14 +1,12 @@
 /* Framing of common/varlink-stream.c over real socket pairs: pieces, pipelining, descriptors and
  * the message they belong to, limits, and that no descriptor is left open. */
+#include "unit-test.h"
+
 #include <dirent.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 #include "fd-io.h"
 #include "varlink-stream.h"
