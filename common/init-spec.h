@@ -53,13 +53,16 @@ enum init_message_record {
     INIT_MESSAGE_EXITED,  /* from init, u64: the agent's wait status (waitpid(2)) */
 };
 
-/* Inside the cage (and at uid_base plus this on the host). */
-#define CAGE_UID_RANGE 65536u /* uids and gids of the host from uid_base on: one agent's alone */
-#define CAGE_UIDS (CAGE_UID_RANGE - 1) /* of them mapped: all but the last, which is the gate's */
-#define CAGE_AGENT_UID 1000            /* uid and gid of the agent: "agent" */
-#define CAGE_INIT_UID 999              /* uid and gid of PID 1, so that the agent cannot touch it */
-#define CAGE_TTY_GID 5                 /* group of the PTY's slave */
-#define CAGE_GATE_OFFSET CAGE_UIDS /* the gate's uid and gid on the host are uid_base plus this */
+/* Each agent's own range of uids and gids of the host, from uid_base on. All but the last are
+ * mapped into the cage, where they count from 0; the last is its gate's. */
+#define CAGE_UID_RANGE 65536u
+#define CAGE_UIDS (CAGE_UID_RANGE - 1)
+#define CAGE_GATE_OFFSET (CAGE_UID_RANGE - 1)
+
+/* Inside the cage. */
+#define CAGE_AGENT_UID 1000 /* uid and gid of the agent: "agent" */
+#define CAGE_INIT_UID 999   /* uid and gid of PID 1, so that the agent cannot touch it */
+#define CAGE_TTY_GID 5      /* group of the PTY's slave */
 #define CAGE_HOME "/home/agent"
 #define CAGE_WORKSPACE "/workspace"
 #define CAGE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"

@@ -48,8 +48,8 @@ static int step_claim(struct building *b)
     struct agent *other = manager_find(manager, b->request->peer->uid, card->agent_id);
 
     if (manager->shutting_down)
-        return agent_problem_set(b->problem, FAILURE_BUSY, -ESHUTDOWN, "the daemon is stopping",
-                                 "%s", "");
+        return agent_problem_set(b->problem, FAILURE_SPAWN, -ESHUTDOWN, "claim",
+                                 "the daemon is being stopped");
     if (other && other->state != AGENT_ENDED)
         return agent_problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
                                  agent_state_to_string(other->state));
