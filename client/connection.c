@@ -161,11 +161,13 @@ static void say_unreachable(const char *path, int error)
     switch (error) {
     case -ENOENT:
         say("cagedd is not there: %s does not exist", path);
-        say_hint("start it: systemctl start cagedd.socket (without systemd: run cagedd as root)");
+        say_hint(
+            "start it: sudo systemctl start cagedd.socket (without systemd: run cagedd as root)");
         break;
     case -ECONNREFUSED:
         say("cagedd does not listen: %s is left over from one that ended", path);
-        say_hint("start it: systemctl restart cagedd.socket (without systemd: run cagedd as root)");
+        say_hint(
+            "start it: sudo systemctl restart cagedd.socket (without systemd: run cagedd as root)");
         break;
     case -EACCES:
         say("you may not use cagedd: permission denied for %s", path);

@@ -101,7 +101,7 @@ def test_help_is_printed_without_arguments():
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_of_each_verb(verb):
+def test_each_verb_has_its_help(verb):
     status, out, err = cagectl("help", verb)
     assert (status, err) == (0, "")
     assert out.startswith(f"Usage: cagectl {verb}")
@@ -125,7 +125,7 @@ def test_help_of_each_verb(verb):
     (["kill", "-s", "NOPE", "x"], "--signal wants a signal", "help kill"),
     (["logs", "-n", "x", "y"], "--lines wants a number of lines, not 'x'", "help logs"),
 ])
-def test_usage_errors(words, why, hint):
+def test_wrong_usage_is_named_with_a_hint(words, why, hint):
     status, out, err = cagectl(*words)
     assert (status, out) == (64, "")
     assert err.startswith("cagectl: ") and why in err
@@ -165,7 +165,7 @@ def test_check_goes_on_after_a_bad_card(card):
                    "from 0 to 31622400 (seconds; 0 is no end)\n")
 
 
-def test_check_in_json(card):
+def test_check_prints_json(card):
     bad = card("bad.json", workspace="relative")
     status, out, err = cagectl("check", "--json", bad)
     line = json.loads(out)
@@ -180,14 +180,14 @@ def test_check_in_json(card):
     ('{"agent_id":"a","workspace":"/w","environment":{"A":"' + "x" * 70000 + '"}}', "$",
      "more than 65536 bytes"),
 ])
-def test_check_of_broken_text(card, text, path, found):
+def test_check_tells_where_text_is_broken(card, text, path, found):
     name = card("broken.json", text)
     status, _, err = cagectl("check", name)
     assert status == 65
     assert err.startswith(f"cagectl: {name}: {path}: found ") and found in err
 
 
-def test_check_of_files_that_cannot_be_read(tmp_path, card):
+def test_check_names_files_that_cannot_be_read(tmp_path, card):
     status, _, err = cagectl("check", str(tmp_path / "none.json"))
     assert status == 66 and "none.json: No such file or directory" in err
     status, _, err = cagectl("check", str(tmp_path))
@@ -201,7 +201,7 @@ def test_check_of_files_that_cannot_be_read(tmp_path, card):
     assert status == 66 and "Permission denied" in err
 
 
-def test_output_that_cannot_be_written(card):
+def test_output_that_cannot_be_written_is_an_error(card):
     with open("/dev/full", "w") as full:
         status, _, err = cagectl("check", card(), capture_output=False, stdout=full,
                                  stderr=subprocess.PIPE)
@@ -242,7 +242,7 @@ def test_a_bad_card_needs_no_daemon(card):
 
 @pytest.mark.parametrize("words", [["list"], ["inspect", "x"], ["logs", "x"], ["stop", "--all"],
                                    ["kill", "x"], ["wait", "x"], ["events"]])
-def test_no_socket(words):
+def test_a_missing_socket_is_told_with_how_to_start_the_daemon(words):
     status, out, err = cagectl(*words)
     assert (status, out) == (69, "")
     assert "/nonexistent/caged.sock does not exist" in err
@@ -253,7 +253,7 @@ def test_spawn_without_a_daemon(card):
     assert cagectl("spawn", card())[0] == 69
 
 
-def test_a_socket_that_nobody_listens_to(tmp_path):
+def test_a_socket_that_nobody_listens_to_is_told(tmp_path):
     path = tmp_path / "stale.sock"
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
@@ -261,7 +261,7 @@ def test_a_socket_that_nobody_listens_to(tmp_path):
     assert status == 69 and "does not listen" in err
 
 
-def test_a_socket_that_is_not_for_everybody(tmp_path):
+def test_a_socket_that_is_not_for_everybody_is_told_with_the_group(tmp_path):
     tmp_path.chmod(0o700)
     path = tmp_path / "closed.sock"
     with socket.socket(socket.AF_UNIX) as server:
@@ -272,7 +272,7 @@ def test_a_socket_that_is_not_for_everybody(tmp_path):
     assert "permission denied" in err and "usermod -aG caged" in err
 
 
-def test_a_path_that_no_socket_can_have():
+def test_a_path_that_no_socket_can_have_is_refused():
     status, _, err = cagectl("list", socket_path="/" + "x" * 200)
     assert status == 69 and "File name too long" in err
 
@@ -302,7 +302,7 @@ def test_nonsense_is_a_protocol_error(answer, reply):
 
 
 @pytest.mark.parametrize("reply", [b"", b'{"parameters":'])
-def test_a_daemon_that_goes_away(answer, reply):
+def test_a_daemon_that_goes_away_is_told(answer, reply):
     (status, _, err), _ = answer(["list"], reply)
     assert status == 69 and "closed the connection" in err
 
@@ -319,7 +319,7 @@ def test_a_daemon_that_goes_away(answer, reply):
     ("SpawnFailed", {"step": "s", "errno": 2, "reason": "\x1b[2J"}, 71, "s: \\x1b[2J"),
     ("NoSuchAgent", {}, 67, "no agent '?'"),
 ])
-def test_errors_of_the_daemon(answer, name, parameters, status, text):
+def test_errors_of_the_daemon_become_words_and_statuses(answer, name, parameters, status, text):
     (got, out, err), _ = answer(["inspect", "a"],
                                 {"error": f"io.caged.{name}", "parameters": parameters})
     assert (got, out) == (status, "")
@@ -355,7 +355,7 @@ def test_output_is_exact(answer):
 
 @pytest.mark.parametrize("line", [{"stream": "stdout", "data": "A"}, {"stream": "stdout"},
                                   {"text": "x"}, {"stream": "stdout", "text": "x", "partial": 1}])
-def test_lines_of_wrong_form(answer, line):
+def test_log_lines_of_wrong_form_are_a_protocol_error(answer, line):
     (status, _, err), _ = answer(["logs", "a"], logs_reply(line))
     assert status == 76, err
 

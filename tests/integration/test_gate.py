@@ -96,7 +96,7 @@ def test_plain_request_reaches_the_server_rewritten(dns):
 
 
 @in_world
-def test_default_ports_and_empty_path(dns):
+def test_default_ports_and_an_empty_path_are_filled_in(dns):
     dns()
     server = http_server(port=80)
     with Gate(["a.example"]) as gate:
@@ -142,7 +142,7 @@ def test_bytes_sent_along_with_connect_are_not_lost(dns):
     (METADATA, METADATA), ("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"),
     ("in-hosts.example", "in-hosts.example"), ("IN-HOSTS-alias.example", "in-hosts-alias.example"),
 ])
-def test_addresses_and_hosts_that_need_no_name_server(pattern, target):
+def test_addresses_and_the_hosts_file_need_no_name_server(pattern, target):
     address = "127.0.0.1" if target == "localhost" else target.strip("[]")
     address = PUBLIC if "hosts" in target and target != "localhost" else address
     server = echo_server(address)
@@ -152,7 +152,7 @@ def test_addresses_and_hosts_that_need_no_name_server(pattern, target):
 
 
 @in_world
-def test_localhost_by_ipv6():
+def test_localhost_is_reached_by_ipv6():
     server = echo_server("::1")
     with Gate([f"localhost:{server.port}"]) as gate:
         gate.tunnel(f"localhost:{server.port}").close()
@@ -160,7 +160,7 @@ def test_localhost_by_ipv6():
 
 
 @in_world
-def test_private_hosts(dns):
+def test_private_addresses_are_reached_only_by_private_hosts(dns):
     dns()
     server = echo_server(PRIVATE)
     names = ["private.example", "private-in-hosts.example"]
@@ -203,7 +203,7 @@ def test_the_next_address_is_tried(dns):
 
 
 @in_world
-def test_answers_that_need_tcp_and_ipv6(dns):
+def test_dns_answers_by_tcp_and_with_ipv6_are_used(dns):
     names = dns()
     server = echo_server()
     six = echo_server(PUBLIC_6)
@@ -223,7 +223,7 @@ def test_answers_that_need_tcp_and_ipv6(dns):
     "aa.example:443", f"{PUBLIC}:443", "127.0.0.1:443", "localhost:443", f"{METADATA}:80",
     "[::1]:443", "[::ffff:127.0.0.1]:443", "10.9.9.9:22",
 ])
-def test_what_no_rule_matches(dns, target):
+def test_what_no_rule_matches_is_refused(dns, target):
     names = dns()
     with Gate(["a.example", "*.sub.example", "10.0.0.0/8:80"]) as gate:
         answer = gate.ask(connect_to(target))
@@ -250,7 +250,7 @@ def test_what_no_rule_matches(dns, target):
     ("linklocal6.example", "link-local"), ("unique-local.example", "private"),
     ("private-in-hosts.example", "private"),
 ])
-def test_where_an_allowed_name_may_not_lead(dns, name, what):
+def test_an_allowed_name_may_not_lead_to_a_special_address(dns, name, what):
     dns()
     server = echo_server("127.0.0.1", 7001)
     with Gate(["*.example:7001", "0.0.0.0/0:7001", "[::]/0:7001"]) as gate:
@@ -271,7 +271,7 @@ def test_a_wide_range_does_not_list_special_addresses():
 
 
 @in_world
-def test_rebinding(dns):
+def test_a_name_that_changes_its_address_gets_nowhere(dns):
     """The name is asked for again with each connection, and each answer is checked."""
     dns()
     server = echo_server(PUBLIC, 7002)
@@ -287,7 +287,7 @@ def test_rebinding(dns):
     ("nowhere.example", "name-not-resolved", 502), ("empty.example", "name-not-resolved", 502),
     ("servfail.example", "name-not-resolved", 502), ("silent.example", "dns-timeout", 504),
 ])
-def test_names_that_do_not_resolve(dns, name, reason, status):
+def test_names_that_do_not_resolve_are_told_apart(dns, name, reason, status):
     dns()
     with Gate(["*.example"]) as gate:
         start = time.monotonic()
@@ -300,13 +300,13 @@ def test_names_that_do_not_resolve(dns, name, reason, status):
 
 
 @in_world
-def test_no_name_server_at_all():
+def test_without_a_name_server_no_name_resolves():
     with Gate(["a.example"]) as gate:
         assert gate.ask(connect_to("a.example:443")).reason == "name-not-resolved"
 
 
 @in_world
-def test_dial_failures(dns):
+def test_a_refused_connection_is_told_with_its_address(dns):
     dns()
     with Gate(["*.example"]) as gate:
         answer = gate.ask(connect_to("a.example:443"))
@@ -383,7 +383,7 @@ SMUGGLING = {
 
 @in_world
 @pytest.mark.parametrize("case", SMUGGLING)
-def test_ambiguous_requests(dns, case):
+def test_an_ambiguous_request_is_refused_and_never_passed_on(dns, case):
     dns()
     server = http_server(port=80)
     with Gate(["*.example", "0.0.0.0/0", "127.0.0.1"]) as gate:
@@ -396,14 +396,14 @@ def test_ambiguous_requests(dns, case):
 
 
 @in_world
-def test_helpful_texts():
+def test_refusals_of_wrong_requests_say_what_to_do():
     with Gate() as gate:
         assert "CONNECT" in gate.ask(SMUGGLING["https"]).text
         assert "not a web server" in gate.ask(SMUGGLING["origin form"]).text
 
 
 @in_world
-def test_head_sizes(dns):
+def test_a_head_too_large_is_refused(dns):
     dns()
     server = http_server(port=80)
     start = b"GET http://a.example/ HTTP/1.1\r\nX: "
@@ -451,7 +451,7 @@ def test_a_second_request_is_never_passed_on(dns, first, second):
     b"4\r\nbodyX\r\n", b"ffffffffffffffff\r\n", b"4;\x00\r\n", b"0\r\n folded\r\n\r\n",
     b"0\r\nA\rB\r\n\r\n", b"4\r\nbody\r\n\r\n",
 ])
-def test_broken_chunks(dns, body):
+def test_broken_chunks_are_refused(dns, body):
     dns()
 
     def handle(conn):
@@ -586,7 +586,7 @@ def test_a_slow_reader_holds_up_its_writer_and_nobody_else():
 
 
 @in_world
-def test_event_streams_come_unbuffered():
+def test_event_streams_come_through_unbuffered():
     def handle(conn):
         read_until(conn)
         conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
@@ -698,7 +698,7 @@ ANSWERS = {
 
 @in_world
 @pytest.mark.parametrize("case", ANSWERS)
-def test_heads_of_answers(case):
+def test_heads_of_answers_are_rewritten_or_refused(case):
     pieces, passed = ANSWERS[case]
     server = answering(pieces)
     with Gate([f"{PUBLIC}:{server.port}"]) as gate:
@@ -754,7 +754,7 @@ def test_a_client_that_gives_up_on_a_stuck_server_is_gone(head):
 
 
 @in_world
-def test_forward_listeners():
+def test_a_forward_carries_bytes_to_the_hosts_loopback():
     server = echo_server("127.0.0.1")
     with Gate([f"localhost:{server.port}"], forwards=[f"127.0.0.1:{server.port}"]) as gate:
         with socket.create_connection(("127.0.0.1", gate.forward_ports[0])) as conn:
@@ -799,7 +799,7 @@ def parent_proxy(reply, seen, address=PRIVATE):
 
 @in_world
 @pytest.mark.parametrize("name", [PRIVATE, "parent.example", "private-in-hosts.example"])
-def test_parent_proxy(dns, name):
+def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
     names = dns()
     seen = []
     parent = parent_proxy(b"HTTP/1.1 200 fine\r\nVia: x\r\n\r\nfirst", seen)
@@ -829,7 +829,7 @@ def test_parent_proxy(dns, name):
     (b"HTTP/1.1 403 no\x1b[31m\r\n\r\n", "not HTTP"), (b"SSH-2.0-x\r\n\r\n", 'it said "SSH-2.0-x"'),
     (b"", "without an answer"), (b"HTTP/1.1 200 " + b"x" * 40000, "not HTTP"),
 ])
-def test_a_parent_that_refuses(reply, text):
+def test_the_refusal_of_a_parent_is_told(reply, text):
     parent = parent_proxy(reply, [])
     with Gate(["a.example"], parent=f"http://{PRIVATE}:{parent.port}") as gate:
         answer = gate.ask(connect_to("a.example:443"))
@@ -839,7 +839,7 @@ def test_a_parent_that_refuses(reply, text):
 
 
 @in_world
-def test_parent_that_is_not_there_and_local_hosts():
+def test_a_parent_that_is_not_there_is_an_error_and_local_hosts_need_none():
     server = echo_server("127.0.0.1")
     with Gate(["a.example", f"localhost:{server.port}"], parent=f"http://{PRIVATE}:1") as gate:
         assert gate.ask(connect_to("a.example:443")).reason == "parent-failed"

@@ -288,7 +288,7 @@ def test_a_second_call_while_a_more_call_runs_is_no_way_in(a):
         assert a.call("List") is not None
 
 
-def test_random_bytes_and_mutated_requests(a):
+def test_random_bytes_and_mutated_requests_do_no_harm(a):
     chance = random.Random(20)
     seed = json.dumps({"method": "io.caged.Spawn", "parameters": {
         "card": a.card("true"), "workspace_fd": 0}}).encode() + b"\0"

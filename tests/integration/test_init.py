@@ -20,6 +20,7 @@ import pytest
 
 from harness import bare_cage, paths
 from harness.bare_cage import BASE, OWNER, Cage, Failed, encode, memfd, run, specification
+from harness.daemon import until
 
 ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # one BPF return: SECCOMP_RET_ALLOW
 
@@ -70,7 +71,7 @@ def failure(data, workspace, **arguments):
 @pytest.mark.parametrize("script, status", [
     ("exit 0", 0), ("exit 7", 7 << 8), ("kill -9 $$", 9), ("kill -TERM $$", 15),
     ("kill -CHLD 1; exit 3", 3 << 8)])
-def test_wait_status_of_the_agent(workspace, script, status):
+def test_the_agents_wait_status_is_told(workspace, script, status):
     assert run(["sh", "-c", script], workspace)[0] == status
 
 
@@ -126,7 +127,7 @@ def test_orphans_are_reaped(workspace):
             time.sleep(0.05)
 
 
-def test_signals_by_the_pidfd(workspace):
+def test_signals_by_the_pidfd_reach_the_agent(workspace):
     script = "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.01; done"
     with started(["sh", "-c", script], workspace) as cage:
         cage.go()
@@ -159,7 +160,7 @@ def test_nobody_has_privileges_at_the_barrier(workspace):
         cage.go().wait()
 
 
-def test_end_of_file_before_go(workspace):
+def test_an_end_of_file_before_go_starts_nothing(workspace):
     with started(["touch", "/workspace/ran"], workspace) as cage:
         cage.control.shutdown(socket.SHUT_RDWR)
         assert os.waitstatus_to_exitcode(cage.gone()) == 1
@@ -170,7 +171,7 @@ def test_end_of_file_before_go(workspace):
     b"x", bare_cage.record(bare_cage.STARTED), bare_cage.record(bare_cage.GO, b"more"),
     bare_cage.record(bare_cage.GO) * 2, bytes(2000)],
     ids=["garbage", "another record", "GO with a value", "GO twice", "too long"])
-def test_something_else_than_go(workspace, message):
+def test_anything_but_go_starts_nothing(workspace, message):
     with started(["touch", "/workspace/ran"], workspace) as cage:
         cage.control.send(message)
         answer, _ = cage.receive()
@@ -202,11 +203,11 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_spoiled_specification(workspace, name):
+def test_a_spoiled_specification_is_refused(workspace, name):
     assert failure(SPOILED[name], workspace).step == "spec"
 
 
-def test_specification_that_is_not_sealed(workspace):
+def test_a_specification_that_is_not_sealed_is_refused(workspace):
     caught = failure(encode(GOOD), workspace, sealed=False)
     assert (caught.step, caught.error) == ("spec", errno.EPERM)
 
@@ -215,7 +216,7 @@ def test_specification_that_is_not_sealed(workspace):
     (ALLOW_ALL, False, "seccomp"), (ALLOW_ALL + b"x", True, "seccomp"), (b"", True, "seccomp"),
     (ALLOW_ALL * 5000, True, "seccomp"), (b"\xff" * 8, True, "privileges")],
     ids=["not sealed", "odd size", "empty", "too long", "not a program"])
-def test_spoiled_filter(workspace, program, sealed, step):
+def test_a_spoiled_filter_is_refused(workspace, program, sealed, step):
     fd = memfd(program, sealed)
     caught = failure(encode(GOOD), workspace, profile=fd)
     os.close(fd)
@@ -225,18 +226,18 @@ def test_spoiled_filter(workspace, program, sealed, step):
 @pytest.mark.parametrize("command, error", [
     ("no-such-command", errno.ENOENT), ("/etc/passwd", errno.EACCES), ("/usr", errno.EACCES),
     ("/workspace/nothing", errno.ENOENT)])
-def test_command_that_cannot_run(workspace, command, error):
+def test_a_command_that_cannot_run_is_named_with_its_error(workspace, command, error):
     caught = failure(encode(specification([command, "x"])), workspace)
     assert (caught.step, caught.error, caught.detail) == ("command", error, command)
 
 
-def test_workspace_that_cannot_be_idmapped():
+def test_a_workspace_that_cannot_be_idmapped_is_refused():
     caught = failure(encode(GOOD), "/sys/kernel")
     assert (caught.step, caught.error) == ("workspace", errno.EINVAL)
     assert "cannot be idmapped" in caught.detail
 
 
-def test_workspace_that_the_owner_may_not_enter(workspace):
+def test_a_workspace_that_its_owner_may_not_enter_is_refused(workspace):
     os.chown(workspace, 0, 0)
     workspace.chmod(0o700)
     caught = failure(encode(GOOD), workspace)
@@ -246,7 +247,7 @@ def test_workspace_that_the_owner_may_not_enter(workspace):
 # -- who the agent is --
 
 
-def test_identity(workspace):
+def test_the_agent_is_nobody_special_and_has_no_capability(workspace):
     fields = shell("grep -E '^(Uid|Gid|Groups|Cap|NoNew|Seccomp:|Sig|Shd)' /proc/self/status; "
                    "pwd; umask; id -un; id -gn; ulimit -n; ulimit -Hn; ulimit -c; ulimit -Hc; "
                    "hostname; readlink /proc/self/fd/0", workspace, id="name-7")
@@ -263,7 +264,7 @@ def test_identity(workspace):
                            "/dev/null"]
 
 
-def test_identity_seen_from_the_host(workspace):
+def test_the_host_sees_ids_of_the_range_and_a_user_namespace(workspace):
     with started(["sleep", "1000"], workspace) as cage:
         cage.go()
         init, agent = status_of(cage.pid), status_of(cage.agent_pid())
@@ -279,7 +280,7 @@ def test_identity_seen_from_the_host(workspace):
         assert len(namespaces) == 1 and host not in namespaces
 
 
-def test_descriptors(workspace):
+def test_agent_and_pid_1_have_only_the_descriptors_they_need(workspace):
     with started(["sleep", "1000"], workspace) as cage:
         cage.go()
         agent = descriptors_of(cage.agent_pid())
@@ -313,7 +314,7 @@ def test_pid_1_keeps_no_secrets_and_little_memory(workspace):
         assert anonymous <= 100, rollup
 
 
-def test_environment_is_what_was_specified(workspace):
+def test_the_environment_is_what_was_specified(workspace):
     variables = {"PATH": bare_cage.PATH, "A": "", "B": "two words\nand a line", "C": "=="}
     status, output, _ = run(["/usr/bin/env", "-0"], workspace, environment=variables)
     assert status == 0
@@ -372,7 +373,7 @@ def test_usr_is_roots_inside(workspace):
                                         "0:0:755", "0:0:755"]
 
 
-def test_mount_flags(workspace):
+def test_every_mount_is_nosuid_and_only_the_listed_are_writable(workspace):
     """Every mount nosuid; every one nodev but the devices; read-only but what is listed."""
     writable = {"/workspace", "/proc", "/dev/pts", "/dev/shm", "/tmp", "/home/agent"}
     devices = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty")}
@@ -396,7 +397,7 @@ def test_only_own_processes_are_seen(workspace):
     assert "1" not in out.split() and "/proc/1" not in out
 
 
-def test_private_tmpfs_and_its_size(workspace):
+def test_tmp_and_home_are_private_and_bounded(workspace):
     script = ("for d in /tmp /home/agent /dev/shm /var/tmp; do echo x > $d/x && rm $d/x || exit 1; "
               "done; cp /bin/true /tmp/true && /tmp/true || exit 2; "
               "head -c 2000000 /dev/zero > /tmp/big 2>/dev/null; stat -c %s /tmp/big; "
@@ -421,7 +422,7 @@ def test_output_can_be_opened_by_name_but_not_read(workspace):
     assert (output, errors.splitlines()[0]) == ("a\n", "b") and "Permission denied" in errors
 
 
-def test_files_of_the_specification(workspace):
+def test_files_of_the_specification_are_placed_with_their_owners(workspace):
     out = shell("cd /; stat -c '%u %g %a %n' etc/caged/ca.pem etc/caged home/agent/.config "
                 "home/agent/.config/tool/conf home/agent/.cache home/agent/.cache/c; "
                 "cat etc/caged/ca.pem home/agent/.cache/c; "
@@ -437,12 +438,12 @@ def test_files_of_the_specification(workspace):
 @pytest.mark.parametrize("path, error", [
     ("/etc/passwd", errno.EEXIST), ("/etc/ssl/certs/mine.pem", errno.EROFS),
     ("/etc/passwd/x", errno.ENOTDIR), ("/etc/localtime/x", errno.ENOTDIR)])
-def test_file_that_cannot_be_placed(workspace, path, error):
+def test_a_file_that_cannot_be_placed_is_named(workspace, path, error):
     caught = failure(encode(specification(["true"], files=[(path, "x")])), workspace)
     assert (caught.step, caught.error, caught.detail) == ("files", error, path)
 
 
-def test_cgroup_namespace(workspace):
+def test_the_cage_sees_its_own_cgroup_as_the_root(workspace):
     """The cage's own group is its root."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     group = Path(next(m[1] for m in mounts if m[2] == "cgroup2")) / f"caged-test-init-{os.getpid()}"
@@ -473,7 +474,7 @@ def read_until(fd, text, timeout=10):
     return data
 
 
-def test_terminal(workspace):
+def test_a_terminal_is_the_agents_controlling_one(workspace):
     script = ("tty; stat -c %U:%G:%a $(tty); ls -l /proc/$$/fd | grep -c pts; "
               "read line < /dev/tty; echo \"got $line\"; sleep 1000")
     with started(["bash", "-c", script], workspace, TERMINAL=1) as cage:
@@ -486,7 +487,7 @@ def test_terminal(workspace):
         assert cage.wait() == signal.SIGINT
 
 
-def test_terminal_is_the_only_one_and_closes(workspace):
+def test_the_terminal_is_the_only_one_and_closes(workspace):
     with started(["sh", "-c", "ls /dev/pts; exit 6"], workspace, TERMINAL=1) as cage:
         cage.go()
         data = read_until(cage.terminal, b"ptmx")
@@ -529,8 +530,7 @@ def test_inotify_of_a_cage_takes_nothing_from_the_host(workspace):
     libc = ctypes.CDLL(None, use_errno=True)
     with started(command, workspace, MAX_OPEN_FILES=limit + 100) as cage:
         cage.go()
-        while b"all" not in cage.output:
-            time.sleep(0.01)
+        until(lambda: b"all" in cage.output, what="it has all it can get")
         fd = libc.inotify_init1(os.O_CLOEXEC)
         assert fd >= 0, os.strerror(ctypes.get_errno())
         os.close(fd)
@@ -553,7 +553,7 @@ def test_the_daemons_oom_score_is_not_inherited(workspace):
         own.write_text(before)
 
 
-def test_resource_limits(workspace):
+def test_core_files_priorities_and_open_files_are_limited(workspace):
     """Whatever the daemon has."""
     text = shell("cat /proc/self/limits", workspace)
     limits = {line[:26].strip(): line[26:].split()[:2] for line in text.splitlines()}
@@ -580,7 +580,7 @@ def test_resource_limits(workspace):
     ("/usr/bin/python3 -c 'import os, mmap; f = os.memfd_create(\"x\"); os.truncate(f, 9); "
      "print(len(mmap.mmap(f, 9)))'", "9"),
 ])
-def test_tools(workspace, script, expected):
+def test_a_tool_that_agents_start_works(workspace, script, expected):
     assert shell(script, workspace).strip() == expected
 
 
@@ -614,19 +614,19 @@ def escape(workspace, *words, **arguments):
 
 @pytest.mark.parametrize("attempt", [a for a in attempts() if not a["arguments"]],
                          ids=lambda attempt: attempt["name"])
-def test_escape(escapes, attempt):
+def test_an_escape_is_refused_without_a_daemon(escapes, attempt):
     code, output = escape(escapes, attempt["name"])
     assert output in [f"{attempt['name']}: {error}" for error in attempt["expected"]]
     assert code == 0
 
 
-def test_escape_leaves_nothing(escapes):
+def test_escapes_leave_nothing_in_the_workspace(escapes):
     assert [path.name for path in escapes.iterdir()] == ["escape"]
 
 
 @pytest.mark.parametrize("name", ["clone3", "ptrace-seize", "chmod-setuid", "creat-setuid",
                                   "packet-socket", "executable-stack", "openat2"])
-def test_without_the_filter_escape_tells_the_difference(escapes, name):
+def test_without_the_filter_an_escape_tells_the_difference(escapes, name):
     """The attempts can fail: what seccomp refuses, nothing else refuses in the same way."""
     fd = memfd(ALLOW_ALL)
     with Cage(encode(specification(["/workspace/escape", name])), escapes, profile=fd) as cage:
@@ -641,17 +641,17 @@ def test_without_the_filter_escape_tells_the_difference(escapes, name):
         assert b"SUCCEEDED" in cage.output and os.waitstatus_to_exitcode(status) == 1
 
 
-def test_on_the_host_escape_succeeds():
+def test_on_the_host_an_escape_succeeds():
     result = subprocess.run([paths.ESCAPE, "host-shadow"], stdout=subprocess.PIPE, check=False)
     assert result.returncode == 1 and b"SUCCEEDED" in result.stdout
 
 
-def test_host_files(escapes, base):
+def test_files_of_the_host_are_not_there(escapes, base):
     for path in (base, "/etc/shadow", "/etc/machine-id", "/boot"):
         assert escape(escapes, "host-path", path) == (0, "host-path: ENOENT")
 
 
-def test_host_loopback(escapes):
+def test_the_loopback_of_the_host_is_not_reached(escapes):
     for family, address, name, error in (
             (socket.AF_INET, "127.0.0.1", "host-loopback", "ECONNREFUSED"),
             (socket.AF_INET6, "::1", "host-loopback-6", "ECONNREFUSED")):
@@ -662,7 +662,7 @@ def test_host_loopback(escapes):
             assert escape(escapes, name, port) == (0, f"{name}: {error}")
 
 
-def test_abstract_socket_of_the_host(escapes):
+def test_an_abstract_socket_of_the_host_is_not_reached(escapes):
     name = f"caged-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("\0" + name)
@@ -670,7 +670,7 @@ def test_abstract_socket_of_the_host(escapes):
         assert escape(escapes, "abstract-socket", name) == (0, "abstract-socket: ECONNREFUSED")
 
 
-def test_ipc_of_the_host(escapes):
+def test_system_v_objects_of_the_host_are_not_there(escapes):
     libc = ctypes.CDLL(None, use_errno=True)
     key, create = 0x0CA6ED00 + os.getpid() % 256, 0o1666
     ids = {"host-shared-memory": (libc.shmget(key, 4096, create), libc.shmctl),
@@ -685,7 +685,7 @@ def test_ipc_of_the_host(escapes):
             control(identifier, 0, None)
 
 
-def test_processes_of_the_host(escapes):
+def test_a_process_of_the_host_cannot_be_signalled(escapes):
     assert escape(escapes, "signal-host-process", os.getpid()) == (0, "signal-host-process: ESRCH")
 
 

@@ -89,7 +89,7 @@ def test_opening_more_files_than_allowed_fails(a):
 
 def test_the_weight_of_the_cpu_is_felt(a):
     """Two spinning agents on one processor share it by their weights, about four to one."""
-    folder = a.user.folder("race")
+    folder = a.user.folder("cpu-weight")
     spin = ("touch $AGENT_ID; while [ ! -e go ]; do sleep 0.05; done; "
             "exec taskset -c 0 python3 -c 'import time\nend = time.monotonic() + 3\n"
             "while time.monotonic() < end: pass\nprint(time.process_time())'")

@@ -22,7 +22,7 @@ def test_a_last_line_without_newline_gets_none(a):
     assert a.run("printf 'one\\ntwo'").stdout == b"one\ntwo"
 
 
-def test_a_lone_newline_and_no_output_at_all(a):
+def test_a_lone_newline_and_no_output_at_all_come_as_they_are(a):
     assert a.run("echo").stdout == b"\n"
     assert a.run("true").stdout == b""
 
