@@ -6,7 +6,9 @@
  *
  * While LISTENING the daemon itself waits for the first connection on the listeners, without
  * accepting it; a gate that RUNs has them. PAUSED keeps a gate that dies at each connection from
- * being started without end. There is no state in which anybody but a gate accepts a connection. */
+ * being started without end. There is no state in which anybody but a gate accepts a connection,
+ * except to close it: a gate that died before it was ready leaves those that waited for it, and a
+ * closed connection tells the agent what a silent one would not. */
 #include "gate-supervisor.h"
 
 #include <signal.h>
@@ -272,6 +274,26 @@ static void finish_stop(struct gate_supervisor *gate)
     gate->setup.stopped(gate->setup.user); /* may free the gate */
 }
 
+/* Closes what waits at the listeners. */
+static void refuse_waiting(const struct gate_supervisor *gate)
+{
+    for (size_t i = 0; i < gate->setup.n_listeners; i++) {
+        for (int n = 0; n <= GATE_LISTEN_BACKLOG; n++) {
+            int fd = accept4(gate->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            if (fd < 0)
+                break;
+            fd_close(fd);
+        }
+    }
+}
+
+static const char *describe_exit(int status)
+{
+    if (WIFSIGNALED(status))
+        return "it was killed";
+    return WEXITSTATUS(status) == PROCESS_NOT_STARTED ? "it could not be executed" : "it exited";
+}
+
 static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct gate_supervisor *gate = user;
@@ -281,12 +303,14 @@ static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *
         return 0;
     if (!gate->unheard)
         (void)take_messages(gate, SIZE_MAX);
+    if (!gate->ready)
+        refuse_waiting(gate);
     forget_process(gate);
     if (gate->state == GATE_STOPPING) {
         finish_stop(gate);
         return 0;
     }
-    gate->setup.failed(gate->setup.user, WIFSIGNALED(status) ? "it was killed" : "it exited");
+    gate->setup.failed(gate->setup.user, describe_exit(status));
     set_state(gate, GATE_PAUSED);
     if (set_timer(gate, PAUSE_USEC) < 0)
         set_state(gate, GATE_LISTENING);

@@ -11,8 +11,6 @@
 
 #include "util.h"
 
-#define EXIT_NOT_STARTED 127
-
 /* Puts fds[i] at i. First everything above the targets, so that no dup2 hits a source not yet used;
  * dup2 clears close-on-exec. */
 static int place_descriptors(const int *fds, size_t n)
@@ -61,7 +59,7 @@ static NORETURN void child(const struct process_spec *spec)
         place_descriptors(spec->fds, spec->n_fds) >= 0 &&
         close_range((unsigned)spec->n_fds, ~0u, CLOSE_RANGE_CLOEXEC) >= 0)
         (void)syscall(SYS_execveat, executable, "", arguments, environment, AT_EMPTY_PATH);
-    _exit(EXIT_NOT_STARTED);
+    _exit(PROCESS_NOT_STARTED);
 }
 
 int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidfd)

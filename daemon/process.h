@@ -18,6 +18,7 @@ struct process_spec {
 };
 
 #define PROCESS_FDS_MAX 32
+#define PROCESS_NOT_STARTED 127 /* the exit status of one that could not be executed */
 
 /* 0 with the pid and a pidfd (the caller's), or -errno. The environment is empty, the signal mask
  * and handlers are the defaults. A failure after the fork shows as exit status 127. */

@@ -52,3 +52,24 @@ def test_files_that_the_readme_names_are_there():
         assert (paths.ROOT / name).exists(), name
     for name in re.findall(r"\]\(([\w./-]+)\)", README):
         assert (paths.ROOT / name).exists(), name
+
+
+def test_the_limits_in_the_manuals_are_those_of_the_code():
+    header = (paths.ROOT / "common" / "caged-limits.h").read_text()
+    limits = {name: eval(value) for name, value in  # arithmetic like (64 * 1024)
+              re.findall(r"^#define (\w+)\s+([\d()*+ ]*[\d)])\s*(?:/\*.*)?$", header, re.M)}
+    card = (paths.ROOT / "common" / "caged.card.5.scd").read_text()
+    for key in ("memory_mb", "cpu_shares", "processes", "open_files"):
+        low, high, default = (limits[f"CARD_{key.upper()}_{end}"] for end in ("MIN", "MAX", "DEFAULT"))
+        assert re.search(rf"^\|  (max_)?{key}\n:  {low} to {high}\n:  {default}$", card, re.M), key
+    assert f"from 0 to {limits['CARD_TTL_MAX']}," in card
+    assert f"at most {limits['API_KEY_SIZE_MAX']} bytes" in card
+    assert f"at most {limits['CARD_PROXY_MAX']} bytes" in card
+    daemon = (paths.ROOT / "daemon" / "cagedd.8.scd").read_text()
+    assert f"at most {limits['AGENTS_PER_UID_MAX']} agents" in daemon
+    assert f"{limits['CONNECTIONS_PER_UID_MAX']} connections" in daemon
+    assert limits["AGENTS_MAX"] == limits["CONNECTIONS_MAX"] == 1024 and "host 1024 of each" in daemon
+    assert f"last {limits['AGENTS_ENDED_KEPT']} agents that ended" in daemon
+    gate_memory = f"at most {limits['GATE_MEMORY_MAX'] >> 20} MiB each"
+    assert gate_memory in daemon and gate_memory in README
+    assert f"requests of {limits['WIRE_REQUEST_SIZE_MAX'] >> 10} KiB at most" in README

@@ -1,6 +1,7 @@
 """What the agent finds around it: its variables, its files, its key, and nothing more."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_the_preset_s_configuration_is_in_place_but_not_the_agents(a):
                          "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts/ptmx"} == {".config"}
 
 
-def test_names_of_the_cage(a):
+def test_names_in_the_cage_are_its_own(a):
     result = a.run("id -un; id -u; id -g; hostname; cat /proc/1/comm; getent hosts localhost",
                    agent_id="names")
     lines = result.text.splitlines()
@@ -151,6 +152,13 @@ def test_a_setuid_program_gives_nothing(a):
     told = dict(line.split(":\t") for line in result.text.splitlines())
     assert told.pop("NoNewPrivs") == "1" and told.pop("Seccomp") == "2"
     assert set(told.values()) == {"0" * 16} and len(told) == 5
+    folder = a.user.folder("setuid")
+    for name, owner in (("roots", 0), ("own", a.user.uid)):
+        shutil.copy("/usr/bin/id", folder / name)
+        os.chown(folder / name, owner, owner)
+        (folder / name).chmod(0o6755)
+    result = a.run("./roots -u; ./roots -g; ./own -u; ./own -g", workspace=str(folder))
+    assert result.text.split() == ["1000"] * 4, result
 
 
 def test_only_the_cages_processes_are_seen(a):

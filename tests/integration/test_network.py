@@ -145,12 +145,9 @@ def test_special_addresses_are_refused_at_once(a, address):
     assert result.text.endswith("403"), result
 
 
-def test_a_listed_name_that_leads_to_loopback_is_refused_unless_it_is_private(a, web, daemon):
-    name = socket.gethostname()
-    addresses = {entry[4][0] for entry in socket.getaddrinfo("localhost", None, socket.AF_INET)}
-    assert addresses == {"127.0.0.1"}
+def test_localhost_is_reached_only_if_the_card_lists_it(a, web):
     result = a.run(f"{CURL} --noproxy '' -w '%{{http_code}}' http://localhost:{web}/",
-                   allowed_hosts=[f"*.{name}.example"])
+                   allowed_hosts=["*.example.com"])
     assert result.text.endswith("403"), result
     result = a.run(f"{CURL} --noproxy '' http://localhost:{web}/x", allowed_hosts=[f"localhost:{web}"])
     assert result.text == "path /x", result
@@ -164,8 +161,10 @@ def test_the_cage_has_one_route_and_no_other_way(a):
                    "  try: s.connect((host, 443)); print(\"open\")\n"
                    "  except OSError as e: print(e.strerror or e)\n"
                    "'")
-    assert "open" not in result.text
-    assert "unreachable" in result.text or "denied" in result.text.lower(), result.text
+    lines = result.text.splitlines()
+    assert lines[-3:] == ["Network is unreachable"] * 3, result.text
+    routes = [line.split() for line in lines[1:-3]]
+    assert [(route[0], route[2]) for route in routes] == [("eth0", "00000000")], "the link alone"
 
 
 def test_another_agents_gate_is_out_of_reach(a, b, web):
@@ -174,7 +173,7 @@ def test_another_agents_gate_is_out_of_reach(a, b, web):
     gate, own = network["gate_address"], network["agent_address"]
     result = a.run(f"for x in {gate} {own}; do {CURL} --connect-timeout 3 --noproxy '*' "
                    f"http://$x:{network['gate_port']}/; echo $?; done")
-    assert not {"0", "22", "52"} & set(result.text.split()), result.text
+    assert result.text.split() == ["7", "7"], "curl could not connect"
     b.call("Kill", agent_id=other)
     b.wait(other)
 

@@ -20,6 +20,15 @@
 
 /* -- the gate -- */
 
+/* A script without a word: the gate ends before it is ready. */
+static bool is_empty(const void *data, size_t size)
+{
+    struct records_reader reader = {.data = data, .size = size};
+    struct record record;
+
+    return records_next(&reader, &record) == 1 && record.size == 0;
+}
+
 static int be_the_gate(void)
 {
     const void *data;
@@ -28,6 +37,8 @@ static int be_the_gate(void)
     char byte;
 
     if (memfd_map_sealed(GATE_FD_CONFIG, SPEC_SIZE_MAX, &data, &size) < 0)
+        return EXIT_FAILURE;
+    if (is_empty(data, size))
         return EXIT_FAILURE;
     struct records_reader reader = {.data = data, .size = size};
     while (records_next(&reader, &record) == 1)
@@ -79,6 +90,7 @@ struct seen {
     unsigned decided;
     char failures[256]; /* one after the other, each with a ";" */
     bool died, stopped;
+    bool client_closed; /* what the agent sees of its connection when the gate has died */
 };
 
 static void on_decided(void *user, const struct gate_decision *decision)
@@ -93,7 +105,7 @@ static void on_failed(void *user, const char *why)
     struct seen *seen = user;
     size_t n = strlen(seen->failures);
     (void)snprintf(seen->failures + n, sizeof(seen->failures) - n, "%s;", why);
-    seen->died = seen->died || strcmp(why, "it was killed") == 0;
+    seen->died = seen->died || has_prefix(why, "it was killed") || has_prefix(why, "it exited");
 }
 
 static void on_stopped(void *user)
@@ -135,6 +147,8 @@ static void run(struct records_writer *script, unsigned decisions, struct seen *
     assert_int_equal(gate_supervisor_new(&setup, &gate), 0);
     for (int i = 0; i < STEPS_MAX && !seen->died && (!decisions || seen->decided < decisions); i++)
         assert_true(sd_event_run(event, 5000000) > 0);
+    char byte;
+    seen->client_closed = recv(client, &byte, 1, MSG_DONTWAIT) == 0;
     assert_int_equal(gate_supervisor_stop(gate), 0);
     for (int i = 0; i < STEPS_MAX && !seen->stopped; i++)
         assert_true(sd_event_run(event, 5000000) > 0);
@@ -199,6 +213,17 @@ static void test_what_no_gate_says(void **state)
     assert_int_equal(seen.decided, 0);
 }
 
+static void test_without_a_gate_the_connection_is_closed(void **state)
+{
+    struct records_writer script = {0};
+    struct seen seen;
+
+    assert_int_equal(records_put(&script, MESSAGE, NULL, 0), 0);
+    run(&script, 0, &seen);
+    assert_string_equal(seen.failures, "it exited;");
+    assert_true(seen.client_closed);
+}
+
 static void test_too_many_listeners(void **state)
 {
     const struct gate_setup setup = {.config = -EBADF, .n_listeners = GATE_FORWARDS_MAX + 2};
@@ -215,6 +240,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_good_messages),
         cmocka_unit_test(test_a_failure_is_the_last_word),
         cmocka_unit_test(test_what_no_gate_says),
+        cmocka_unit_test(test_without_a_gate_the_connection_is_closed),
         cmocka_unit_test(test_too_many_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
