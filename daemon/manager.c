@@ -7,6 +7,7 @@
 
 #include "agent.h"
 #include "caged-limits.h"
+#include "clock.h"
 #include "log.h"
 #include "seccomp-profile.h"
 
@@ -208,26 +209,36 @@ static void forget_oldest(struct manager *manager, uid_t owner)
 static int on_sweep(sd_event_source *source, uint64_t usec, void *user)
 {
     struct manager *manager = user;
+    uint64_t now = clock_usec(CLOCK_MONOTONIC);
+    bool more = false;
 
     for (unsigned slot = 0; slot < AGENTS_MAX; slot++) {
-        if (!manager->sweep[slot])
+        if (manager->sweep_at[slot] == 0)
             continue;
-        manager->sweep[slot] = false;
+        if (manager->sweep_at[slot] > now) {
+            more = true;
+            continue;
+        }
+        manager->sweep_at[slot] = 0;
         if (manager->ranges.slots[slot].taken)
             continue; /* by a new agent, which has seen to it */
         int r = airlock_link_sweep(manager->airlock, slot);
         if (r < 0)
             log_warning("the link of slot %u cannot be removed: %s", slot, strerror(-r));
     }
+    if (more && sd_event_source_set_time_relative(source, SWEEP_USEC) >= 0)
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    manager->sweep_source = sd_event_source_disable_unref(manager->sweep_source);
     return 0;
 }
 
+/* The timer that runs is left as it is: agents that end without pause must not put it off. */
 void manager_sweep_link(struct manager *manager, unsigned slot)
 {
-    manager->sweep[slot] = true;
-    manager->sweep_source = sd_event_source_disable_unref(manager->sweep_source);
-    (void)sd_event_add_time_relative(manager->event, &manager->sweep_source, CLOCK_MONOTONIC,
-                                     SWEEP_USEC, 0, on_sweep, manager);
+    manager->sweep_at[slot] = clock_usec(CLOCK_MONOTONIC) + SWEEP_USEC;
+    if (!manager->sweep_source)
+        (void)sd_event_add_time_relative(manager->event, &manager->sweep_source, CLOCK_MONOTONIC,
+                                         SWEEP_USEC, 0, on_sweep, manager);
 }
 
 void manager_retire(struct manager *manager, struct agent *agent)

@@ -30,8 +30,8 @@ struct manager {
     struct uid_ranges ranges;
     struct cgroup_host cgroups;
     struct airlock *airlock;
-    bool sweep[AGENTS_MAX]; /* slots whose link is to be looked after once more */
-    sd_event_source *sweep_source;
+    uint64_t sweep_at[AGENTS_MAX]; /* when a slot's link is looked after once more; 0: never */
+    sd_event_source *sweep_source; /* enabled while one is to be */
 
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */

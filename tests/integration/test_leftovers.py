@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,10 @@ socket.send_fds(out, [b"x"], [pinned.fileno()])
     try:
         assert len(fds) == 1
         a.wait(agent_id)
-        leftovers.until_as(daemon, before)
+        for _ in range(25):  # agents that go on ending do not put it off
+            a.run("true")
+            time.sleep(0.1)
+        leftovers.until_as(daemon, before, timeout=2)
     finally:
         for fd in fds:
             os.close(fd)
