@@ -60,6 +60,8 @@ int agent_from_json(const json_t *json, struct agent *ret)
         field_u64_optional(json, "ttl_left", &a.ttl_left) < 0 ||
         field_u64_optional(json, "exit_status", &a.exit_status) < 0 ||
         field_u64_optional(json, "signal", &a.signal) < 0 ||
+        field_string_optional(json, "invocation_id", &a.invocation_id) < 0 ||
+        field_string_optional(json, "unit", &a.unit) < 0 ||
         field_string_optional(json, "reason", &a.reason) < 0 ||
         field_string_optional(json, "detail", &a.detail) < 0)
         return -EPROTO;

@@ -22,6 +22,8 @@ json_t *agent_name_to_json(const struct agent_name *name);
 /* All strings are borrowed from the JSON object. */
 struct agent {
     const char *id;
+    const char *invocation_id; /* NULL: of a daemon that has none */
+    const char *unit;          /* NULL: none */
     const char *preset;
     const char *workspace;
     const char *state;

@@ -68,6 +68,10 @@ static int print_agent(const json_t *parameters)
         return -EPROTO;
     (void)printf("Agent\n");
     print_string("id", agent.id);
+    if (agent.invocation_id)
+        print_string("invocation id", agent.invocation_id);
+    if (agent.unit)
+        print_string("unit", agent.unit);
     print_label("owner");
     owner_format(agent.owner_uid, owner, sizeof(owner));
     text_print(stdout, owner);

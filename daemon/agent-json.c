@@ -30,13 +30,15 @@ json_t *agent_to_json(const struct agent *agent)
 {
     bool ended = agent->state == AGENT_ENDED;
     json_t *object = json_pack(
-        "{s:s, s:I, s:s, s:o, s:s, s:I}", "agent_id", agent->card->agent_id, "owner_uid",
-        (json_int_t)agent->owner, "agent", agent->preset ? agent->preset->name : "", "workspace",
+        "{s:s, s:s, s:I, s:s, s:o, s:s, s:I}", "agent_id", agent->card->agent_id, "invocation_id",
+        agent->invocation_id, "owner_uid", (json_int_t)agent->owner, "agent",
+        agent->preset ? agent->preset->name : "", "workspace",
         json_string_lossy(agent->workspace.path), "state", agent_state_to_string(agent->state),
         "spawned_usec", (json_int_t)agent->spawned_usec);
 
     if (!object)
         return NULL;
+    set_if(object, agent->unit, "unit", json_string(agent->unit));
     set_if(object, agent->agent_pid > 0 && !ended, "pid", json_integer(agent->agent_pid));
     set_if(object, ended, "ended_usec", json_integer((json_int_t)agent->ended_usec));
     set_if(object, agent->ttl_end_usec > 0 && !ended, "ttl_left", json_integer(ttl_left(agent)));

@@ -15,6 +15,7 @@
 struct agent *agent_new(struct manager *manager, uid_t owner)
 {
     struct agent *agent = malloc(sizeof(*agent));
+    sd_id128_t invocation;
 
     if (!agent)
         return NULL;
@@ -33,7 +34,10 @@ struct agent *agent_new(struct manager *manager, uid_t owner)
         .outputs = {{.fd = -EBADF}, {.fd = -EBADF}},
         .ring = ring_new(AGENT_RING_SIZE),
     };
-    return agent->ring ? agent : agent_free(agent);
+    if (!agent->ring || sd_id128_randomize(&invocation) < 0)
+        return agent_free(agent);
+    (void)sd_id128_to_string(invocation, agent->invocation_id);
+    return agent;
 }
 
 /* Gives back all that the agent has in the kernel, in the reverse order of its making. Its
@@ -78,6 +82,7 @@ struct agent *agent_free(struct agent *agent)
     workspace_deinit(&agent->workspace);
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
+    free(agent->unit);
     card_free(agent->card);
     ring_free(agent->ring);
     free(agent);

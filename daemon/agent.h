@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
 
 #include "agent-hosts.h"
 #include "agent-problem.h"
@@ -36,6 +37,8 @@ struct agent {
     struct preset *preset; /* NULL: none */
     struct string_list command;
     uid_t owner;
+    char invocation_id[SD_ID128_STRING_MAX]; /* of this run */
+    char *unit;                              /* whose cgroup it is in; NULL: the daemon's own */
     bool terminal;
 
     enum agent_state state;

@@ -72,6 +72,17 @@ def test_words_after_the_dashes_are_appended_to_the_command(a):
     assert result.stdout == b"<a b><--><-x>", result.errors
 
 
+def test_each_run_of_an_agent_has_an_invocation_id_of_its_own(a):
+    seen = set()
+    for _ in range(2):
+        agent_id = a.spawn("true", agent_id="again")
+        invocation_id = a.wait(agent_id)["invocation_id"]
+        assert len(bytes.fromhex(invocation_id)) == 16
+        assert invocation_id in a.cagectl("inspect", agent_id).text
+        seen.add(invocation_id)
+    assert len(seen) == 2
+
+
 def test_list_and_inspect_show_a_running_agent(a):
     agent_id = a.spawn("sleep 60", ttl_seconds=50, resource_limits={"memory_mb": 64})
     agents = {agent["agent_id"]: agent for agent in a.call("List")["agents"]}
