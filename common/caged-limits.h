@@ -39,6 +39,11 @@
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
 #define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
 
+/* A daemon that ends when idle (daemon/leave.h): seconds for clients that have no call under way,
+ * and then for those that do not take their last replies. */
+#define LEAVE_QUIET 30
+#define LEAVE_DRAIN 5
+
 /* -- agents -- */
 #define CAGE_TERMINALS_MAX 64 /* PTYs in one cage: all cages of the host share some 3000 */
 #define AGENTS_MAX 1024

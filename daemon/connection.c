@@ -24,7 +24,7 @@ static void set_events(struct connection *c)
 static void end_call(struct connection *c)
 {
     watch_remove(&c->watch);
-    c->busy = false;
+    c->busy = c->endless = false;
     c->pump = NULL;
     c->agent = NULL;
     free(c->filter);
@@ -126,6 +126,11 @@ bool connection_has_room(const struct connection *c)
     return !c->broken && varlink_stream_pending_output(c->stream) < WIRE_OUTPUT_BUFFER_MAX;
 }
 
+bool connection_is_calling(const struct connection *c)
+{
+    return c->busy || c->backlog || varlink_stream_pending_output(c->stream) > 0;
+}
+
 /* -- calls -- */
 
 static int on_wake(sd_event_source *source, void *user);
@@ -153,6 +158,14 @@ void connection_set_pump(struct connection *c, connection_pump pump, struct watc
     if (watches)
         watch_add(watches, &c->watch);
     wake(&c->watch);
+}
+
+void connection_drain(struct connection *c)
+{
+    c->draining = true;
+    (void)shutdown(varlink_stream_fd(c->stream), SHUT_RD); /* then on_io() reads to the end */
+    if (c->pump)
+        connection_wake(c);
 }
 
 static bool get_flag(const json_t *call, const char *name, bool *ret)

@@ -36,9 +36,11 @@ struct connection {
     bool hung_up;                 /* nor that: what it left behind is done, and that is all */
     bool backlog;                 /* the input may hold whole calls: none is read to them */
     bool broken;                  /* to be freed by whoever runs on it now */
+    bool draining;                /* connection_drain() */
 
     /* The call under way. */
     bool busy, more, oneway;
+    bool endless;         /* it ends with the connection, or when that is drained */
     connection_pump pump; /* NULL: it is answered at once */
     struct agent *agent;  /* what the pump is about */
     struct watch watch;
@@ -75,6 +77,13 @@ void connection_wake(struct connection *connection);
 
 /* Ties the agent to this connection, or unties with NULL. */
 void connection_set_foreground(struct connection *connection, struct agent *agent);
+
+/* Whether a call is under way, or there are replies to send or calls to read. */
+bool connection_is_calling(const struct connection *connection);
+
+/* Lets the client send no more (its writes fail with EPIPE); what it has sent is still answered,
+ * then the connection ends. A call that has no end of its own gets a last reply. */
+void connection_drain(struct connection *connection);
 
 /* Whether more output may be queued. */
 bool connection_has_room(const struct connection *connection);

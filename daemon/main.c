@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "config.h"
+#include "leave.h"
 #include "log.h"
 #include "manager.h"
 #include "server.h"
@@ -119,18 +120,23 @@ static int on_end_signal(sd_event_source *source, const struct signalfd_siginfo 
     return 0;
 }
 
-static int watch_signals(sd_event *event, struct manager *manager)
+/* First of all: a signal that comes while we set up waits until it is watched. */
+static int block_signals(void)
 {
     sigset_t set;
-    int r;
 
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return negative_errno();
+    (void)sigaddset(&set, SIGUSR1);
     (void)signal(SIGPIPE, SIG_IGN);
-    r = sd_event_add_signal(event, NULL, SIGTERM, on_end_signal, manager);
+    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? negative_errno() : 0;
+}
+
+static int watch_signals(sd_event *event, struct manager *manager)
+{
+    int r = sd_event_add_signal(event, NULL, SIGTERM, on_end_signal, manager);
+
     if (r >= 0)
         r = sd_event_add_signal(event, NULL, SIGINT, on_end_signal, manager);
     return r;
@@ -167,9 +173,12 @@ static int run(const struct options *options)
     CLEANUP(sd_event_unrefp) sd_event *event = NULL;
     CLEANUP(manager_freep) struct manager *manager = NULL;
     CLEANUP(server_freep) struct server *server = NULL;
+    CLEANUP(leave_freep) struct leave *leave = NULL;
     bool own_socket = false;
-    int r = sd_event_new(&event);
+    int r = block_signals();
 
+    if (r >= 0)
+        r = sd_event_new(&event);
     if (r < 0)
         return r;
     r = manager_new(event, &options->manager, &manager);
@@ -182,13 +191,15 @@ static int run(const struct options *options)
     if (listener < 0)
         return listener;
     r = server_new(manager, listener, &server);
+    if (r >= 0)
+        r = leave_new(manager, server, own_socket ? options->socket : NULL, &leave);
     if (r < 0)
         return r;
     (void)sd_event_set_watchdog(event, true);
     (void)sd_notify(0, "READY=1");
     log_info("cagedd " CAGED_VERSION " is ready");
     r = sd_event_loop(event);
-    if (own_socket)
+    if (own_socket && r != EXIT_ANEW) /* there it is gone, and may be another's by now */
         (void)unlink(options->socket);
     return r;
 }
@@ -210,5 +221,5 @@ int main(int argc, char **argv)
     r = run(&options);
     if (r < 0)
         log_error("cagedd failed: %s", strerror(-r));
-    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return r < 0 ? EXIT_FAILURE : r;
 }

@@ -210,6 +210,10 @@ static void pump_events(struct connection *c)
     size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, BATCH_BYTES, convert_event, c,
                           events, &lost);
 
+    if (c->draining && n == 0) {
+        connection_reply(c, events_reply(events, lost));
+        return;
+    }
     if (json_array_size(events) > 0 || lost > 0)
         connection_continue(c, events_reply(events, lost));
     else
@@ -234,6 +238,7 @@ void method_events(struct call *call)
         connection_reply(c, NULL);
         return;
     }
+    c->endless = true;
     c->cursor = ring_end(c->manager->events);
     /* At once, so that the client knows from when on nothing is missed. */
     connection_continue(c, events_reply(json_array(), 0));

@@ -126,6 +126,36 @@ struct server *server_free(struct server *server)
     return NULL;
 }
 
+void server_count_clients(const struct server *server, size_t *ret_clients, size_t *ret_calling)
+{
+    const struct connection *c;
+
+    *ret_clients = *ret_calling = 0;
+    LIST_FOREACH (c, &server->connections, entry) {
+        if (c->endless)
+            continue;
+        (*ret_clients)++;
+        *ret_calling += connection_is_calling(c);
+    }
+}
+
+bool server_is_empty(const struct server *server)
+{
+    return LIST_EMPTY(&server->connections);
+}
+
+void server_drain(struct server *server, bool take_waiting)
+{
+    struct connection *c;
+
+    while (take_waiting && take_connection(server) > 0)
+        ;
+    server->source = sd_event_source_disable_unref(server->source);
+    server->retry_source = sd_event_source_disable_unref(server->retry_source);
+    LIST_FOREACH (c, &server->connections, entry)
+        connection_drain(c);
+}
+
 /* Whether somebody accepts connections at this address. */
 static bool is_alive(const struct sockaddr_un *address)
 {

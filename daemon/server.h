@@ -21,6 +21,16 @@ DEFINE_CLEANUP(struct server, server_free);
  * there is no socket. Returns it or -errno. */
 int server_bind(const struct manager *manager, const char *path);
 
+/* How many clients there are, those that only follow events left out, and how many of them have a
+ * call under way, or replies or further calls that are on their way. */
+void server_count_clients(const struct server *server, size_t *ret_clients, size_t *ret_calling);
+
+bool server_is_empty(const struct server *server);
+
+/* Takes no connection any more, after those that wait for it if `take_waiting`, and drains all that
+ * are open: connection_drain(). */
+void server_drain(struct server *server, bool take_waiting);
+
 /* For connection.c. */
 void server_remember(struct server *server, struct connection *connection);
 void server_forget(struct server *server, struct connection *connection);

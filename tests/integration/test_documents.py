@@ -68,6 +68,7 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     daemon = (paths.ROOT / "daemon" / "cagedd.8.scd").read_text()
     assert f"at most {limits['AGENTS_PER_UID_MAX']} agents" in daemon
     assert f"{limits['CONNECTIONS_PER_UID_MAX']} connections" in daemon
+    assert f"and {limits['LEAVE_QUIET']} seconds for those that keep" in daemon
     assert limits["AGENTS_MAX"] == limits["CONNECTIONS_MAX"] == 1024 and "host 1024 of each" in daemon
     assert f"last {limits['AGENTS_ENDED_KEPT']} agents that ended" in daemon
     gate_memory = f"at most {limits['GATE_MEMORY_MAX'] >> 20} MiB each"
