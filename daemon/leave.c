@@ -123,7 +123,9 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
     log_info("SIGUSR1: this cagedd ends when it is idle, to be started anew; %zu agent%s now",
              leave->manager->n_live, leave->manager->n_live == 1 ? " runs" : "s run");
-    return sd_event_add_post(leave->manager->event, &leave->post_source, on_post, leave);
+    int r = sd_event_add_post(leave->manager->event, &leave->post_source, on_post, leave);
+    /* Post sources come after the next event at first; there may be none. */
+    return r < 0 ? r : on_post(leave->post_source, leave);
 }
 
 int leave_new(struct manager *manager, struct server *server, const char *own_socket,
