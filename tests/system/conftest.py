@@ -1,0 +1,81 @@
+"""Fixtures of the system tests. `machine` is a virtual machine in which caged is installed and its
+socket is active; every test finds it as the snapshot has it. README.md tells how to write one."""
+
+import os
+import re
+
+import pytest
+
+from harness import paths
+from harness.caged import Caged
+from harness.machine import KERNELS, Machine
+
+
+def pytest_addoption(parser):
+    parser.addoption("--kernels", default=None, metavar="LIST",
+                     help="run every test with a machine on each of these kernels, as 6.1,6.12")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "every_kernel: runs on each kernel, not only on the newest")
+    if os.getuid() != 0:
+        pytest.exit("the system tests need root: sudo tests/run --system", 2)
+
+
+def pytest_generate_tests(metafunc):
+    if "virtual_machine" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--kernels")
+        if chosen:
+            kernels = chosen.split(",")
+        elif metafunc.definition.get_closest_marker("every_kernel"):
+            kernels = KERNELS
+        else:
+            kernels = KERNELS[:1]
+        metafunc.parametrize("virtual_machine", kernels, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def virtual_machine(request):
+    """One at a time: pytest orders the tests by it."""
+    machine = Machine(request.param).start()
+    yield machine
+    machine.stop()
+
+
+@pytest.fixture
+def machine(virtual_machine, request):
+    """The machine as its snapshot has it."""
+    if virtual_machine.dirty or virtual_machine.broken:
+        virtual_machine.reset()
+    yield virtual_machine
+    keep_evidence(request, virtual_machine)
+
+
+@pytest.fixture
+def caged(machine):
+    """caged in that machine, with users alice and bob in its group, and carol outside of it."""
+    return Caged(machine)
+
+
+# -- evidence of what failed --
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        item.stash[FAILED] = True
+        folder = evidence_folder(item)
+        report.sections.append(("Evidence", f"journal and console: {folder}"))
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+def evidence_folder(item):
+    return paths.EVIDENCE / re.sub(r"[^\w.-]+", "_", item.nodeid.split("::", 1)[-1])
+
+
+def keep_evidence(request, guest):
+    if request.node.stash.get(FAILED, False):
+        guest.save_evidence(evidence_folder(request.node))
