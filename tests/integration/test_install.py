@@ -1,6 +1,6 @@
-"""What `meson install` puts where, below DESTDIR; and the unit files that come with it."""
+"""What `meson install` puts where, below DESTDIR; and what the files that deploy it make of a system."""
 
-import os
+import re
 import shutil
 import subprocess
 
@@ -13,7 +13,8 @@ PROGRAMS = {"bin/cagectl": 0o755, "sbin/cagedd": 0o755, "libexec/caged/caged-ini
 DATA = ["share/caged/card.schema.json", "share/caged/seccomp/default.json",
         "share/caged/agents/opencode.json", "share/caged/cards/hello.json",
         "lib/systemd/system/cagedd.service", "lib/systemd/system/cagedd.socket",
-        "lib/sysusers.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
+        "lib/systemd/system/caged.slice", "lib/systemd/system-preset/90-caged.preset",
+        "lib/sysusers.d/caged.conf", "lib/tmpfiles.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
         "share/man/man5/caged.card.5", "share/bash-completion/completions/cagectl"]
 
 
@@ -51,27 +52,68 @@ def test_the_version_is_told(tree):
     assert "0.1.0" in done.stdout, done
 
 
-@pytest.mark.parametrize("unit", ["cagedd.service", "cagedd.socket"])
-def test_systemd_finds_no_fault_with_a_unit(tree, unit):
-    """Unknown options are only warnings to systemd: so there must be no output about the unit."""
-    path = tree / "usr/local/lib/systemd/system" / unit
-    service = path.with_name("cagedd.service")
-    text = service.read_text()
-    assert "/usr/local/sbin/cagedd\n" in text
-    service.write_text(text.replace("/usr/local/", f"{tree}/usr/local/"))
-    try:
-        done = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True,
-            env={**os.environ, "SYSTEMD_UNIT_PATH": f"{path.parent}:"})
-    finally:
-        service.write_text(text)
-    about = [line for line in done.stderr.splitlines() if "caged" in line]
-    assert (done.returncode, about) == (0, []), done.stderr
-
-
 def test_the_group_is_made_by_sysusers(tree, base):
     root = base / "sysusers-root"
     (root / "etc").mkdir(parents=True)
     subprocess.run(["systemd-sysusers", f"--root={root}", tree / "usr/local/lib/sysusers.d/caged.conf"],
                    check=True, capture_output=True)
     assert [line.split(":")[0] for line in (root / "etc/group").read_text().splitlines()] == ["caged"]
+
+
+def test_the_folder_of_cards_is_made_by_tmpfiles(tree, base):
+    root = base / "tmpfiles-root"
+    root.mkdir()
+    subprocess.run(["systemd-tmpfiles", f"--root={root}", "--create",
+                    tree / "usr/local/lib/tmpfiles.d/caged.conf"], check=True, capture_output=True)
+    status = (root / "etc/caged/agents").stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o755, 0, 0)
+
+
+@pytest.mark.parametrize("unit, state", [("cagedd.socket", "enabled"), ("cagedd.service", "disabled")])
+def test_presets_switch_on_the_socket_alone(tree, base, unit, state):
+    root = base / f"preset-root-{unit}"
+    for folder in ("system", "system-preset"):
+        shutil.copytree(tree / "usr/local/lib/systemd" / folder, root / "lib/systemd" / folder)
+    subprocess.run(["systemctl", f"--root={root}", "preset", unit], check=True, capture_output=True)
+    done = subprocess.run(["systemctl", f"--root={root}", "is-enabled", unit], capture_output=True,
+                          text=True)
+    assert done.stdout.strip() == state, done
+
+
+# -- with prefix /usr, as a distribution has it --
+
+
+def test_systemd_says_where_its_files_go():
+    """The same names as below another prefix, in the folders that its pkg-config file has."""
+    text = (paths.ROOT / "units" / "meson.build").read_text()
+    variables = re.findall(r"'(\w+dir)': '(lib/[\w./-]+)'", text)
+    assert {name for name, _ in variables} == {
+        "systemdsystemunitdir", "systemdsystempresetdir", "sysusersdir", "tmpfilesdir", "catalogdir"}
+    for name, below_prefix in variables:
+        done = subprocess.run(["pkg-config", f"--variable={name}", "systemd"], capture_output=True,
+                              text=True, check=True)
+        assert done.stdout.strip() in (f"/{below_prefix}", f"/usr/{below_prefix}"), name
+
+
+# -- the Debian package's metadata --
+
+
+def packages(path):
+    return {line.split("#")[0].strip() for line in path.read_text().splitlines()} - {""}
+
+
+def test_the_package_is_built_from_what_the_list_of_packages_has():
+    control = (paths.ROOT / "units/debian/control").read_text()
+    wanted = re.search(r"^Build-Depends:\n((?: .*\n)+)", control, re.M)[1]
+    wanted = {line.strip(" ,").split(" ")[0] for line in wanted.splitlines()}
+    listed = packages(paths.ROOT / "units/build-packages") - {"build-essential"}  # policy 4.2
+    assert wanted == listed | {"debhelper-compat", "dh-sequence-installsysusers", "systemd-dev"}
+    assert {"debhelper", "lintian", "systemd"} == packages(paths.ROOT / "units/deb-packages")
+
+
+def test_a_package_whose_changelog_lags_behind_is_refused(base):
+    copy = base / "deb-tree"
+    shutil.copytree(paths.ROOT / "units", copy / "units")
+    (copy / "meson.build").write_text("project('caged', 'c',\n  version: '99.1',\n")
+    done = subprocess.run([copy / "units/build-deb", base], capture_output=True, text=True)
+    assert done.returncode == 1 and "99.1 in meson.build, but 0.1.0 in" in done.stderr, done
