@@ -7,15 +7,17 @@ import subprocess
 
 import pytest
 
-from harness import paths, product
+from conftest import keep_evidence
+from harness import paths
 from harness.caged import Caged
+from harness.machine import Machine
 
 DEBS = paths.BUILD / "deb"
 NEWER = "0.1.0+1"
 WORDS = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes")
 # What dpkg, apt and the journal write whatever is installed.
 ALWAYS = ("/var/log", "/var/cache", "/var/lib/dpkg", "/var/lib/apt", "/var/tmp", "/run/systemd",
-          "/run/log", "/run/udev", "/run/user", "/run/caged-test", "/home", "/root", "/tmp")
+          "/run/log", "/run/udev", "/run/user", "/home", "/root", "/tmp")
 
 
 @pytest.fixture(scope="session")
@@ -45,61 +47,83 @@ def newer_deb(deb):
     return path
 
 
-class Host:
-    """A machine without caged, and with the packages to install."""
+class Host(Machine):
+    """A machine without caged, and the packages in /root to install. The snapshot `installed` has
+    the first of them."""
 
-    def __init__(self, machine, *debs):
-        self.machine = machine
-        tree = product.tree()
-        files = [f"/{path.relative_to(tree)}" for path in tree.rglob("*") if not path.is_dir()]
-        machine.systemctl("stop", "cagedd.service", "cagedd.socket")
-        machine.run("xargs -d '\\n' rm -f; rm -rf /usr/share/caged /usr/libexec/caged /etc/caged /run/caged; "
-                    "rmdir --ignore-fail-on-non-empty /usr/share/bash-completion/completions "
-                    "/usr/share/bash-completion /lib/systemd/system-preset 2>/dev/null; "
-                    "groupdel caged; systemctl daemon-reload; "
-                    # The image leaves documents out; a package is looked at with all that it has.
-                    "rm /etc/dpkg/dpkg.cfg.d/99mmdebstrap", data="\n".join(files).encode())
-        assert machine.output("command -v cagectl cagedd; getent group caged; true") == ""
-        for path in debs:
-            machine.write(f"/root/{path.name}", path.read_bytes())
+    def __init__(self, *debs):
+        super().__init__()
+        self.debs = debs
+        self.said = ""  # by apt, at that installation
 
-    def apt(self, *words, **options):
-        return self.machine.run([*WORDS, *words], timeout=180, **options)
+    def install(self):
+        # The image leaves documents out; a package is looked at with all that it has.
+        self.run("rm /etc/dpkg/dpkg.cfg.d/99mmdebstrap")
+        self.run("for name in alice bob carol; do id $name || useradd --create-home $name; done")
+        assert self.output("command -v cagectl cagedd; getent group caged; true") == ""
+        for path in self.debs:
+            self.write(f"/root/{path.name}", path.read_bytes())
+        self.save()
+        self.said = self.apt_install(self.debs[0]).text
+        self.save("installed")
+        self.reset()
 
-    def install(self, deb, *words):
-        return self.apt("install", *words, f"/root/{deb.name}")
+    def apt(self, *words):
+        return self.run([*WORDS, *words], timeout=180)
+
+    def apt_install(self, deb):
+        return self.apt("install", f"/root/{deb.name}")
 
     def files(self):
         """Every path of the system but what changes by itself."""
         prune = " -o ".join(f"-path {path}" for path in ALWAYS)
-        return set(self.machine.run(
+        return set(self.run(
             f"find / \\( -path /proc -o -path /sys -o -path /dev -o {prune} \\) -prune -o -print",
             timeout=120).lines)
 
-    def processes(self):
-        return self.machine.output("ps -eo comm= | grep '^cage' || true").split()
+    def programs(self):
+        """Which of caged's programs run."""
+        return self.output("ps -eo comm= | grep -xE 'cagectl|cagedd|caged-(init|gate)' || true").split()
 
     def main_pid(self):
-        return int(self.machine.show("cagedd.service", "MainPID"))
+        return int(self.show("cagedd.service", "MainPID"))
 
-    def version(self):
-        return self.machine.output("dpkg-query -W -f '${Version}' caged")
+    def version_of_package(self):
+        return self.output("dpkg-query -W -f '${Version}' caged")
+
+
+@pytest.fixture(scope="module")
+def package_machine(deb, newer_deb):
+    machine = Host(deb, newer_deb).start()
+    yield machine
+    machine.stop()
 
 
 @pytest.fixture
-def host(machine, deb, newer_deb):
-    return Host(machine, deb, newer_deb)
+def host(package_machine, request):
+    """A machine without caged."""
+    package_machine.reset()
+    yield package_machine
+    keep_evidence(request, package_machine)
 
 
 @pytest.fixture
-def installed(host, deb):
-    host.said = host.install(deb).text
-    return host
+def installed(package_machine, request):
+    """A machine on which the package has just been installed."""
+    package_machine.reset("installed")
+    yield package_machine
+    keep_evidence(request, package_machine)
+
+
+def agents_of(host):
+    """The host's agents, for users who were taken into the group."""
+    host.run("usermod -aG caged alice && usermod -aG caged bob")
+    return Caged(host)
 
 
 @pytest.fixture
 def agents(installed):
-    return Caged(installed.machine)
+    return agents_of(installed)
 
 
 def long_running(caged, **keys):
@@ -136,36 +160,34 @@ def test_the_package_of_debugging_symbols_is_not_made(deb):
 
 
 def test_after_installation_the_socket_listens_and_nothing_else_runs(installed):
-    machine = installed.machine
-    assert machine.show("cagedd.socket", "ActiveState", "UnitFileState", "SubState") == {
+    assert installed.show("cagedd.socket", "ActiveState", "UnitFileState", "SubState") == {
         "ActiveState": "active", "UnitFileState": "enabled", "SubState": "listening"}
-    assert machine.show("cagedd.service", "ActiveState", "UnitFileState") == {
+    assert installed.show("cagedd.service", "ActiveState", "UnitFileState") == {
         "ActiveState": "inactive", "UnitFileState": "disabled"}
-    assert installed.processes() == []
-    assert machine.output("stat -c '%F %a %U:%G' /run/caged/caged.sock") == "socket 660 root:caged"
-    assert machine.output("getent group caged | cut -d: -f4") == ""  # nobody is in it yet
-    assert machine.output("stat -c '%a %U:%G' /etc/caged/agents") == "755 root:root"
-    assert machine.output("ls /etc/caged/agents") == ""
-    assert machine.output("systemctl --failed --no-legend") == ""
+    assert installed.programs() == []
+    assert installed.output("stat -c '%F %a %U:%G' /run/caged/caged.sock") == "socket 660 root:caged"
+    assert installed.output("getent group caged | cut -d: -f4") == ""  # nobody is in it yet
+    assert installed.output("stat -c '%a %U:%G' /etc/caged/agents") == "755 root:root"
+    assert installed.output("ls /etc/caged/agents") == ""
+    assert installed.output("systemctl --failed --no-legend") == ""
 
 
 def test_documents_examples_and_completion_are_there(installed):
-    machine = installed.machine
     for page in ("man1/cagectl.1", "man8/cagedd.8", "man5/caged.card.5"):
-        text = gzip.decompress(machine.read(f"/usr/share/man/{page}.gz")).decode()
+        text = gzip.decompress(installed.read(f"/usr/share/man/{page}.gz")).decode()
         assert text.startswith(".\\\"") or ".TH" in text
-    cards = machine.run("ls /usr/share/doc/caged/examples/*.json").lines
+    cards = installed.run("ls /usr/share/doc/caged/examples/*.json").lines
     assert len(cards) >= 5
     for card in cards:
-        machine.run(["cagectl", "check", card])
-    machine.run(["test", "-s", "/usr/share/bash-completion/completions/cagectl"])
-    assert installed.processes() == []  # all of this needs no daemon
+        installed.run(["cagectl", "check", card])
+    installed.run(["test", "-s", "/usr/share/bash-completion/completions/cagectl"])
+    assert installed.programs() == []  # all of this needs no daemon
 
 
 def test_a_member_of_the_group_runs_an_agent_and_another_user_does_not(installed, agents):
     result = agents.run("id -u; echo made > file")
     assert result.text == "1000\n"
-    assert "cagedd" in installed.processes()  # since the first connection
+    assert "cagedd" in installed.programs()  # since the first connection
     refused = agents.run("true", user="carol", check=False)
     assert refused.status != 0 and "ermission denied" in refused.errors
 
@@ -174,54 +196,52 @@ def test_a_member_of_the_group_runs_an_agent_and_another_user_does_not(installed
 
 
 def test_an_upgrade_replaces_a_daemon_without_agents_at_once(installed, agents, newer_deb):
-    machine = installed.machine
     agents.run("true")
-    before = installed.main_pid(), machine.output("stat -c %i /run/caged/caged.sock")
-    said = installed.install(newer_deb).text
-    assert installed.version() == NEWER
+    before = installed.main_pid(), installed.output("stat -c %i /run/caged/caged.sock")
+    said = installed.apt_install(newer_deb).text
+    assert installed.version_of_package() == NEWER
     assert "agent(s) run" not in said
-    machine.until(f"pid=$(systemctl show -P MainPID cagedd); [ $pid != 0 ] && [ $pid != {before[0]} ]",
+    installed.until(f"pid=$(systemctl show -P MainPID cagedd); [ $pid != 0 ] && [ $pid != {before[0]} ]",
                   timeout=5)
-    machine.wait_state("cagedd.service", "active")
-    assert machine.output("stat -c %i /run/caged/caged.sock") == before[1]  # it never closed
+    installed.wait_state("cagedd.service", "active")
+    assert installed.output("stat -c %i /run/caged/caged.sock") == before[1]  # it never closed
     assert agents.run("echo hello").text == "hello\n"
 
 
 def test_an_upgrade_starts_no_daemon_that_did_not_run(installed, newer_deb):
-    installed.install(newer_deb)
-    assert installed.version() == NEWER
-    assert installed.processes() == []
-    assert installed.machine.show("cagedd.socket", "SubState") == "listening"
+    installed.apt_install(newer_deb)
+    assert installed.version_of_package() == NEWER
+    assert installed.programs() == []
+    assert installed.show("cagedd.socket", "SubState") == "listening"
 
 
 def test_an_upgrade_waits_for_agents_and_says_so(installed, agents, newer_deb):
-    machine = installed.machine
     first, _ = long_running(agents)
     second, _ = long_running(agents)
     before = installed.main_pid()
-    said = installed.install(newer_deb).text
-    assert installed.version() == NEWER
+    said = installed.apt_install(newer_deb).text
+    assert installed.version_of_package() == NEWER
     assert "caged: 2 agent(s) run, and go on." in said
     assert installed.main_pid() == before
-    machine.until("systemctl show -P StatusText cagedd | grep -q 'waits for 2 agents'")
+    installed.until("systemctl show -P StatusText cagedd | grep -q 'waits for 2 agents'")
     third = agents.spawn("sleep 600")  # it serves on
     for agent_id in (first, second):
         agents.cagectl("stop", agent_id)
-    machine.until("systemctl show -P StatusText cagedd | grep -q 'waits for 1 agent$'")
+    installed.until("systemctl show -P StatusText cagedd | grep -q 'waits for 1 agent$'")
     assert [agent["agent_id"] for agent in agents.list()] == [third]
     assert installed.main_pid() == before
     agents.cagectl("kill", third)
-    machine.until(f"pid=$(systemctl show -P MainPID cagedd); [ $pid != 0 ] && [ $pid != {before} ]",
+    installed.until(f"pid=$(systemctl show -P MainPID cagedd); [ $pid != 0 ] && [ $pid != {before} ]",
                   timeout=5)
-    machine.wait_state("cagedd.service", "active")
-    assert machine.show("cagedd.service", "Result") == "success"
+    installed.wait_state("cagedd.service", "active")
+    assert installed.show("cagedd.service", "Result") == "success"
     assert agents.run("echo hello").text == "hello\n"
 
 
 def test_an_upgrade_keeps_what_the_operator_switched_off(installed, newer_deb):
-    installed.machine.systemctl("disable", "--now", "cagedd.socket")
-    installed.install(newer_deb)
-    assert installed.machine.show("cagedd.socket", "ActiveState", "UnitFileState") == {
+    installed.systemctl("disable", "--now", "cagedd.socket")
+    installed.apt_install(newer_deb)
+    assert installed.show("cagedd.socket", "ActiveState", "UnitFileState") == {
         "ActiveState": "inactive", "UnitFileState": "disabled"}
 
 
@@ -229,45 +249,43 @@ def test_an_upgrade_keeps_what_the_operator_switched_off(installed, newer_deb):
 
 
 def test_removal_tells_running_agents_and_leaves_nothing_running(installed, agents):
-    machine = installed.machine
     _, workspace = long_running(agents)
     installed.apt("remove", "caged")
-    assert machine.read(f"{workspace}/told") == b"told\n"
-    assert installed.processes() == []
-    assert machine.output("ls -d /run/caged /sys/fs/cgroup/caged.slice/cagedd.service "
+    assert installed.read(f"{workspace}/told") == b"told\n"
+    assert installed.programs() == []
+    assert installed.output("ls -d /run/caged /sys/fs/cgroup/caged.slice/cagedd.service "
                           "2>/dev/null || true") == ""
-    assert machine.output("systemctl list-unit-files --no-legend 'cagedd*'; true") == ""
-    assert machine.output("ip netns; ip -br link | grep -c cg || true") == "0"
-    ended = machine.journal("MESSAGE_ID=8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a02")
+    assert installed.output("systemctl list-unit-files --no-legend 'cagedd*'; true") == ""
+    assert installed.output("ip netns; ip -br link | grep -c cg || true") == "0"
+    ended = installed.journal("MESSAGE_ID=8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a02")
     assert [entry["CAGED_REASON"] for entry in ended] == ["shutdown"]
-    assert machine.output("systemctl --failed --no-legend") == ""
+    assert installed.output("systemctl --failed --no-legend") == ""
 
 
 def test_purging_leaves_no_file_behind(host, deb):
     before = host.files()
-    host.install(deb)
-    Caged(host.machine).run("true")
+    host.apt_install(deb)
+    agents_of(host).run("true")
     during = host.files()
     host.apt("purge", "caged")
     after = host.files()
     assert {"/usr/sbin/cagedd", "/etc/caged/agents", "/run/caged/caged.sock"} <= during - before
     assert after == before, (after - before, before - after)
     # The group stays, as Debian has it: files somewhere may be its.
-    assert host.machine.output("getent group caged").startswith("caged:")
+    assert host.output("getent group caged").startswith("caged:")
 
 
 def test_purging_leaves_the_operators_cards(installed):
-    machine = installed.machine
     card = {"agent_id": "mine", "workspace": "/home/alice/work"}
-    machine.write("/etc/caged/agents/mine.json", json.dumps(card))
+    installed.write("/etc/caged/agents/mine.json", json.dumps(card))
     installed.apt("purge", "caged")
-    assert json.loads(machine.read("/etc/caged/agents/mine.json")) == card
+    assert json.loads(installed.read("/etc/caged/agents/mine.json")) == card
 
 
 @pytest.mark.parametrize("how", ["remove", "purge"])
 def test_it_can_be_installed_again(installed, deb, how):
     installed.apt(how, "caged")
-    installed.install(deb)
-    assert installed.machine.show("cagedd.socket", "ActiveState", "UnitFileState") == {
+    installed.apt_install(deb)
+    assert installed.show("cagedd.socket", "ActiveState", "UnitFileState") == {
         "ActiveState": "active", "UnitFileState": "enabled"}
-    assert Caged(installed.machine).run("echo hello").text == "hello\n"
+    assert agents_of(installed).run("echo hello").text == "hello\n"
