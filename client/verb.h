@@ -31,6 +31,7 @@ int verb_run(const struct options *options);
 int verb_list(const struct options *options);
 int verb_inspect(const struct options *options);
 int verb_logs(const struct options *options);
+int verb_reload(const struct options *options);
 int verb_stop(const struct options *options);
 int verb_kill(const struct options *options);
 int verb_wait(const struct options *options);

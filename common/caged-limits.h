@@ -73,3 +73,4 @@
 #define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
 #define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
 #define GATE_LISTEN_BACKLOG 128
+#define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */

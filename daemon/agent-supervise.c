@@ -243,7 +243,19 @@ static void on_decision(void *user, const struct gate_decision *decision)
 
 static void on_gate_failure(void *user, const char *why)
 {
-    report_gate_failure(user, why);
+    struct agent *agent = user;
+
+    report_gate_failure(agent, why);
+    watch_list_wake(&agent->watches); /* its death settles an update */
+}
+
+static void on_gate_updated(void *user, uint64_t n_ended)
+{
+    struct agent *agent = user;
+
+    if (n_ended > 0)
+        report_cut(agent, n_ended);
+    watch_list_wake(&agent->watches);
 }
 
 /* The gate's config memfd is made here, so that the gate can be started at the first connection
@@ -269,6 +281,7 @@ static int supervise_gate(struct agent *agent)
         .user = agent,
         .decided = on_decision,
         .failed = on_gate_failure,
+        .updated = on_gate_updated,
         .stopped = on_gate_stopped,
     };
     return gate_supervisor_new(&setup, &agent->gate);

@@ -18,7 +18,7 @@ struct spawn_parameters {
 
 /* -- answers -- */
 
-static void reply_problem(struct connection *c, const struct agent_problem *problem)
+void method_reply_problem(struct connection *c, const struct agent_problem *problem)
 {
     json_t *step = json_string_lossy(problem->step), *why = json_string_lossy(problem->why);
 
@@ -66,7 +66,7 @@ static void pump_spawn(struct connection *c)
             (void)agent_problem_set(&problem, FAILURE_SPAWN, -ECANCELED, "start",
                                     "it was stopped before it ran");
         connection_set_foreground(c, NULL);
-        reply_problem(c, &problem);
+        method_reply_problem(c, &problem);
         return;
     }
     json_t *reply = json_pack("{s:o}", "agent", agent_to_json(agent));
@@ -98,7 +98,7 @@ static void drop_nulls(json_t *object)
     }
 }
 
-static int take_card(json_t *json, struct card **ret, struct agent_problem *problem)
+int method_take_card(json_t *json, struct card **ret, struct agent_problem *problem)
 {
     struct card_error error;
     int r;
@@ -202,7 +202,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     struct string_list arguments = {};
     int r;
 
-    r = take_card(p->card, &card, problem);
+    r = method_take_card(p->card, &card, problem);
     if (r >= 0)
         r = take_workspace(call, p->workspace_fd, card, &workspace, problem);
     if (r >= 0)
@@ -263,7 +263,7 @@ void method_spawn(struct call *call)
         return;
     }
     if (spawn(call, &p, &agent, &problem) < 0) {
-        reply_problem(c, &problem);
+        method_reply_problem(c, &problem);
         return;
     }
     c->agent = agent;
