@@ -20,29 +20,27 @@ void agent_change_deinit(struct agent_change *change)
 
 /* -- what changes -- */
 
-static bool has(const char *const *items, size_t n, const char *item)
-{
-    for (size_t i = 0; i < n; i++)
-        if (streq(items[i], item))
-            return true;
-    return false;
-}
-
-/* What is in `of` and not in `without`; NULL without memory. */
+/* What is in `of` and not in `without`, each once; NULL without memory. */
 static json_t *difference(const char *const *of, size_t n, const char *const *without,
                           size_t n_without)
 {
-    json_t *array = json_array();
+    json_t *array = json_array(), *seen = json_object();
+    int r = array && seen ? 0 : -ENOMEM;
 
-    for (size_t i = 0; array && i < n; i++) {
-        if (has(without, n_without, of[i]) || has(of, i, of[i]))
+    for (size_t i = 0; r == 0 && i < n_without; i++)
+        r = json_object_set_new(seen, without[i], json_true());
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (json_object_get(seen, of[i]))
             continue;
-        if (json_array_append_new(array, json_string(of[i])) < 0) {
-            json_decref(array);
-            return NULL;
-        }
+        r = json_array_append_new(array, json_string(of[i]));
+        if (r == 0)
+            r = json_object_set_new(seen, of[i], json_true());
     }
-    return array;
+    json_decref(seen);
+    if (r == 0)
+        return array;
+    json_decref(array);
+    return NULL;
 }
 
 static int add_left_out(json_t *ignored, const bool *left_out, size_t n)
