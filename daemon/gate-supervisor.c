@@ -17,29 +17,21 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "caged-limits.h"
 #include "fd-io.h"
 #include "gate-proto.h"
+#include "gate-sending.h"
 #include "process.h"
 #include "records.h"
 
 #define PAUSE_USEC (200 * 1000)
 #define STOP_TIMEOUT_USEC (1000 * 1000)
 #define MESSAGES_AT_ONCE 64 /* then the loop serves others */
-#define PART_SIZE 3500      /* of an update in one message, which fits into a page with its heads */
 
 enum gate_state { GATE_LISTENING, GATE_RUNNING, GATE_PAUSED, GATE_STOPPING, GATE_STOPPED };
-
-/* The update that is with the running gate: sent in part, or sent and not answered. */
-struct sending {
-    uint64_t number; /* 0: there is none */
-    const void *data;
-    size_t size, sent;
-};
 
 struct gate_supervisor {
     struct gate_setup setup;
@@ -51,7 +43,7 @@ struct gate_supervisor {
     uint64_t in_force; /* nothing runs by an older one */
 
     /* of the running gate */
-    struct sending sending;
+    struct gate_sending sending; /* the update that it was not sent as a whole, or did not answer */
     pid_t pid;
     int pidfd;
     int control;
@@ -100,17 +92,10 @@ int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor *
     return 0;
 }
 
-static void end_sending(struct gate_supervisor *gate)
-{
-    if (gate->sending.data)
-        (void)munmap((void *)gate->sending.data, gate->sending.size);
-    gate->sending = (struct sending){};
-}
-
 /* Forgets the gate process, which is dead and reaped or about to be. */
 static void forget_process(struct gate_supervisor *gate)
 {
-    end_sending(gate);
+    gate_sending_end(&gate->sending);
     gate->in_force = gate->newest;
     gate->exit_source = sd_event_source_disable_unref(gate->exit_source);
     gate->control_source = sd_event_source_disable_unref(gate->control_source);
@@ -149,44 +134,22 @@ static int set_timer(struct gate_supervisor *gate, uint64_t usec);
 
 /* -- updates -- */
 
-/* Sends what the socket takes now. */
 static int send_parts(struct gate_supervisor *gate)
 {
-    struct sending *s = &gate->sending;
+    int r = gate_sending_run(&gate->sending, gate->control);
 
-    while (s->number && s->sent < s->size) {
-        CLEANUP(records_writer_deinit) struct records_writer w = {};
-        size_t n = MIN_OF(s->size - s->sent, (size_t)PART_SIZE);
-        int r = records_put(&w, GATE_ORDER_PART, (const char *)s->data + s->sent, n);
-        ssize_t taken = r < 0 ? r : socket_send(gate->control, w.data, w.size, NULL, 0);
-        if (taken == -EAGAIN)
-            break;
-        if (taken < 0)
-            return (int)taken;
-        s->sent += n;
-    }
-    bool more = s->number && s->sent < s->size;
-    return sd_event_source_set_io_events(gate->control_source, EPOLLIN | (more ? EPOLLOUT : 0));
+    if (r < 0)
+        return r;
+    return sd_event_source_set_io_events(gate->control_source, EPOLLIN | (r > 0 ? EPOLLOUT : 0));
 }
 
-/* The socket is empty but for what the gate has not read yet: of the last update nothing is left,
- * since it was answered. So this one record fits. */
 static int begin_sending(struct gate_supervisor *gate)
 {
-    CLEANUP(records_writer_deinit) struct records_writer w = {};
-    struct sending s = {.number = gate->newest};
-    int r = memfd_map_sealed(gate->setup.config, SPEC_SIZE_MAX, &s.data, &s.size);
+    int r = gate_sending_begin(&gate->sending, gate->newest, gate->setup.config);
 
-    if (r < 0)
-        return r;
-    gate->sending = s;
-    r = records_put_u64(&w, GATE_ORDER_UPDATE, s.size);
     if (r >= 0)
         r = set_timer(gate, (uint64_t)GATE_UPDATE_TIMEOUT * 1000000);
-    if (r < 0)
-        return r;
-    ssize_t n = socket_send(gate->control, w.data, w.size, NULL, 0);
-    return n < 0 ? (int)n : send_parts(gate);
+    return r < 0 ? r : send_parts(gate);
 }
 
 /* A gate that is gone already cannot be told (-EPIPE): its death is heard of soon, and what it sent
@@ -237,10 +200,10 @@ bool gate_supervisor_is_updated(const struct gate_supervisor *gate, uint64_t upd
 /* The gate's answer. */
 static int take_updated(struct gate_supervisor *gate, uint64_t n_ended)
 {
-    if (!gate->ready || !gate->sending.number || gate->sending.sent < gate->sending.size)
+    if (!gate->ready || !gate_sending_is_sent(&gate->sending))
         return -EBADMSG;
     gate->in_force = gate->sending.number;
-    end_sending(gate);
+    gate_sending_end(&gate->sending);
     if (gate->state == GATE_RUNNING)
         gate->timer = sd_event_source_disable_unref(gate->timer);
     gate->setup.updated(gate->setup.user, n_ended);

@@ -202,6 +202,7 @@ def test_tunnels_by_a_parent_proxy_are_cut_by_what_was_asked_for():
         while data := conn.recv(100):
             conn.sendall(data)
     parent = Server(handle, PRIVATE)
+    target = f"{METADATA}:81"
     with Gate(["*.example"], parent=f"http://{PRIVATE}:{parent.port}") as gate:
         a, b = gate.tunnel("a.example:443"), gate.tunnel("b.example:443")
         gate.decision(), gate.decision()
@@ -213,6 +214,33 @@ def test_tunnels_by_a_parent_proxy_are_cut_by_what_was_asked_for():
         assert is_alive(a) and is_cut(b)
         for conn in (a, b, slow):
             conn.close()
+    # A literal address is held against the lists here, whoever dials it.
+    with Gate(["slow.example", target], parent=f"http://{PRIVATE}:{parent.port}") as gate:
+        literal = gate.tunnel(target)
+        gate.decision()
+        slow = gate.send(connect_head("slow.example:443"))
+        until(lambda: parent.accepted == 5)
+        n, decisions = gate.update(["0.0.0.0/0:81", "slow.example"])
+        assert (n, decisions) == (1, [])
+        assert is_cut(literal) and is_waiting(slow)
+        literal.close()
+        reset(slow)
+        gate.decision()
+
+
+@in_world
+def test_an_address_that_a_parent_proxy_is_asked_for_may_lose_its_consent():
+    parent = Server(lambda conn: read_until(conn) and conn.recv(1), PRIVATE)
+    target = f"{METADATA}:81"
+    with Gate([target], parent=f"http://{PRIVATE}:{parent.port}") as gate:
+        slow = gate.send(connect_head(target))
+        until(lambda: parent.accepted == 1)
+        n, decisions = gate.update(["0.0.0.0/0:81"])
+        assert n == 0
+        assert [(d["reason"], d["address"]) for d in decisions] == \
+            [("address-not-allowed", METADATA)]
+        assert Answer(read_all(slow)).reason == "address-not-allowed"
+        slow.close()
 
 
 # -- what has not come so far yet --
