@@ -289,7 +289,8 @@ def test_a_port_of_the_loopback_can_be_taken_away_but_not_added(a, agent, echoes
     assert inspected["network"]["allowed_hosts"] == inspected["card"]["allowed_hosts"] == []
     assert inspected["network"]["forwards"] == []
     assert is_cut(inside)
-    assert not is_alive(connect_in(a, agent_id, ("127.0.0.1", ports[0])))
+    with pytest.raises(ConnectionResetError):
+        connect_in(a, agent_id, ("127.0.0.1", ports[0])).recv(1)
 
     assert reload(a, card)["added"] == [first]
     assert a.inspect(agent_id)["network"]["forwards"] == [first]
