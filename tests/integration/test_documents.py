@@ -70,6 +70,7 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     assert f"{limits['CONNECTIONS_PER_UID_MAX']} connections" in daemon
     assert limits["AGENTS_MAX"] == limits["CONNECTIONS_MAX"] == 1024 and "host 1024 of each" in daemon
     assert f"last {limits['AGENTS_ENDED_KEPT']} agents that ended" in daemon
+    assert f"within {limits['GATE_UPDATE_TIMEOUT']} seconds is killed" in daemon
     gate_memory = f"at most {limits['GATE_MEMORY_MAX'] >> 20} MiB each"
     assert gate_memory in daemon and gate_memory in README
     assert f"requests of {limits['WIRE_REQUEST_SIZE_MAX'] >> 10} KiB at most" in README

@@ -179,15 +179,21 @@ def test_a_forward_is_cut_and_can_come_back():
         gate.decision()
         assert gate.update([f"localhost:{server.port}"]) == (0, [])  # the same by another name
         assert is_alive(first)
-        assert gate.update([PUBLIC]) == (1, [])
-        assert is_cut(first)
+        for i in range(20):  # lists that come and go leave the forward as it is
+            many = [f"{'x' * 40}-{i}-{k}.example" for k in range(200)]
+            assert gate.update([target] + many, private=many) == (0, [])
+        second = forward()
+        assert is_alive(second)
+        assert gate.decision()["port"] == server.port
+        assert gate.update([PUBLIC]) == (2, [])
+        assert is_cut(first) and is_cut(second)
         refused = forward()
         assert not is_alive(refused)
         assert gate.decision()["reason"] == "host-not-allowed"
         assert gate.update([target]) == (0, [])
         again = forward()
         assert is_alive(again)
-        for conn in (first, refused, again):
+        for conn in (first, second, refused, again):
             conn.close()
 
 

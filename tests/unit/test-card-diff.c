@@ -1,6 +1,8 @@
 /* common/card-diff: what differs between two cards is named, each key by itself, and no value. */
 #include "unit-test.h"
 
+#include <stdio.h>
+
 #include "common/card-diff.h"
 
 static const char base[] =
@@ -93,8 +95,45 @@ static void test_what_differs_is_named(void **state)
         check(cases[i].changes, cases[i].paths);
 }
 
+static void check_keys(const json_t *object, const char *prefix, const char *paths)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach ((json_t *)object, key, value) {
+        char path[128];
+        (void)snprintf(path, sizeof(path), "\"%s.%s", prefix, key);
+        if (!streq(key, "$schema") && !strstr(paths, path))
+            fail_msg("%s is not among %s", path, paths);
+    }
+}
+
+/* A key that the JSON form of a card leaves out would be changed without a word. */
+static void test_every_key_of_a_card_is_compared(void **state)
+{
+    struct card *a = parse(base), *b = NULL;
+    json_t *all = json_load_file(CARD_WITH_EVERYTHING, 0, NULL);
+    struct card_error error;
+
+    assert_non_null(all);
+    if (card_parse(all, &b, &error) < 0)
+        fail_msg("%s: found %s, expected %s", error.path, error.found, error.expected);
+    json_t *paths = card_diff(a, b);
+    char *text = json_dumps(paths, 0);
+    check_keys(all, "$", text);
+    check_keys(json_object_get(all, "resource_limits"), "$.resource_limits", text);
+    free(text);
+    json_decref(paths);
+    json_decref(all);
+    card_free(a);
+    card_free(b);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_differs_is_named)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_differs_is_named),
+        cmocka_unit_test(test_every_key_of_a_card_is_compared),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
