@@ -18,9 +18,16 @@ enum api_provider {
     API_PROVIDER_COUNT,
 };
 
+/* 0 is what a card does not ask for, except for swap_mb, where it is a limit as well. */
 struct card_limits {
     uint64_t memory_mb;
+    uint64_t memory_high_mb; /* never above memory_mb */
+    uint64_t swap_mb;
     uint64_t cpu_shares;
+    uint64_t cpu_quota_percent; /* 100: one processor */
+    uint64_t io_weight;
+    uint64_t io_read_bps, io_write_bps; /* bytes a second */
+    uint64_t io_read_iops, io_write_iops;
     uint64_t max_processes;
     uint64_t max_open_files;
 };

@@ -119,7 +119,7 @@ static int step_cgroup(struct building *b)
     struct agent *agent = b->agent;
     AUTO_FREE char *why = NULL;
     int r = cgroup_make(&b->manager->cgroups, agent->owner, agent->card->agent_id,
-                        &agent->card->limits, &agent->cgroup, &why);
+                        &agent->card->limits, agent->workspace.device, &agent->cgroup, &why);
 
     if (r == -ENOTSUP)
         return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);

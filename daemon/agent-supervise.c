@@ -181,6 +181,7 @@ static int take_messages(struct agent *agent)
             return 0;
         if (n <= 0) { /* it closed its end, or died: its pidfd says the rest */
             agent->control_source = sd_event_source_disable_unref(agent->control_source);
+            cgroup_ease(&agent->cgroup); /* the rest is being killed: the kernel waits for it */
             return n == 0 || n == -ECONNRESET ? 0 : (int)n;
         }
         int r = take_message(agent, buffer, (size_t)n, fds, n_fds);

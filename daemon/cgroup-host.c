@@ -18,6 +18,7 @@ static const char *const controller_names[CGROUP_CONTROLLER_COUNT] = {
     [CGROUP_MEMORY] = "memory",
     [CGROUP_CPU] = "cpu",
     [CGROUP_PIDS] = "pids",
+    [CGROUP_IO] = "io",
 };
 
 const char *cgroup_controller_to_string(enum cgroup_controller controller)
@@ -69,8 +70,8 @@ static int set_path(char **path, const char *a, const char *b)
     return 0;
 }
 
-/* Fills in where the hierarchies are mounted: `unified` gets the mount point itself. */
-static int find_mounts(struct cgroup_host *host, const char *name, char **ret_unified)
+/* Fills in where the hierarchies are mounted. */
+static int find_mounts(struct cgroup_host *host, const char *name)
 {
     AUTO_FREE char *text = NULL;
     size_t size;
@@ -83,7 +84,7 @@ static int find_mounts(struct cgroup_host *host, const char *name, char **ret_un
         char *point, *type, *options;
         if (!split_mount_line(line, &point, &type, &options))
             continue;
-        if (streq(type, "cgroup2") && !*ret_unified && !(*ret_unified = strdup(point)))
+        if (streq(type, "cgroup2") && !host->mount && !(host->mount = strdup(point)))
             return -ENOMEM;
         if (!streq(type, "cgroup"))
             continue;
@@ -157,6 +158,7 @@ static void each_folder(const char *path, const char *prefix, void (*visit)(cons
 static void remove_tree(const char *path)
 {
     each_folder(path, "", remove_tree);
+    cgroup_folder_ease(path);
     (void)rmdir(path);
 }
 
@@ -239,21 +241,21 @@ static int enable_unified(struct cgroup_host *host, const char *parent)
 
 int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
 {
-    AUTO_FREE char *mount = NULL, *delegated = NULL, *kill_file = NULL;
+    AUTO_FREE char *delegated = NULL, *kill_file = NULL;
     int r;
 
     *host = (struct cgroup_host){.lock_fd = -EBADF};
-    r = find_mounts(host, name, &mount);
+    r = find_mounts(host, name);
     if (r < 0)
         return r;
-    if (!mount)
+    if (!host->mount)
         return why_set(ret_why, -ENOTSUP, "this host has no cgroup v2 hierarchy mounted");
-    r = find_delegated(mount, &delegated);
+    r = find_delegated(host->mount, &delegated);
     if (r < 0)
         return r;
     if (delegated)
         host->unified = strdup(delegated);
-    else if (asprintf(&host->unified, "%s/%s", mount, name) < 0)
+    else if (asprintf(&host->unified, "%s/%s", host->mount, name) < 0)
         host->unified = NULL;
     if (!host->unified)
         return -ENOMEM;
@@ -275,7 +277,7 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
     if (r >= 0 && delegated)
         r = move_to_leaf(host->unified);
     if (r >= 0)
-        r = enable_unified(host, delegated ? host->unified : mount);
+        r = enable_unified(host, delegated ? host->unified : host->mount);
     if (r < 0)
         return r;
     if (asprintf(&kill_file, "%s/cgroup.kill", host->unified) < 0)
@@ -297,6 +299,7 @@ void cgroup_host_deinit(struct cgroup_host *host)
     if (ours)
         (void)rmdir(host->unified);
     free(host->unified);
+    free(host->mount);
     fd_close(host->lock_fd);
     *host = (struct cgroup_host){.lock_fd = -EBADF};
 }

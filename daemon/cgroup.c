@@ -2,7 +2,6 @@
 #include "cgroup.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -11,114 +10,6 @@
 #include "why.h"
 
 #define COUNTER_FILE_MAX 65536
-
-static uint64_t memory_bytes(const struct card_limits *limits)
-{
-    return limits->memory_mb * 1024 * 1024;
-}
-
-static uint64_t no_swap(const struct card_limits *limits)
-{
-    return 0;
-}
-
-static uint64_t whole_group(const struct card_limits *limits)
-{
-    return 1;
-}
-
-static uint64_t cpu_shares(const struct card_limits *limits)
-{
-    return limits->cpu_shares;
-}
-
-/* The kernel's own scale: a weight of 100 is 1024 shares (sched_weight_from_cgroup in
- * kernel/sched/sched.h); cpu.weight takes 1 to 10000. */
-static uint64_t cpu_weight(const struct card_limits *limits)
-{
-    uint64_t weight = (limits->cpu_shares * 100 + 512) / 1024;
-    return MAX_OF((uint64_t)1, MIN_OF(weight, (uint64_t)10000));
-}
-
-/* caged-init is a task of the cage that the card does not count. */
-static uint64_t tasks(const struct card_limits *limits)
-{
-    return limits->max_processes + 1;
-}
-
-/* What each limit of a card is on either kind of hierarchy. In this order: v1 wants the memory
- * limit before the limit of memory and swap together, which must not be less. */
-static const struct limit_row {
-    const char *limit;
-    size_t card_offset; /* of the card's number in struct card_limits */
-    enum cgroup_controller controller;
-    bool v1;
-    const char *file;
-    uint64_t (*value)(const struct card_limits *limits);
-    bool only_with_swap; /* a kernel built without swap has no such file and needs none */
-} limit_rows[] = {
-#define CARD(field) offsetof(struct card_limits, field)
-    {"memory_mb", CARD(memory_mb), CGROUP_MEMORY, true, "memory.limit_in_bytes", memory_bytes,
-     false},
-    {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, true, "memory.memsw.limit_in_bytes",
-     memory_bytes, true},
-    /* v1 alone keeps socket buffers out of the sum above, unless this is set before anything joins
-     * (cgroup-v1/memory.rst, 2.7.1). */
-    {"memory_mb (sockets)", CARD(memory_mb), CGROUP_MEMORY, true, "memory.kmem.tcp.limit_in_bytes",
-     memory_bytes, false},
-    {"memory_mb", CARD(memory_mb), CGROUP_MEMORY, false, "memory.max", memory_bytes, false},
-    {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, false, "memory.swap.max", no_swap,
-     true},
-    {"memory_mb (whole agent)", CARD(memory_mb), CGROUP_MEMORY, false, "memory.oom.group",
-     whole_group, false},
-    {"cpu_shares", CARD(cpu_shares), CGROUP_CPU, true, "cpu.shares", cpu_shares, false},
-    {"cpu_shares", CARD(cpu_shares), CGROUP_CPU, false, "cpu.weight", cpu_weight, false},
-    {"max_processes", CARD(max_processes), CGROUP_PIDS, true, "pids.max", tasks, false},
-    {"max_processes", CARD(max_processes), CGROUP_PIDS, false, "pids.max", tasks, false},
-#undef CARD
-};
-
-static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
-                       const struct card_limits *limits, char **ret_why)
-{
-    const char *folder =
-        cgroup->folders[row->controller] ? cgroup->folders[row->controller] : cgroup->unified;
-    struct cgroup_applied applied = {.limit = row->limit, .controller = row->controller};
-    AUTO_FREE char *file = NULL;
-
-    memcpy(&applied.value, (const char *)limits + row->card_offset, sizeof(applied.value));
-    (void)snprintf(applied.written, sizeof(applied.written), "%" PRIu64, row->value(limits));
-    if (asprintf(&file, "%s/%s", folder, row->file) < 0)
-        return -ENOMEM;
-
-    AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && row->only_with_swap && access("/proc/swaps", F_OK) < 0)
-        return 0;
-    if (fd < 0 || write(fd, applied.written, strlen(applied.written)) < 0)
-        return why_set(ret_why, -ENOTSUP, "%s cannot be enforced: %s: %s", row->limit, file,
-                       strerror(errno));
-    applied.file = TAKE_PTR(file);
-    cgroup->applied[cgroup->n_applied++] = applied;
-    return 0;
-}
-
-static int apply_limits(const struct cgroup_host *host, struct cgroup *cgroup,
-                        const struct card_limits *limits, char **ret_why)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(limit_rows); i++) {
-        const struct limit_row *row = &limit_rows[i];
-        if (!host->controllers[row->controller].base)
-            return why_set(ret_why, -ENOTSUP,
-                           "%s cannot be enforced: this host has no %s controller", row->limit,
-                           cgroup_controller_to_string(row->controller));
-        if (row->v1 != host->controllers[row->controller].v1)
-            continue;
-        int r = apply_limit(cgroup, row, limits, ret_why);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
 
 /* base/owner-UID/agent-ID. The owner's folder is where the sum over an owner's agents can be
  * limited; it goes when its last agent goes. */
@@ -185,7 +76,8 @@ static int open_entrances(struct cgroup *cgroup)
 }
 
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
-                const struct card_limits *limits, struct cgroup *ret, char **ret_why)
+                const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
+                char **ret_why)
 {
     struct cgroup cgroup = CGROUP_INIT;
     int r;
@@ -207,7 +99,7 @@ int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_i
         }
     }
     if (r >= 0)
-        r = apply_limits(host, &cgroup, limits, ret_why);
+        r = cgroup_limit(host, &cgroup, limits, workspace, ret_why);
     if (r >= 0)
         r = open_entrances(&cgroup);
     if (r < 0) {
@@ -223,6 +115,7 @@ int cgroup_kill(const struct cgroup *cgroup)
 {
     AUTO_FD int fd = openat(cgroup->unified_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 
+    cgroup_ease(cgroup);
     if (fd < 0 || write(fd, "1", 1) < 0)
         return negative_errno();
     return 0;
@@ -280,6 +173,7 @@ int cgroup_remove(struct cgroup *cgroup)
 {
     int r;
 
+    cgroup_ease(cgroup); /* what it wrote last may still be on its way to the disk */
     cgroup->unified_fd = fd_close(cgroup->unified_fd);
     r = remove_folder(&cgroup->unified);
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {

@@ -3,6 +3,7 @@
  * (cgroup.kill). Kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -12,6 +13,7 @@ enum cgroup_controller {
     CGROUP_MEMORY,
     CGROUP_CPU,
     CGROUP_PIDS,
+    CGROUP_IO, /* of v2 alone: v1's is blkio, which does not see what is written back later */
     CGROUP_CONTROLLER_COUNT,
 };
 
@@ -19,7 +21,8 @@ const char *cgroup_controller_to_string(enum cgroup_controller controller);
 
 /* Where this host keeps its hierarchies; found once at start. */
 struct cgroup_host {
-    char *unified; /* our folder in the v2 hierarchy */
+    char *mount;   /* of the v2 hierarchy */
+    char *unified; /* our folder in it */
     int lock_fd;   /* on that folder: it is this daemon's alone */
     struct {
         bool v1;
@@ -36,14 +39,15 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
 /* Removes our folders, which are empty by then. Fine after a failed init; never before init. */
 void cgroup_host_deinit(struct cgroup_host *host);
 
-#define CGROUP_APPLIED_MAX 8
+#define CGROUP_APPLIED_MAX 16
+#define CGROUP_WRITTEN_MAX 64
 
 struct cgroup_applied {
     const char *limit; /* static: the card's key, or what it implies */
     uint64_t value;    /* as the card has it */
     enum cgroup_controller controller;
     char *file;
-    char written[24];
+    char written[CGROUP_WRITTEN_MAX];
 };
 
 /* One agent's cgroups. */
@@ -54,17 +58,25 @@ struct cgroup {
     int tasks[CGROUP_CONTROLLER_COUNT];     /* their `tasks` files, for processes to join by */
     struct cgroup_applied applied[CGROUP_APPLIED_MAX];
     size_t n_applied;
+    bool slowed; /* by a limit of processor time or of the disk: see cgroup_ease */
 };
 
-#define CGROUP_INIT ((struct cgroup){.unified_fd = -EBADF, .tasks = {-EBADF, -EBADF, -EBADF}})
+#define CGROUP_INIT                                                                                \
+    ((struct cgroup){.unified_fd = -EBADF, .tasks = {-EBADF, -EBADF, -EBADF, -EBADF}})
 
-/* Makes `owner-UID/agent-ID` everywhere and writes the limits. -ENOTSUP with *ret_why (the limit
- * and the reason) if one cannot be enforced; nothing is left behind on failure. *ret_why is the
- * caller's. */
+/* Makes `owner-UID/agent-ID` everywhere and writes the limits; those of the disk are for the one
+ * that `workspace` (st_dev) is on. -ENOTSUP with *ret_why (the limit and the reason) if one cannot
+ * be enforced; nothing is left behind on failure. *ret_why is the caller's. */
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
-                const struct card_limits *limits, struct cgroup *ret, char **ret_why);
+                const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
+                char **ret_why);
 
-/* SIGKILL to every process in it, at once (cgroup.kill). */
+/* Takes away what slows an agent down (cpu.max, io.max): a process that is to end, and writes that
+ * are still on their way, would be held up by it, and with them whoever waits for the same file
+ * system. For agents that are ending. */
+void cgroup_ease(const struct cgroup *cgroup);
+
+/* SIGKILL to every process in it, at once (cgroup.kill), and cgroup_ease. */
 int cgroup_kill(const struct cgroup *cgroup);
 
 /* How often the kernel killed for want of memory, and refused a task over the limit. 0 if unknown.
@@ -78,3 +90,12 @@ int cgroup_remove(struct cgroup *cgroup);
 
 /* Frees what is left of a removed one. */
 void cgroup_deinit(struct cgroup *cgroup);
+
+/* -- private to cgroup*.c -- */
+
+/* Writes the limits of a card into the folders of `cgroup` and lists them in it. As cgroup_make. */
+int cgroup_limit(const struct cgroup_host *host, struct cgroup *cgroup,
+                 const struct card_limits *limits, dev_t workspace, char **ret_why);
+
+/* cgroup_ease for one folder of any hierarchy. */
+void cgroup_folder_ease(const char *path);

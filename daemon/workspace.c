@@ -110,6 +110,7 @@ int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char 
         return negative_errno();
     workspace.owner = st.st_uid;
     workspace.group = st.st_gid;
+    workspace.device = st.st_dev;
     *ret = workspace;
     workspace = WORKSPACE_INIT;
     return 0;

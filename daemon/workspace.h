@@ -12,6 +12,7 @@ struct workspace {
     char *path; /* as the kernel names it, for people to read */
     uid_t owner;
     gid_t group;
+    dev_t device; /* of its file system */
 };
 
 /* A closed, empty one. */

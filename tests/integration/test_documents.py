@@ -1,11 +1,14 @@
 """What the documents list is there, and what is there is listed."""
 
+import json
 import re
 
 from harness import paths
 
 README = (paths.ROOT / "README.md").read_text()
 TESTS_README = (paths.ROOT / "tests" / "README.md").read_text()
+SCHEMA = json.loads((paths.POLICY / "card.schema.json").read_text())
+LIMITS = SCHEMA["properties"]["resource_limits"]["properties"]
 UNIT_TESTS = {path.name for path in (paths.ROOT / "tests" / "unit").glob("test-*.c")}
 
 
@@ -59,9 +62,15 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     limits = {name: eval(value) for name, value in  # arithmetic like (64 * 1024)
               re.findall(r"^#define (\w+)\s+([\d()*+ ]*[\d)])\s*(?:/\*.*)?$", header, re.M)}
     card = (paths.ROOT / "common" / "caged.card.5.scd").read_text()
-    for key in ("memory_mb", "cpu_shares", "processes", "open_files"):
-        low, high, default = (limits[f"CARD_{key.upper()}_{end}"] for end in ("MIN", "MAX", "DEFAULT"))
-        assert re.search(rf"^\|  (max_)?{key}\n:  {low} to {high}\n:  {default}$", card, re.M), key
+    rows = re.findall(r"^\|  (\w+)\n:  (\d+) to (\d+)\n:  (\w+)$", card, re.M)
+    assert {key for key, *_ in rows} == LIMITS.keys()
+    for key, *told in rows:
+        name = re.sub("_(read|write)", "", key).upper().removeprefix("MAX_")
+        low, high, default = (limits[f"CARD_{name}_{end}"] for end in ("MIN", "MAX", "DEFAULT"))
+        optional = "default" not in LIMITS[key]
+        assert told == [str(low), str(high), "none" if optional else str(default)], key
+        assert (LIMITS[key]["minimum"], LIMITS[key]["maximum"]) == (low, high), key
+        assert not optional or default == 0 < low, key
     assert f"from 0 to {limits['CARD_TTL_MAX']}," in card
     assert f"at most {limits['API_KEY_SIZE_MAX']} bytes" in card
     assert f"at most {limits['CARD_PROXY_MAX']} bytes" in card
