@@ -124,3 +124,17 @@ print(queued >> 20)
 """], timeout=90)
     # More than the limit is not to be had: the kernel refuses it, or kills for it.
     assert "out of memory" in result.errors or int(result.text) < 160, result
+
+
+def test_a_quota_of_processor_time_is_kept(a):
+    """Also while the cage is built: that is the agent's time too."""
+    result = a.run("exec python3 -c 'import time\nend = time.monotonic() + 2\n"
+                   "while time.monotonic() < end: pass\nprint(time.process_time())'",
+                   resource_limits={"cpu_quota_percent": 20})
+    assert 0.1 < float(result.stdout) < 0.8, result
+
+
+def test_an_agent_with_the_least_quota_starts_and_ends_in_time(a):
+    agent_id = a.spawn("while :; do :; done", resource_limits={"cpu_quota_percent": 1})
+    a.call("Kill", agent_id=agent_id)
+    assert a.wait(agent_id, timeout=5)["reason"] == "killed"
