@@ -125,12 +125,23 @@ static int on_ttl(sd_event_source *source, uint64_t usec, void *user)
     return 0;
 }
 
+static void fail(struct agent *agent, int error, const char *step, const char *why)
+{
+    if (agent->problem.failure == FAILURE_NONE)
+        (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, error, step, "%s", why);
+    agent_kill(agent, END_FAILED);
+}
+
 static int start_running(struct agent *agent)
 {
+    int r = cgroup_slow(&agent->cgroup);
+
+    if (r < 0)
+        fail(agent, r, "cgroup", "cpu_quota_percent cannot be enforced any more");
     agent->agent_pid = pid_of(agent->agent_pidfd);
     if (agent->ttl_end_usec > 0) {
-        int r = sd_event_add_time(agent->manager->event, &agent->ttl_source, CLOCK_BOOTTIME,
-                                  agent->ttl_end_usec, 0, on_ttl, agent);
+        r = sd_event_add_time(agent->manager->event, &agent->ttl_source, CLOCK_BOOTTIME,
+                              agent->ttl_end_usec, 0, on_ttl, agent);
         if (r < 0)
             return r;
     }
@@ -191,13 +202,6 @@ static int take_messages(struct agent *agent)
             return r;
     }
     return 0;
-}
-
-static void fail(struct agent *agent, int error, const char *step, const char *why)
-{
-    if (agent->problem.failure == FAILURE_NONE)
-        (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, error, step, "%s", why);
-    agent_kill(agent, END_FAILED);
 }
 
 static int on_control(sd_event_source *source, int fd, uint32_t events, void *user)

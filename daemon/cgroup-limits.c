@@ -1,5 +1,5 @@
-/* What the limits of a card are in files of the control groups, and taking the slowing ones off.
- * Kernel: Documentation/admin-guide/cgroup-v2.rst, "Controllers"; cgroup-v1/memory.rst;
+/* What the limits of a card are in files of the control groups, and putting the slowing ones on and
+ * off. Kernel: Documentation/admin-guide/cgroup-v2.rst, "Controllers"; cgroup-v1/memory.rst;
  * scheduler/sched-bwc.rst. */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -89,6 +89,7 @@ static const struct limit_row {
     unsigned weigher;   /* of block-device.h: only for a disk that has it */
     const char *before; /* the number, in what is written */
     const char *after;
+    const char *at_first; /* until the agent runs: see cgroup_slow. NULL: the same */
 } limit_rows[] = {
 #define CARD(field) #field, offsetof(struct card_limits, field)
 #define PART_OF(field, what) #field " (" what ")", offsetof(struct card_limits, field)
@@ -109,9 +110,10 @@ static const struct limit_row {
     {CARD(cpu_shares), CGROUP_CPU, 2, "cpu.weight", cpu_weight},
     {PART_OF(cpu_quota_percent, "period"), CGROUP_CPU, 1, "cpu.cfs_period_us", cpu_period,
      OPTIONAL},
-    {CARD(cpu_quota_percent), CGROUP_CPU, 1, "cpu.cfs_quota_us", cpu_quota, OPTIONAL | SLOWS},
+    {CARD(cpu_quota_percent), CGROUP_CPU, 1, "cpu.cfs_quota_us", cpu_quota, OPTIONAL | SLOWS,
+     .at_first = "-1"},
     {CARD(cpu_quota_percent), CGROUP_CPU, 2, "cpu.max", cpu_quota, OPTIONAL | SLOWS,
-     .after = " " STRINGIFY(CPU_PERIOD_USEC)},
+     .after = " " STRINGIFY(CPU_PERIOD_USEC), .at_first = "max"},
 
     {CARD(max_processes), CGROUP_PIDS, 1, "pids.max", tasks},
     {CARD(max_processes), CGROUP_PIDS, 2, "pids.max", tasks},
@@ -177,6 +179,13 @@ static void format_limit(const struct limit_row *row, const struct card_limits *
                    row->after ? row->after : "");
 }
 
+static int write_text(const char *file, const char *text)
+{
+    AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+    return fd < 0 || write(fd, text, strlen(text)) < 0 ? negative_errno() : 0;
+}
+
 static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
                        const struct card_limits *limits, const struct disk *disk, char **ret_why)
 {
@@ -195,12 +204,15 @@ static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
     if (asprintf(&file, "%s/%s", folder, row->file) < 0)
         return -ENOMEM;
 
-    AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && (row->flags & WITH_SWAP) && access("/proc/swaps", F_OK) < 0)
+    int r = write_text(file, applied.written);
+    if (r == -ENOENT && (row->flags & WITH_SWAP) && access("/proc/swaps", F_OK) < 0)
         return 0;
-    if (fd < 0 || write(fd, applied.written, strlen(applied.written)) < 0)
+    if (r >= 0 && row->at_first) /* so it can be, and will be again */
+        r = write_text(file, row->at_first);
+    if (r < 0)
         return why_set(ret_why, -ENOTSUP, "%s cannot be enforced: %s: %s", row->limit, file,
-                       strerror(errno));
+                       strerror(-r));
+    applied.late = row->at_first;
     applied.file = TAKE_PTR(file);
     cgroup->applied[cgroup->n_applied++] = applied;
     cgroup->slowed = cgroup->slowed || row->flags & SLOWS;
@@ -232,17 +244,23 @@ int cgroup_limit(const struct cgroup_host *host, struct cgroup *cgroup,
     return r;
 }
 
-/* -- taking them off -- */
+int cgroup_slow(const struct cgroup *cgroup)
+{
+    int r = 0;
 
-static void write_if_there(const char *folder, const char *file, const char *text)
+    for (size_t i = 0; r >= 0 && i < cgroup->n_applied; i++)
+        if (cgroup->applied[i].late)
+            r = write_text(cgroup->applied[i].file, cgroup->applied[i].written);
+    return r;
+}
+
+/* What fails here leaves an agent that ends as slowly as it ran. */
+static void write_in(const char *folder, const char *file, const char *text)
 {
     char path[PATH_MAX];
 
-    if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path))
-        return;
-    AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-        return; /* then it ends as slowly as it ran */
+    if (snprintf(path, sizeof(path), "%s/%s", folder, file) < (int)sizeof(path))
+        (void)write_text(path, text);
 }
 
 void cgroup_folder_ease(const char *path)
@@ -250,8 +268,8 @@ void cgroup_folder_ease(const char *path)
     AUTO_FREE char *file = NULL, *text = NULL;
     size_t size;
 
-    write_if_there(path, "cpu.max", "max");
-    write_if_there(path, "cpu.cfs_quota_us", "-1");
+    write_in(path, "cpu.max", "max");
+    write_in(path, "cpu.cfs_quota_us", "-1");
     if (asprintf(&file, "%s/io.max", path) < 0) {
         file = NULL;
         return;
@@ -263,7 +281,7 @@ void cgroup_folder_ease(const char *path)
         char all[CGROUP_WRITTEN_MAX];
         if (snprintf(all, sizeof(all), "%.*s rbps=max wbps=max riops=max wiops=max",
                      (int)strcspn(line, " "), line) < (int)sizeof(all))
-            write_if_there(path, "io.max", all);
+            write_in(path, "io.max", all);
     }
 }
 

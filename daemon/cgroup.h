@@ -48,6 +48,7 @@ struct cgroup_applied {
     enum cgroup_controller controller;
     char *file;
     char written[CGROUP_WRITTEN_MAX];
+    bool late; /* in force from cgroup_slow() on */
 };
 
 /* One agent's cgroups. */
@@ -70,6 +71,11 @@ struct cgroup {
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
                 char **ret_why);
+
+/* Puts the quota of processor time in force, which would hold up the building of the cage, and with
+ * it, since that takes locks of the kernel that all share, others: for when the agent runs. That it
+ * can be had is known from cgroup_make. 0 or -errno. */
+int cgroup_slow(const struct cgroup *cgroup);
 
 /* Takes away what slows an agent down (cpu.max, io.max): a process that is to end, and writes that
  * are still on their way, would be held up by it, and with them whoever waits for the same file

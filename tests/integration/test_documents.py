@@ -57,6 +57,22 @@ def test_files_that_the_readme_names_are_there():
         assert (paths.ROOT / name).exists(), name
 
 
+def test_the_table_of_kernels_has_what_the_daemon_looks_for_at_its_start():
+    def version(text):
+        return tuple(map(int, text.split(".")))
+    code = (paths.ROOT / "daemon" / "host-check.c").read_text()
+    needs = re.findall(r'\{"(\w+)[^"]*",\s*"([\d.]+)"', code)
+    fatal = [row for row in section(README, "## What a host must have")
+             if row[2] == "cagedd does not start"]
+    assert len(needs) >= 10
+    for word, since in needs:
+        if word == "room":
+            word = "max_user_namespaces"
+        rows = [row for row in fatal if word in row[0]]
+        assert rows and version(since) <= version(rows[0][1]), word
+    assert max(version(row[1]) for row in fatal) == (5, 14) and "Linux 5.14 with cgroup v2" in README
+
+
 def test_the_limits_in_the_manuals_are_those_of_the_code():
     header = (paths.ROOT / "common" / "caged-limits.h").read_text()
     limits = {name: eval(value) for name, value in  # arithmetic like (64 * 1024)

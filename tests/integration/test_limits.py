@@ -1,5 +1,7 @@
 """The limits of a card: written where Inspect says, felt by the agent, told as the reason."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,51 @@ def test_inspect_tells_each_limit_and_its_file_holds_it(a):
         assert str(agent["pid"]) in (Path(folder) / "cgroup.procs").read_text().split(), folder
     a.call("Kill", agent_id=agent_id)
     a.wait(agent_id)
+
+
+def on_version_2(controller):
+    """Whether this host has the controller on cgroup v2."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            return controller in (Path(line.split()[4]) / "cgroup.controllers").read_text().split()
+    return False
+
+
+def test_swap_is_a_limit_of_its_own(a):
+    agent_id = a.spawn("sleep 60", resource_limits={"memory_mb": 100, "swap_mb": 11})
+    limit = applied(a, agent_id)["swap_mb"]
+    a.call("Kill", agent_id=agent_id)
+    # v1 has a limit of both together.
+    assert limit["written"] == str((11 if on_version_2("memory") else 111) << 20)
+    assert limit["value"] == 11
+
+
+def test_a_threshold_of_memory_is_there_or_refused(a):
+    limits = {"memory_mb": 100, "memory_high_mb": 64}
+    if on_version_2("memory"):
+        agent_id = a.spawn("sleep 60", resource_limits=limits)
+        assert Path(applied(a, agent_id)["memory_high_mb"]["file"]).read_text() == f"{64 << 20}\n"
+        return
+    error = a.refused(resource_limits=limits)
+    assert error.name == "NotSupported", error
+    assert "memory_high_mb cannot be enforced" in error.parameters["reason"]
+    assert "version 1" in error.parameters["reason"]
+
+
+@pytest.mark.parametrize("key, number", [
+    ("io_weight", 50), ("io_read_bps", 1 << 20), ("io_write_bps", 1 << 20), ("io_read_iops", 100),
+    ("io_write_iops", 100)])
+def test_a_limit_of_the_disk_is_refused_where_there_is_no_disk_or_no_controller(a, key, number):
+    """/dev/shm is a tmpfs: whatever the host, its workspaces are on no disk."""
+    workspace = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    os.chown(workspace, a.user.uid, a.user.gid)
+    try:
+        error = a.refused(workspace=str(workspace), resource_limits={key: number})
+    finally:
+        workspace.rmdir()
+    assert error.name == "NotSupported", error
+    assert error.parameters["reason"].startswith(f"{key} cannot be enforced: ")
+    assert ("anonymous" if on_version_2("io") else "no io controller") in error.parameters["reason"]
 
 
 def test_too_much_memory_ends_the_agent_for_want_of_memory(a):
