@@ -40,7 +40,8 @@ def test_each_unit_test_is_listed_with_what_it_covers():
 
 
 def test_each_row_of_the_security_table_is_held_by_tests_that_exist():
-    there = {name for path in (paths.ROOT / "tests" / "integration").glob("test_*.py")
+    there = {name for folder in ("integration", "system")
+             for path in (paths.ROOT / "tests" / folder).glob("test_*.py")
              for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)} | UNIT_TESTS
     promised = [row[0] for row in section(README, "## Security model")]
     rows = section(TESTS_README, "## What holds the README's security table")
