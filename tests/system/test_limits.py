@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-pytestmark = pytest.mark.every_kernel
-
+every_kernel = pytest.mark.every_kernel  # where kernels differ, or did
 MIB = 1 << 20
 ALLOCATE = "python3 -c 'x = b\"x\" * ({} << 20); print(\"have it\", flush=True)\nimport time; time.sleep(600)'"
 
@@ -44,6 +43,7 @@ def refused(caged, **keys):
 
 # -- what is written --
 
+@every_kernel
 def test_inspect_tells_each_limit_and_its_file_holds_it(caged, machine):
     limits = {"memory_mb": 128, "memory_high_mb": 100, "swap_mb": 7, "cpu_shares": 2048,
               "cpu_quota_percent": 150, "io_read_bps": 50 * MIB, "io_write_bps": 40 * MIB,
@@ -67,6 +67,7 @@ def test_inspect_tells_each_limit_and_its_file_holds_it(caged, machine):
 
 # -- memory --
 
+@every_kernel
 def test_a_full_memory_ends_the_whole_agent(caged, machine):
     """The one that allocates is a child: what runs beside it is killed with it."""
     agent_id = caged.spawn(ALLOCATE.format(200) + " & sleep 600", resource_limits={"memory_mb": 64})
@@ -74,6 +75,7 @@ def test_a_full_memory_ends_the_whole_agent(caged, machine):
     assert ended["reason"] == "out_of_memory", ended
 
 
+@every_kernel
 def test_memory_of_an_owner_that_is_full_is_the_reason_too(caged, machine):
     """The limit is above the agent's own folder."""
     agent_id = caged.spawn("until [ -e go ]; do sleep 0.1; done; " + ALLOCATE.format(200) +
@@ -96,7 +98,7 @@ def test_the_hosts_memory_that_is_full_is_the_reason_too(caged, machine):
 
 @pytest.fixture
 def swap(machine):
-    machine.run("dd if=/dev/zero of=/swap bs=1M count=192 status=none; chmod 600 /swap; "
+    machine.run("fallocate -l 192M /swap; chmod 600 /swap; "
                 "mkswap -q /swap; swapon /swap", timeout=120)
 
 
@@ -107,6 +109,7 @@ def test_without_swap_mb_an_agent_does_not_swap(caged, machine, swap):
     assert "have it" not in caged.cagectl("logs", agent_id).text
 
 
+@every_kernel
 def test_swap_mb_lets_an_agent_swap_so_much(caged, machine, swap):
     agent_id = caged.spawn(ALLOCATE.format(100), resource_limits={"memory_mb": 64, "swap_mb": 80})
     until_it_says(caged, agent_id, "have it", timeout=60)
@@ -116,9 +119,10 @@ def test_swap_mb_lets_an_agent_swap_so_much(caged, machine, swap):
     assert wait(caged, more, timeout=120)["reason"] == "out_of_memory"
 
 
+@every_kernel
 def test_above_the_threshold_an_agent_is_slowed_down_and_not_killed(caged, machine):
     """Files that it wrote leave its memory; it goes on."""
-    agent_id = caged.spawn("dd if=/dev/zero of=big bs=1M count=150 status=none && echo written; "
+    agent_id = caged.spawn("dd if=/dev/zero of=big bs=1M count=100 status=none && echo written; "
                            "sleep 600", resource_limits={"memory_mb": 512, "memory_high_mb": 48})
     until_it_says(caged, agent_id, "written", timeout=60)
     folder = folder_of(caged, agent_id)
@@ -146,15 +150,16 @@ def used(machine, folders, seconds):
 
 def test_agents_share_a_processor_by_their_shares(caged, machine):
     agents = [caged.spawn(SPIN, resource_limits={"cpu_shares": shares}) for shares in (4096, 1024)]
-    much, little = used(machine, [folder_of(caged, agent) for agent in agents], 6)
+    much, little = used(machine, [folder_of(caged, agent) for agent in agents], 4)
     assert much + little > 0.5, (much, little)
     assert 2.5 < much / little < 6.5, (much, little)
 
 
+@every_kernel
 def test_a_quota_of_processor_time_is_kept(caged, machine):
     agent_id = caged.spawn(SPIN, resource_limits={"cpu_quota_percent": 20})
     folder = folder_of(caged, agent_id)
-    part, = used(machine, [folder], 5)
+    part, = used(machine, [folder], 3)
     assert 0.1 < part < 0.3
     assert value(machine, f"{folder}/cpu.stat", "nr_throttled") > 10
 
@@ -182,6 +187,7 @@ for i in range(60):
 '"""
 
 
+@every_kernel
 def test_a_fork_too_many_fails_and_is_the_reason(caged, machine):
     agent_id = caged.spawn(FORK, resource_limits={"max_processes": 20})
     ended = wait(caged, agent_id)
@@ -195,6 +201,7 @@ def test_an_agent_that_failed_for_another_reason_just_exited(caged, machine):
     assert (ended["reason"], ended["exit_status"]) == ("exited", 5), ended
 
 
+@every_kernel
 def test_an_owners_limit_of_tasks_is_the_reason_where_the_kernel_tells_it(caged, machine):
     """Before Linux 6.11 a refused task is counted where it was to be, then where the limit is, and
     that limit is shared: it may have been another agent's task."""
@@ -240,6 +247,7 @@ def test_other_operations_of_the_disk_are_not_held_up(caged, machine):
     assert seconds_of(caged, READ.format("256k", 16), io_write_bps=MIB) < 2
 
 
+@every_kernel
 def test_an_agent_that_waits_for_its_slow_disk_ends_at_once_when_killed(caged, machine):
     """A minute's worth of writes is on its way: they are let go."""
     agent_id = caged.spawn("echo go; " + WRITE.format("64M", 1), resource_limits={"io_write_bps": MIB})
@@ -257,6 +265,7 @@ def test_what_a_slow_agent_wrote_last_holds_nobody_up_after_its_end(caged, machi
     assert int(end) - int(start) < 15
 
 
+@every_kernel
 def test_a_partition_is_limited_by_its_whole_disk(caged, machine):
     """io.max takes whole disks alone; one partition of type 83 begins at sector 2048."""
     machine.run("""set -e
@@ -309,6 +318,6 @@ def test_agents_share_a_disk_by_their_weights(caged, machine):
         folders.append(folder_of(caged, agent_id))
         assert machine.output(["cat", f"{folders[-1]}/io.bfq.weight"]).endswith(str(weight))
     script = ('look() { for f; do sed -n "s/.*rbytes=\\([0-9]*\\).*/\\1/p" "$f/io.stat" | head -1; done; }; '
-              'look "$@"; sleep 6; look "$@"')
+              'look "$@"; sleep 4; look "$@"')
     a, b, c, d = map(int, machine.run(script, words=folders).lines)
     assert c - a > 2 * (d - b) > 0, (c - a, d - b)
