@@ -127,6 +127,7 @@ static const struct limit_row {
 #undef CARD
 #undef PART_OF
 };
+_Static_assert(ARRAY_SIZE(limit_rows) <= CGROUP_APPLIED_MAX, "there is room for all of them");
 
 static uint64_t number_in_card(const struct limit_row *row, const struct card_limits *limits)
 {

@@ -39,7 +39,7 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
 /* Removes our folders, which are empty by then. Fine after a failed init; never before init. */
 void cgroup_host_deinit(struct cgroup_host *host);
 
-#define CGROUP_APPLIED_MAX 16
+#define CGROUP_APPLIED_MAX 24
 #define CGROUP_WRITTEN_MAX 64
 
 struct cgroup_applied {
