@@ -87,15 +87,6 @@ def test_memory_of_an_owner_that_is_full_is_the_reason_too(caged, machine):
     assert ended["reason"] == "out_of_memory", ended
 
 
-def test_the_hosts_memory_that_is_full_is_the_reason_too(caged, machine):
-    """The kernel takes whoever has most, and that is the agent; all of it."""
-    total = int(re.search(r"MemTotal: *(\d+) kB", machine.output("cat /proc/meminfo"))[1]) >> 10
-    agent_id = caged.spawn(ALLOCATE.format(total * 2) + " & sleep 600",
-                           resource_limits={"memory_mb": total * 4})
-    ended = wait(caged, agent_id, timeout=180)
-    assert ended["reason"] == "out_of_memory", ended
-
-
 @pytest.fixture
 def swap(machine):
     machine.run("fallocate -l 192M /swap; chmod 600 /swap; "
