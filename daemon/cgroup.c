@@ -120,6 +120,29 @@ static int apply_limits(const struct cgroup_host *host, struct cgroup *cgroup,
     return 0;
 }
 
+/* UNIT/agent-ID. What is there already is of an agent whose daemon died. */
+static int make_folder_in_unit(const char *unit, const char *agent_id, char **ret, char **ret_why)
+{
+    AUTO_FREE char *path = NULL;
+
+    if (asprintf(&path, "%s/agent-%s", unit, agent_id) < 0)
+        return -ENOMEM;
+    if (mkdir(path, 0755) < 0) {
+        if (errno != EEXIST)
+            return negative_errno();
+        cgroup_folder_kill(path);
+        if (rmdir(path) < 0 && errno == EBUSY)
+            return why_set(ret_why, -EBUSY,
+                           "%s is left over from an agent whose processes were killed just now; "
+                           "try again when they have ended",
+                           path);
+        if (mkdir(path, 0755) < 0)
+            return negative_errno();
+    }
+    *ret = TAKE_PTR(path);
+    return 0;
+}
+
 /* base/owner-UID/agent-ID. The owner's folder is where the sum over an owner's agents can be
  * limited; it goes when its last agent goes. */
 static int make_folder(const char *base, uid_t owner, const char *agent_id, char **ret)
@@ -141,7 +164,8 @@ static int make_folder(const char *base, uid_t owner, const char *agent_id, char
     return 0;
 }
 
-/* Controllers of v2 reach an agent's folder only if the owner's folder hands them on. */
+/* Controllers of v2 reach an agent's folder only if the folder above, the owner's or the unit's,
+ * hands them on. */
 static int hand_down(const struct cgroup_host *host, const char *agent_folder)
 {
     char path[PATH_MAX];
@@ -184,15 +208,47 @@ static int open_entrances(struct cgroup *cgroup)
     return 0;
 }
 
+/* The number behind `key ` at the start of a line. */
+static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller controller,
+                             const char *file, const char *key)
+{
+    AUTO_FREE char *path = NULL, *text = NULL;
+    size_t size, length = strlen(key);
+    const char *folder =
+        cgroup->folders[controller] ? cgroup->folders[controller] : cgroup->unified;
+
+    if (asprintf(&path, "%s/%s", folder, file) < 0)
+        path = NULL;
+    if (!path || file_read_all(path, COUNTER_FILE_MAX, &text, &size) < 0)
+        return 0;
+    for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+        if (strncmp(line, key, length) == 0 && line[length] == ' ')
+            return strtoull(line + length + 1, NULL, 10);
+    return 0;
+}
+
+/* Since Linux 6.11 a task that was over a limit counts where the limit is; before, where the task
+ * was to be, that is in the agent's own folder (pids_event() in kernel/cgroup/pids.c). */
+static uint64_t count_unit_refusals(const struct cgroup *cgroup)
+{
+    return cgroup->in_unit ? read_counter(cgroup, CGROUP_PIDS, "../pids.events", "max") : 0;
+}
+
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, struct cgroup *ret, char **ret_why)
 {
     struct cgroup cgroup = CGROUP_INIT;
     int r;
 
-    r = make_folder(host->unified, owner, agent_id, &cgroup.unified);
+    cgroup.in_unit = host->unit;
+    r = host->unit ? make_folder_in_unit(host->unified, agent_id, &cgroup.unified, ret_why)
+                   : make_folder(host->unified, owner, agent_id, &cgroup.unified);
     if (r >= 0)
         r = hand_down(host, cgroup.unified);
+    if (r == -EBUSY && host->unit && !*ret_why) /* "no internal processes", cgroup-v2.rst */
+        (void)why_set(ret_why, r,
+                      "processes are in %s itself: they must be in folders of their own below it",
+                      host->unified);
     for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
         if (!host->controllers[c].v1)
             continue;
@@ -215,6 +271,7 @@ int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_i
         cgroup_deinit(&cgroup);
         return r;
     }
+    cgroup.unit_refusals = count_unit_refusals(&cgroup);
     *ret = cgroup;
     return 0;
 }
@@ -228,25 +285,6 @@ int cgroup_kill(const struct cgroup *cgroup)
     return 0;
 }
 
-/* The number behind `key ` at the start of a line. */
-static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller controller,
-                             const char *file, const char *key)
-{
-    AUTO_FREE char *path = NULL, *text = NULL;
-    size_t size, length = strlen(key);
-    const char *folder =
-        cgroup->folders[controller] ? cgroup->folders[controller] : cgroup->unified;
-
-    if (asprintf(&path, "%s/%s", folder, file) < 0)
-        path = NULL;
-    if (!path || file_read_all(path, COUNTER_FILE_MAX, &text, &size) < 0)
-        return 0;
-    for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-        if (strncmp(line, key, length) == 0 && line[length] == ' ')
-            return strtoull(line + length + 1, NULL, 10);
-    return 0;
-}
-
 uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
 {
     return read_counter(cgroup, CGROUP_MEMORY,
@@ -256,11 +294,14 @@ uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
 
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup)
 {
-    return read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+    uint64_t own = read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+
+    return MAX_OF(own, count_unit_refusals(cgroup) - cgroup->unit_refusals);
 }
 
-/* Removes the agent's folder and, if it was the last one in it, the owner's. */
-static int remove_folder(char **path)
+/* Removes the agent's folder and, if it was the last one in it, the owner's; a unit's is systemd's.
+ */
+static int remove_folder(char **path, bool in_unit)
 {
     int r = 0;
 
@@ -270,7 +311,8 @@ static int remove_folder(char **path)
         r = negative_errno();
     char *cut = strrchr(*path, '/');
     *cut = 0;
-    (void)rmdir(*path);
+    if (!in_unit)
+        (void)rmdir(*path);
     free(*path);
     *path = NULL;
     return r;
@@ -281,10 +323,10 @@ int cgroup_remove(struct cgroup *cgroup)
     int r;
 
     cgroup->unified_fd = fd_close(cgroup->unified_fd);
-    r = remove_folder(&cgroup->unified);
+    r = remove_folder(&cgroup->unified, cgroup->in_unit);
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
         cgroup->tasks[c] = fd_close(cgroup->tasks[c]);
-        int q = remove_folder(&cgroup->folders[c]);
+        int q = remove_folder(&cgroup->folders[c], false);
         if (r >= 0)
             r = q;
     }

@@ -12,7 +12,7 @@ struct spawn_parameters {
     json_t *card;
     json_t *arguments;
     json_int_t workspace_fd, api_key_fd;
-    bool foreground, terminal;
+    bool foreground, terminal, unit;
     json_int_t rows, columns;
 };
 
@@ -178,6 +178,18 @@ static int take_key(struct call *call, json_int_t index, const struct card *card
     return r;
 }
 
+static int take_unit(const struct connection *c, struct peer_unit *ret,
+                     struct agent_problem *problem)
+{
+    AUTO_FREE char *why = NULL;
+    int r = peer_unit_find(varlink_stream_fd(c->stream), &c->peer, &c->manager->cgroups, ret, &why);
+
+    if (why)
+        (void)agent_problem_set(problem, r == -ENOTSUP ? FAILURE_SUPPORT : FAILURE_PERMITTED, r,
+                                "unit", "%s", why);
+    return r;
+}
+
 static int take_arguments(const json_t *array, struct string_list *ret)
 {
     size_t i;
@@ -199,6 +211,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     CLEANUP(card_freep) struct card *card = NULL;
     CLEANUP(workspace_deinit) struct workspace workspace = WORKSPACE_INIT;
     CLEANUP(secret_freep) char *key = NULL;
+    CLEANUP(peer_unit_deinit) struct peer_unit unit = PEER_UNIT_INIT;
     struct string_list arguments = {};
     int r;
 
@@ -207,6 +220,8 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         r = take_workspace(call, p->workspace_fd, card, &workspace, problem);
     if (r >= 0)
         r = take_key(call, p->api_key_fd, card, &key, problem);
+    if (r >= 0 && p->unit)
+        r = take_unit(call->connection, &unit, problem);
     if (r >= 0)
         r = take_arguments(p->arguments, &arguments);
     if (r < 0) {
@@ -226,6 +241,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .terminal_rows = (uint16_t)p->rows,
         .terminal_columns = (uint16_t)p->columns,
         .foreground = p->foreground,
+        .unit = p->unit ? &unit : NULL,
     };
     r = agent_spawn(call->connection->manager, &request, ret, problem);
     card = request.card; /* NULL where the agent has taken it */
@@ -243,6 +259,7 @@ void method_spawn(struct call *call)
         {"workspace_fd", PARAMETER_INTEGER, false, &p.workspace_fd},
         {"api_key_fd", PARAMETER_INTEGER, false, &p.api_key_fd},
         {"foreground", PARAMETER_BOOLEAN, false, &p.foreground},
+        {"unit", PARAMETER_BOOLEAN, false, &p.unit},
         {"terminal", PARAMETER_BOOLEAN, false, &p.terminal},
         {"terminal_rows", PARAMETER_INTEGER, false, &p.rows},
         {"terminal_columns", PARAMETER_INTEGER, false, &p.columns},
