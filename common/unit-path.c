@@ -54,7 +54,8 @@ static bool is_unit_name(const char *name)
 /* "..": outside of our cgroup namespace; " (deleted)": removed (cgroup_namespaces(7)). */
 static bool is_visible(const char *path)
 {
-    return !has_suffix(path, " (deleted)") && !strstr(path, "/../") && !has_suffix(path, "/..");
+    return !has_suffix(path, " (deleted)") && !strstr(path, "/../") && !has_suffix(path, "/..") &&
+           !streq(path, "/..");
 }
 
 int unit_path_parse(const char *path, struct unit_path *ret, const char **ret_why)
