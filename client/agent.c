@@ -100,6 +100,17 @@ int agent_exit_status(const struct agent *agent)
     return reason->status;
 }
 
+int agent_unit_status(const struct agent *agent)
+{
+    int status = agent_exit_status(agent);
+
+    if (streq_null(agent->reason, "stopped") || streq_null(agent->reason, "ttl"))
+        return 0;
+    if (status == 0 && !streq_null(agent->reason, "exited"))
+        return STATUS_SIGNAL + 9; /* killed, and it left a 0 all the same */
+    return status;
+}
+
 /* The limit that the reason is about, where we know the card. */
 static void limit_format(const struct agent *agent, const struct card *card, char *buffer,
                          size_t size)
