@@ -63,7 +63,8 @@ static void test_values(void **state)
 {
     CLEANUP(card_freep)
     struct card *card = accept(
-        "{\"$schema\":\"x\",\"agent_id\":\"b-1\",\"agent\":\"codex\",\"workspace\":\"/w/x/\",\"user\":\"me\","
+        "{\"$schema\":\"x\",\"agent_id\":\"b-1\",\"agent\":\"codex\",\"workspace\":\"/w/x/"
+        "\",\"user\":\"me\","
         "\"command\":[\"sh\",\"-c\",\"\"],\"api_provider\":\"openai\",\"api_key_file\":\"/k\","
         "\"proxy\":\"http://u:p%40@h.example:3128/\",\"resource_limits\":{\"memory_mb\":64,"
         "\"cpu_shares\":2,\"max_processes\":3,\"max_open_files\":16},"
@@ -130,7 +131,8 @@ static void assert_hint(const char *key, const char *hint)
     if (hint)
         (void)snprintf(expected, sizeof(expected), "did you mean \"%s\"?", hint);
     else
-        (void)snprintf(expected, sizeof(expected), "expected one of agent_id, agent, workspace, user");
+        (void)snprintf(expected, sizeof(expected),
+                       "expected one of agent_id, agent, workspace, user");
     assert_non_null(strstr(shown, expected));
 }
 
@@ -212,12 +214,13 @@ static char *printed(const struct card *card)
 static void test_json_form(void **state)
 {
     CLEANUP(card_freep)
-    struct card *card =
-        accept(START ",\"user\":\"7\",\"agent\":\"opencode\",\"proxy\":\"http://user:hidden@h:1\",\"environment\":"
-                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
+    struct card *card = accept(START ",\"user\":\"7\",\"agent\":\"opencode\",\"proxy\":\"http://"
+                                     "user:hidden@h:1\",\"environment\":"
+                                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
     AUTO_FREE char *text = printed(card);
     assert_string_equal(
-        text, "{\"agent_id\":\"a\",\"agent\":\"opencode\",\"workspace\":\"/w\",\"user\":\"7\",\"command\":[\"x\"],"
+        text, "{\"agent_id\":\"a\",\"agent\":\"opencode\",\"workspace\":\"/"
+              "w\",\"user\":\"7\",\"command\":[\"x\"],"
               "\"api_provider\":\"anthropic\",\"proxy\":\"http://***@h:1\",\"resource_limits\":"
               "{\"memory_mb\":4096,\"cpu_shares\":1024,\"max_processes\":512,"
               "\"max_open_files\":1024},\"allowed_hosts\":[\"api.anthropic.com:443\"],"
