@@ -1,4 +1,4 @@
-/* cagectl service: the main process of a systemd unit that is an agent, caged-agent@.service(8).
+/* cagectl service: the main process of a systemd unit that is an agent, caged-agent(8).
  *
  * It prints nothing of the agent's output, which the daemon writes to the journal. systemd is told
  * when the agent runs and how it is (sd_notify(3)); SIGTERM stops the agent in good order; the exit
@@ -197,7 +197,7 @@ int verb_service(const struct options *options)
     if (!own_unit_is_notified()) {
         say("'service' is for systemd units of Type=notify, and this is none: NOTIFY_SOCKET is not "
             "set");
-        say_hint("see caged-agent@.service(8); in a terminal: cagectl run");
+        say_hint("see caged-agent(8); in a terminal: cagectl run");
         return STATUS_USAGE;
     }
     (void)sd_notify(0, "STATUS=starting");
