@@ -295,8 +295,9 @@ uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup)
 {
     uint64_t own = read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+    uint64_t units = count_unit_refusals(cgroup);
 
-    return MAX_OF(own, count_unit_refusals(cgroup) - cgroup->unit_refusals);
+    return MAX_OF(own, units > cgroup->unit_refusals ? units - cgroup->unit_refusals : 0);
 }
 
 /* Removes the agent's folder and, if it was the last one in it, the owner's; a unit's is systemd's.
