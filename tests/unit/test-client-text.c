@@ -183,6 +183,14 @@ static void test_limits_in_the_end(void **state)
 
     agent_end_format(&agent, &card, text, sizeof(text));
     assert_string_equal(text, "out of memory (limit 512 MiB), SIGKILL: python3 was killed");
+    agent.unit = "caged-agent@a.service";
+    agent.detail = NULL;
+    agent_end_format(&agent, &card, text, sizeof(text));
+    assert_string_equal(text, "out of memory (limit 512 MiB, or the unit's own), SIGKILL");
+    agent.reason = "tasks_limit";
+    agent_end_format(&agent, &card, text, sizeof(text));
+    assert_string_equal(text,
+                        "its limit of tasks was reached (limit 40, or the unit's own), SIGKILL");
 }
 
 static void test_agents_of_wrong_types(void **state)
