@@ -8,6 +8,7 @@
 #define CARD_AGENT_ID_MAX 63
 #define CARD_AGENT_ID_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-"
 #define CARD_PATH_MAX 4095
+#define CARD_USER_MAX 255
 #define CARD_COMMAND_MAX 256 /* words, the words after `--` included */
 #define CARD_HOSTS_MAX 256
 #define CARD_ENVIRONMENT_MAX 256

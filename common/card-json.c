@@ -94,6 +94,8 @@ json_t *card_to_json(const struct card *card)
     if (card->agent)
         r |= put(object, "agent", json_string(card->agent));
     r |= put(object, "workspace", json_string(card->workspace));
+    if (card->user)
+        r |= put(object, "user", json_string(card->user));
     if (card->command.count > 0)
         r |= put(object, "command", list_to_json(&card->command));
     r |= put(object, "api_provider", json_string(api_provider_to_string(card->api_provider)));

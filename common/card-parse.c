@@ -63,6 +63,12 @@ static const struct card_key card_keys[] = {
      .expected = PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, workspace)},
+    {.name = "user",
+     .type = JSON_STRING,
+     .expected = "the name or number of a user: 1 to " STRINGIFY(
+         CARD_USER_MAX) " bytes without \":\", \"/\" and control characters",
+     .parse = card_parse_user,
+     .offset = offsetof(struct card, user)},
     {.name = "command",
      .type = JSON_ARRAY,
      .secret = true,

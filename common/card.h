@@ -53,6 +53,7 @@ struct card {
     char *agent_id;
     char *agent;     /* name of the preset; NULL if the card has none */
     char *workspace; /* absolute, without "." and "..", without a slash at its end; never "/" */
+    char *user; /* name or number of whose the agent's files are; NULL: the workspace's owner */
     struct string_list command; /* empty: the preset's */
     enum api_provider api_provider;
     char *api_key_file; /* NULL: no key */

@@ -162,11 +162,16 @@ static void remove_tree(const char *path)
     (void)rmdir(path);
 }
 
-/* Ends the processes in a tree (v1 folders have no such file: their processes are in a v2 one too)
- * and removes it. */
-static void clear_tree(const char *path)
+/* v1 folders have no such file: their processes are in a v2 one too. */
+void cgroup_folder_kill(const char *path)
 {
     (void)write_file(path, "cgroup.kill", "1");
+}
+
+/* Ends the processes in a tree and removes it. */
+static void clear_tree(const char *path)
+{
+    cgroup_folder_kill(path);
     for (int i = 0; i < LEFTOVER_TRIES; i++) {
         remove_tree(path);
         if (access(path, F_OK) < 0)
@@ -207,18 +212,28 @@ static int move_to_leaf(const char *unified)
     return r < 0 ? r : write_file(leaf, "cgroup.procs", "0");
 }
 
+/* The controllers that reach a v2 folder, that it can hand on. */
+static int read_controllers(const char *folder, char **ret)
+{
+    AUTO_FREE char *path = NULL;
+    size_t size;
+
+    if (asprintf(&path, "%s/cgroup.controllers", folder) < 0)
+        return -ENOMEM;
+    int r = file_read_all(path, PROC_FILE_MAX, ret, &size);
+    if (r >= 0)
+        (*ret)[strcspn(*ret, "\n")] = 0;
+    return r;
+}
+
 /* For each controller that no v1 hierarchy has: v2 must have it, and hand it down to our folder. */
 static int enable_unified(struct cgroup_host *host, const char *parent)
 {
-    AUTO_FREE char *available = NULL, *path = NULL;
-    size_t size;
+    AUTO_FREE char *available = NULL;
+    int r = read_controllers(parent, &available);
 
-    if (asprintf(&path, "%s/cgroup.controllers", parent) < 0)
-        return -ENOMEM;
-    int r = file_read_all(path, PROC_FILE_MAX, &available, &size);
     if (r < 0)
         return r;
-    available[strcspn(available, "\n")] = 0;
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
         char enable[16];
         if (host->controllers[c].v1 || !list_has(available, ' ', controller_names[c]))
@@ -236,6 +251,37 @@ static int enable_unified(struct cgroup_host *host, const char *parent)
         if (!host->controllers[c].base)
             return -ENOMEM;
     }
+    return 0;
+}
+
+int cgroup_host_init_unit(struct cgroup_host *ret, const struct cgroup_host *host,
+                          const char *folder, char **ret_why)
+{
+    CLEANUP(cgroup_host_deinit) struct cgroup_host unit = {.lock_fd = -EBADF, .unit = true};
+    AUTO_FREE char *available = NULL;
+
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+        if (host->controllers[c].v1)
+            return why_set(ret_why, -ENOTSUP,
+                           "this host has the %s controller on a cgroup v1 hierarchy, where "
+                           "systemd's limits for the unit would not hold the agent; boot it with "
+                           "systemd.unified_cgroup_hierarchy=1",
+                           controller_names[c]);
+    int r = read_controllers(folder, &available);
+    if (r < 0)
+        return r;
+    unit.unified = strdup(folder);
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!list_has(available, ' ', controller_names[c]))
+            continue;
+        unit.controllers[c].base = strdup(folder);
+        if (!unit.controllers[c].base)
+            return -ENOMEM;
+    }
+    if (!unit.unified)
+        return -ENOMEM;
+    *ret = unit;
+    unit = (struct cgroup_host){.lock_fd = -EBADF};
     return 0;
 }
 

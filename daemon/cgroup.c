@@ -11,6 +11,29 @@
 
 #define COUNTER_FILE_MAX 65536
 
+/* UNIT/agent-ID. What is there already is of an agent whose daemon died. */
+static int make_folder_in_unit(const char *unit, const char *agent_id, char **ret, char **ret_why)
+{
+    AUTO_FREE char *path = NULL;
+
+    if (asprintf(&path, "%s/agent-%s", unit, agent_id) < 0)
+        return -ENOMEM;
+    if (mkdir(path, 0755) < 0) {
+        if (errno != EEXIST)
+            return negative_errno();
+        cgroup_folder_kill(path);
+        if (rmdir(path) < 0 && errno == EBUSY)
+            return why_set(ret_why, -EBUSY,
+                           "%s is left over from an agent whose processes were killed just now; "
+                           "try again when they have ended",
+                           path);
+        if (mkdir(path, 0755) < 0)
+            return negative_errno();
+    }
+    *ret = TAKE_PTR(path);
+    return 0;
+}
+
 /* base/owner-UID/agent-ID. The owner's folder is where the sum over an owner's agents can be
  * limited; it goes when its last agent goes. */
 static int make_folder(const char *base, uid_t owner, const char *agent_id, char **ret)
@@ -32,7 +55,8 @@ static int make_folder(const char *base, uid_t owner, const char *agent_id, char
     return 0;
 }
 
-/* Controllers of v2 reach an agent's folder only if the owner's folder hands them on. */
+/* Controllers of v2 reach an agent's folder only if the folder above, the owner's or the unit's,
+ * hands them on. */
 static int hand_down(const struct cgroup_host *host, const char *agent_folder)
 {
     char path[PATH_MAX];
@@ -75,6 +99,32 @@ static int open_entrances(struct cgroup *cgroup)
     return 0;
 }
 
+/* The number behind `key ` at the start of a line. */
+static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller controller,
+                             const char *file, const char *key)
+{
+    AUTO_FREE char *path = NULL, *text = NULL;
+    size_t size, length = strlen(key);
+    const char *folder =
+        cgroup->folders[controller] ? cgroup->folders[controller] : cgroup->unified;
+
+    if (asprintf(&path, "%s/%s", folder, file) < 0)
+        path = NULL;
+    if (!path || file_read_all(path, COUNTER_FILE_MAX, &text, &size) < 0)
+        return 0;
+    for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+        if (strncmp(line, key, length) == 0 && line[length] == ' ')
+            return strtoull(line + length + 1, NULL, 10);
+    return 0;
+}
+
+/* Since Linux 6.11 a task that was over a limit counts where the limit is; before, where the task
+ * was to be, that is in the agent's own folder (pids_event() in kernel/cgroup/pids.c). */
+static uint64_t count_unit_refusals(const struct cgroup *cgroup)
+{
+    return cgroup->in_unit ? read_counter(cgroup, CGROUP_PIDS, "../pids.events", "max") : 0;
+}
+
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
                 char **ret_why)
@@ -82,9 +132,15 @@ int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_i
     struct cgroup cgroup = CGROUP_INIT;
     int r;
 
-    r = make_folder(host->unified, owner, agent_id, &cgroup.unified);
+    cgroup.in_unit = host->unit;
+    r = host->unit ? make_folder_in_unit(host->unified, agent_id, &cgroup.unified, ret_why)
+                   : make_folder(host->unified, owner, agent_id, &cgroup.unified);
     if (r >= 0)
         r = hand_down(host, cgroup.unified);
+    if (r == -EBUSY && host->unit && !*ret_why) /* "no internal processes", cgroup-v2.rst */
+        (void)why_set(ret_why, r,
+                      "processes are in %s itself: they must be in folders of their own below it",
+                      host->unified);
     for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
         if (!host->controllers[c].v1)
             continue;
@@ -107,6 +163,7 @@ int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_i
         cgroup_deinit(&cgroup);
         return r;
     }
+    cgroup.unit_refusals = count_unit_refusals(&cgroup);
     *ret = cgroup;
     return 0;
 }
@@ -121,25 +178,6 @@ int cgroup_kill(const struct cgroup *cgroup)
     return 0;
 }
 
-/* The number behind `key ` at the start of a line. */
-static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller controller,
-                             const char *file, const char *key)
-{
-    AUTO_FREE char *path = NULL, *text = NULL;
-    size_t size, length = strlen(key);
-    const char *folder =
-        cgroup->folders[controller] ? cgroup->folders[controller] : cgroup->unified;
-
-    if (asprintf(&path, "%s/%s", folder, file) < 0)
-        path = NULL;
-    if (!path || file_read_all(path, COUNTER_FILE_MAX, &text, &size) < 0)
-        return 0;
-    for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-        if (strncmp(line, key, length) == 0 && line[length] == ' ')
-            return strtoull(line + length + 1, NULL, 10);
-    return 0;
-}
-
 uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
 {
     return read_counter(cgroup, CGROUP_MEMORY,
@@ -149,11 +187,15 @@ uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
 
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup)
 {
-    return read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+    uint64_t own = read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+    uint64_t units = count_unit_refusals(cgroup);
+
+    return MAX_OF(own, units > cgroup->unit_refusals ? units - cgroup->unit_refusals : 0);
 }
 
-/* Removes the agent's folder and, if it was the last one in it, the owner's. */
-static int remove_folder(char **path)
+/* Removes the agent's folder and, if it was the last one in it, the owner's; a unit's is systemd's.
+ */
+static int remove_folder(char **path, bool in_unit)
 {
     int r = 0;
 
@@ -163,7 +205,8 @@ static int remove_folder(char **path)
         r = negative_errno();
     char *cut = strrchr(*path, '/');
     *cut = 0;
-    (void)rmdir(*path);
+    if (!in_unit)
+        (void)rmdir(*path);
     free(*path);
     *path = NULL;
     return r;
@@ -175,10 +218,10 @@ int cgroup_remove(struct cgroup *cgroup)
 
     cgroup_ease(cgroup); /* what it wrote last may still be on its way to the disk */
     cgroup->unified_fd = fd_close(cgroup->unified_fd);
-    r = remove_folder(&cgroup->unified);
+    r = remove_folder(&cgroup->unified, cgroup->in_unit);
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
         cgroup->tasks[c] = fd_close(cgroup->tasks[c]);
-        int q = remove_folder(&cgroup->folders[c]);
+        int q = remove_folder(&cgroup->folders[c], false);
         if (r >= 0)
             r = q;
     }

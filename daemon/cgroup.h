@@ -24,6 +24,7 @@ struct cgroup_host {
     char *mount;   /* of the v2 hierarchy */
     char *unified; /* our folder in it */
     int lock_fd;   /* on that folder: it is this daemon's alone */
+    bool unit;     /* the folder is a systemd unit's instead, for its own agent */
     struct {
         bool v1;
         char *base; /* our folder for this controller; NULL: the host has no such controller */
@@ -35,6 +36,11 @@ struct cgroup_host {
  * earlier daemon left there is killed and removed. 0, -ENOTSUP with *ret_why if there is no v2
  * hierarchy with cgroup.kill, or -errno. */
 int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why);
+
+/* The same for a unit's folder, where systemd's limits are v2's: -ENOTSUP with *ret_why where this
+ * host has controllers on v1. Nothing is made there yet. */
+int cgroup_host_init_unit(struct cgroup_host *ret, const struct cgroup_host *host,
+                          const char *folder, char **ret_why);
 
 /* Removes our folders, which are empty by then. Fine after a failed init; never before init. */
 void cgroup_host_deinit(struct cgroup_host *host);
@@ -59,15 +65,19 @@ struct cgroup {
     int tasks[CGROUP_CONTROLLER_COUNT];     /* their `tasks` files, for processes to join by */
     struct cgroup_applied applied[CGROUP_APPLIED_MAX];
     size_t n_applied;
-    bool slowed; /* by a limit of processor time or of the disk: see cgroup_ease */
+    bool slowed;            /* by a limit of processor time or of the disk: see cgroup_ease */
+    bool in_unit;           /* in a systemd unit's folder, which stays */
+    uint64_t unit_refusals; /* tasks that were over that unit's own limit before this agent */
 };
 
 #define CGROUP_INIT                                                                                \
     ((struct cgroup){.unified_fd = -EBADF, .tasks = {-EBADF, -EBADF, -EBADF, -EBADF}})
 
-/* Makes `owner-UID/agent-ID` everywhere and writes the limits; those of the disk are for the one
- * that `workspace` (st_dev) is on. -ENOTSUP with *ret_why (the limit and the reason) if one cannot
- * be enforced; nothing is left behind on failure. *ret_why is the caller's. */
+/* Makes `owner-UID/agent-ID` everywhere, or `agent-ID` in a unit's folder, and writes the limits;
+ * those of the disk are for the one that `workspace` (st_dev) is on. -ENOTSUP with *ret_why (the
+ * limit and the reason) if one cannot be enforced; nothing is left behind on failure. What an
+ * earlier daemon left in a unit's folder is killed and removed; -EBUSY with *ret_why while it has
+ * not ended yet, or while processes are in the unit's folder itself. *ret_why is the caller's. */
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
                 char **ret_why);
@@ -82,11 +92,14 @@ int cgroup_slow(const struct cgroup *cgroup);
  * system. For agents that are ending. */
 void cgroup_ease(const struct cgroup *cgroup);
 
+/* SIGKILL to all that is in a v2 folder, if it is there. */
+void cgroup_folder_kill(const char *path);
+
 /* SIGKILL to every process in it, at once (cgroup.kill), and cgroup_ease. */
 int cgroup_kill(const struct cgroup *cgroup);
 
-/* How often the kernel killed for want of memory, and refused a task over the limit. 0 if unknown.
- */
+/* How often the kernel killed for want of memory, and refused a task over the limit: the card's or
+ * the unit's. 0 if unknown. */
 uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup);
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup);
 

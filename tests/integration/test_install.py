@@ -13,6 +13,7 @@ PROGRAMS = {"bin/cagectl": 0o755, "sbin/cagedd": 0o755, "libexec/caged/caged-ini
 DATA = ["share/caged/card.schema.json", "share/caged/seccomp/default.json",
         "share/caged/agents/opencode.json", "share/caged/cards/hello.json",
         "lib/systemd/system/cagedd.service", "lib/systemd/system/cagedd.socket",
+        "lib/systemd/system/caged-agent@.service", "share/man/man8/caged-agent.8",
         "lib/sysusers.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
         "share/man/man5/caged.card.5", "share/bash-completion/completions/cagectl"]
 
@@ -51,20 +52,23 @@ def test_the_version_is_told(tree):
     assert "0.1.0" in done.stdout, done
 
 
-@pytest.mark.parametrize("unit", ["cagedd.service", "cagedd.socket"])
+@pytest.mark.parametrize("unit", ["cagedd.service", "cagedd.socket", "caged-agent@.service"])
 def test_systemd_finds_no_fault_with_a_unit(tree, unit):
     """Unknown options are only warnings to systemd: so there must be no output about the unit."""
     path = tree / "usr/local/lib/systemd/system" / unit
-    service = path.with_name("cagedd.service")
-    text = service.read_text()
-    assert "/usr/local/sbin/cagedd\n" in text
-    service.write_text(text.replace("/usr/local/", f"{tree}/usr/local/"))
+    texts = {path.with_name(name): path.with_name(name).read_text()
+             for name in ("cagedd.service", "caged-agent@.service")}
+    assert "/usr/local/sbin/cagedd\n" in texts[path.with_name("cagedd.service")]
+    assert "/usr/local/bin/cagectl service" in texts[path.with_name("caged-agent@.service")]
+    for service, text in texts.items():
+        service.write_text(text.replace("/usr/local/", f"{tree}/usr/local/"))
     try:
         done = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True,
             env={**os.environ, "SYSTEMD_UNIT_PATH": f"{path.parent}:"})
     finally:
-        service.write_text(text)
+        for service, text in texts.items():
+            service.write_text(text)
     about = [line for line in done.stderr.splitlines() if "caged" in line]
     assert (done.returncode, about) == (0, []), done.stderr
 

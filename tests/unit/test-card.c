@@ -44,6 +44,7 @@ static void test_defaults(void **state)
     assert_string_equal(card->agent_id, "a");
     assert_null(card->agent);
     assert_string_equal(card->workspace, "/w");
+    assert_null(card->user);
     assert_int_equal(card->command.count, 0);
     assert_int_equal(card->api_provider, API_PROVIDER_ANTHROPIC);
     assert_null(card->api_key_file);
@@ -70,7 +71,8 @@ static void test_values(void **state)
 {
     CLEANUP(card_freep)
     struct card *card = accept(
-        "{\"$schema\":\"x\",\"agent_id\":\"b-1\",\"agent\":\"codex\",\"workspace\":\"/w/x/\","
+        "{\"$schema\":\"x\",\"agent_id\":\"b-1\",\"agent\":\"codex\",\"workspace\":\"/w/x/"
+        "\",\"user\":\"me\","
         "\"command\":[\"sh\",\"-c\",\"\"],\"api_provider\":\"openai\",\"api_key_file\":\"/k\","
         "\"proxy\":\"http://u:p%40@h.example:3128/\",\"resource_limits\":{\"memory_mb\":64,"
         "\"cpu_shares\":2,\"max_processes\":3,\"max_open_files\":16},"
@@ -80,6 +82,7 @@ static void test_values(void **state)
     assert_string_equal(card->agent_id, "b-1");
     assert_string_equal(card->agent, "codex");
     assert_string_equal(card->workspace, "/w/x");
+    assert_string_equal(card->user, "me");
     assert_int_equal(card->command.count, 3);
     assert_string_equal(card->command.items[0], "sh");
     assert_string_equal(card->command.items[2], "");
@@ -170,7 +173,8 @@ static void assert_hint(const char *key, const char *hint)
     if (hint)
         (void)snprintf(expected, sizeof(expected), "did you mean \"%s\"?", hint);
     else
-        (void)snprintf(expected, sizeof(expected), "expected one of agent_id, agent, workspace, ");
+        (void)snprintf(expected, sizeof(expected),
+                       "expected one of agent_id, agent, workspace, user");
     assert_non_null(strstr(shown, expected));
 }
 
@@ -252,12 +256,13 @@ static char *printed(const struct card *card)
 static void test_json_form(void **state)
 {
     CLEANUP(card_freep)
-    struct card *card =
-        accept(START ",\"agent\":\"opencode\",\"proxy\":\"http://user:hidden@h:1\",\"environment\":"
-                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
+    struct card *card = accept(START ",\"user\":\"7\",\"agent\":\"opencode\",\"proxy\":\"http://"
+                                     "user:hidden@h:1\",\"environment\":"
+                                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
     AUTO_FREE char *text = printed(card);
     assert_string_equal(
-        text, "{\"agent_id\":\"a\",\"agent\":\"opencode\",\"workspace\":\"/w\",\"command\":[\"x\"],"
+        text, "{\"agent_id\":\"a\",\"agent\":\"opencode\",\"workspace\":\"/"
+              "w\",\"user\":\"7\",\"command\":[\"x\"],"
               "\"api_provider\":\"anthropic\",\"proxy\":\"http://***@h:1\",\"resource_limits\":"
               "{\"memory_mb\":4096,\"swap_mb\":0,\"cpu_shares\":1024,\"max_processes\":512,"
               "\"max_open_files\":1024},\"allowed_hosts\":[\"api.anthropic.com:443\"],"
