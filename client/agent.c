@@ -100,17 +100,30 @@ int agent_exit_status(const struct agent *agent)
     return reason->status;
 }
 
+int agent_unit_status(const struct agent *agent)
+{
+    int status = agent_exit_status(agent);
+
+    if (streq_null(agent->reason, "stopped") || streq_null(agent->reason, "ttl"))
+        return 0;
+    if (status == 0 && !streq_null(agent->reason, "exited"))
+        return STATUS_SIGNAL + 9; /* killed, and it left a 0 all the same */
+    return status;
+}
+
 /* The limit that the reason is about, where we know the card. */
 static void limit_format(const struct agent *agent, const struct card *card, char *buffer,
                          size_t size)
 {
+    const char *other = agent->unit ? ", or the unit's own" : "";
+
     buffer[0] = 0;
     if (!card)
         return;
     if (streq_null(agent->reason, "out_of_memory"))
-        (void)snprintf(buffer, size, " (limit %" PRIu64 " MiB)", card->limits.memory_mb);
+        (void)snprintf(buffer, size, " (limit %" PRIu64 " MiB%s)", card->limits.memory_mb, other);
     else if (streq_null(agent->reason, "tasks_limit"))
-        (void)snprintf(buffer, size, " (limit %" PRIu64 ")", card->limits.max_processes);
+        (void)snprintf(buffer, size, " (limit %" PRIu64 "%s)", card->limits.max_processes, other);
     else if (streq_null(agent->reason, "ttl"))
         (void)snprintf(buffer, size, " (limit %" PRIu64 " s)", card->ttl_seconds);
 }

@@ -46,6 +46,9 @@ int agent_from_parameters(const json_t *parameters, struct agent *ret);
 /* The exit status that stands for its end: cagectl(1), "Exit status". */
 int agent_exit_status(const struct agent *agent);
 
+/* The same for a systemd unit, to which 0 is a planned end: stopped, or its time was over. */
+int agent_unit_status(const struct agent *agent);
+
 /* "exit status 3", "out of memory (limit 512 MiB), SIGKILL", ...; `card` may be NULL. */
 void agent_end_format(const struct agent *agent, const struct card *card, char *buffer,
                       size_t size);

@@ -2,8 +2,10 @@
 #include "card-file.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "caged-limits.h"
 #include "exit-status.h"
@@ -93,10 +95,23 @@ static int say_cannot_open(const struct card_file *file, const char *key, const 
     return STATUS_FILE;
 }
 
-static int open_workspace(const struct card_file *file, int *ret)
+static int open_path(const char *path, int flags, bool no_links)
+{
+    struct open_how how = {
+        .flags = (uint64_t)flags,
+        .resolve = no_links ? RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS : 0,
+    };
+
+    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+static const char no_links_hint[] =
+    "write the path without symbolic links: a unit follows none, since their owner could move them";
+
+static int open_workspace(const struct card_file *file, bool no_links, int *ret)
 {
     const char *path = file->card->workspace;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_path(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, no_links);
 
     if (fd >= 0) {
         *ret = fd;
@@ -106,10 +121,11 @@ static int open_workspace(const struct card_file *file, int *ret)
                            errno == ENOENT    ? "make the folder first, or correct the card"
                            : errno == EACCES  ? "the workspace must be a folder that you may read"
                            : errno == ENOTDIR ? "the workspace must be a folder"
+                           : errno == ELOOP   ? no_links_hint
                                               : NULL);
 }
 
-static int open_api_key(const struct card_file *file, int *ret)
+static int open_api_key(const struct card_file *file, bool no_links, int *ret)
 {
     const char *path = file->card->api_key_file;
     AUTO_FD int fd = -EBADF;
@@ -120,11 +136,12 @@ static int open_api_key(const struct card_file *file, int *ret)
         return STATUS_OK;
     }
     /* O_NONBLOCK: a FIFO must not hang us; what is no regular file is refused below. */
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    fd = open_path(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, no_links);
     if (fd < 0 || fstat(fd, &st) < 0)
         return say_cannot_open(file, "api_key_file", path, strerror(errno),
                                errno == ENOENT   ? "write the key to that file, or correct the card"
                                : errno == EACCES ? "it must be a file that you may read"
+                               : errno == ELOOP  ? no_links_hint
                                                  : NULL);
     if (!S_ISREG(st.st_mode))
         return say_cannot_open(file, "api_key_file", path, "not a regular file",
@@ -133,13 +150,13 @@ static int open_api_key(const struct card_file *file, int *ret)
     return STATUS_OK;
 }
 
-int card_file_open(const struct card_file *file, struct card_descriptors *ret)
+int card_file_open(const struct card_file *file, bool no_links, struct card_descriptors *ret)
 {
     struct card_descriptors d = {.workspace = -EBADF, .api_key = -EBADF};
-    int status = open_workspace(file, &d.workspace);
+    int status = open_workspace(file, no_links, &d.workspace);
 
     if (status == STATUS_OK)
-        status = open_api_key(file, &d.api_key);
+        status = open_api_key(file, no_links, &d.api_key);
     if (status != STATUS_OK) {
         card_descriptors_close(&d);
         return status;

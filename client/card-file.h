@@ -27,6 +27,8 @@ struct card_descriptors {
     int api_key;
 };
 
-/* STATUS_OK with *ret for card_descriptors_close(), or the exit status after telling the user. */
-int card_file_open(const struct card_file *file, struct card_descriptors *ret);
+/* STATUS_OK with *ret for card_descriptors_close(), or the exit status after telling the user. With
+ * `no_links` no symbolic link is followed (openat2(2)): for root, who must not be led elsewhere by
+ * the owner of a folder on the way. */
+int card_file_open(const struct card_file *file, bool no_links, struct card_descriptors *ret);
 void card_descriptors_close(struct card_descriptors *descriptors);

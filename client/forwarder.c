@@ -17,6 +17,8 @@ struct forwarder {
     struct agent_name agent;
     struct connection *control; /* made for the first signal */
     unsigned n_interrupts;
+    bool stops; /* SIGINT and SIGTERM stop the agent */
+    int64_t grace;
     void (*handler)(int signal, void *data);
     void *handler_data;
 };
@@ -67,8 +69,19 @@ int forwarder_handle_terminal(struct forwarder *forwarder, void (*handler)(int s
     return 0;
 }
 
-/* SIGKILL kills everything in the cage. That the agent is gone already is no failure. */
-static int agent_kill(struct forwarder *forwarder, int signal)
+void forwarder_stop_agent(struct forwarder *forwarder, int64_t grace,
+                          void (*handler)(int signal, void *data), void *data)
+{
+    forwarder->stops = true;
+    forwarder->grace = grace;
+    forwarder->handler = handler;
+    forwarder->handler_data = data;
+}
+
+/* A call about the agent with one more number, unless that is negative. That the agent is gone
+ * already is no failure. */
+static int agent_call(struct forwarder *forwarder, const char *method, const char *name,
+                      int64_t number)
 {
     struct reply reply = {};
     int r;
@@ -79,11 +92,12 @@ static int agent_kill(struct forwarder *forwarder, int signal)
             return r;
     }
     json_t *parameters = agent_name_to_json(&forwarder->agent);
-    if (parameters && json_object_set_new(parameters, "signal", json_integer(signal)) < 0) {
+    if (parameters && number >= 0 &&
+        json_object_set_new(parameters, name, json_integer(number)) < 0) {
         json_decref(parameters);
         return -ENOMEM;
     }
-    r = connection_send(forwarder->control, "io.caged.Kill", parameters, false, NULL, 0);
+    r = connection_send(forwarder->control, method, parameters, false, NULL, 0);
     if (r == 0)
         r = connection_receive(forwarder->control, &reply);
     if (r < 0)
@@ -95,8 +109,21 @@ static int agent_kill(struct forwarder *forwarder, int signal)
     return 0;
 }
 
+/* SIGKILL kills everything in the cage. */
+static int agent_signal(struct forwarder *forwarder, int signal)
+{
+    return agent_call(forwarder, "io.caged.Kill", "signal", signal);
+}
+
+static int agent_stop(struct forwarder *forwarder, int signal)
+{
+    forwarder->handler(signal, forwarder->handler_data);
+    return agent_call(forwarder, "io.caged.Stop", "grace_seconds", forwarder->grace);
+}
+
 static void signal_pass_on(struct forwarder *forwarder, int signal)
 {
+    bool interrupt = signal == SIGINT || signal == SIGTERM;
     char name[32];
     int r;
 
@@ -104,13 +131,15 @@ static void signal_pass_on(struct forwarder *forwarder, int signal)
         forwarder->handler(signal, forwarder->handler_data);
         return;
     }
-    if (signal == SIGINT || signal == SIGTERM)
+    if (interrupt)
         forwarder->n_interrupts++;
-    if (forwarder->n_interrupts == ENOUGH_INTERRUPTS) {
+    if (forwarder->n_interrupts == (forwarder->stops ? 2 : ENOUGH_INTERRUPTS)) {
         say("killing agent %s", forwarder->agent.id);
         signal = SIGKILL;
     }
-    r = agent_kill(forwarder, signal);
+    r = interrupt && forwarder->stops && forwarder->n_interrupts == 1
+            ? agent_stop(forwarder, signal)
+            : agent_signal(forwarder, signal);
     if (r < 0) {
         say("cannot pass %s on to agent %s: %s", signal_to_string(signal, name, sizeof(name)),
             forwarder->agent.id, strerror(-r));

@@ -23,6 +23,11 @@ DEFINE_CLEANUP(struct forwarder, forwarder_free);
 int forwarder_handle_terminal(struct forwarder *forwarder, void (*handler)(int signal, void *data),
                               void *data);
 
+/* SIGINT and SIGTERM are not passed on any more: the first stops the agent, with these seconds of
+ * grace (negative: the daemon's own), after calling the handler; the second kills everything. */
+void forwarder_stop_agent(struct forwarder *forwarder, int64_t grace,
+                          void (*handler)(int signal, void *data), void *data);
+
 /* poll(2) without a time limit on these and on the signals; signals are passed on before it
  * returns. 0 (maybe with nothing ready) or -errno. At most FORWARDER_POLL_MAX descriptors. */
 #define FORWARDER_POLL_MAX 4

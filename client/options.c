@@ -17,6 +17,7 @@ static const struct option_help table[] = {
     {OPTION_NO_WAIT, 0, "no-wait", NULL, "do not wait for the end"},
     {OPTION_SIGNAL, 's', "signal", "SIGNAL", "which signal, by name or number"},
     {OPTION_OWNER, 'o', "owner", "USER", "whose agent, where several users have the id (root)"},
+    {OPTION_ID, 0, "id", "ID", "refuse a card of another agent_id"},
     {OPTION_JSON, 'j', "json", NULL, "print JSON"},
     {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
     {OPTION_SOCKET, 0, "socket", "PATH", "where cagedd listens"},
@@ -121,6 +122,11 @@ static int option_set(struct options *o, const struct option_help *row, const ch
         if (!*value)
             return refuse_value(row, value, "a user", why, size);
         o->owner = value;
+        break;
+    case OPTION_ID:
+        if (!*value)
+            return refuse_value(row, value, "the id of an agent", why, size);
+        o->id = value;
         break;
     case OPTION_SOCKET:
         if (!*value)

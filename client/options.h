@@ -26,6 +26,7 @@ enum option_bit {
     OPTION_NO_WAIT = 1 << 10,
     OPTION_OWNER = 1 << 11,
     OPTION_HELP = 1 << 12, /* every verb has it */
+    OPTION_ID = 1 << 20,
 };
 
 struct options {
@@ -36,6 +37,7 @@ struct options {
     uint32_t grace;     /* seconds, with OPTION_GRACE */
     int signal;         /* with OPTION_SIGNAL: 1 to SIGRTMAX */
     const char *owner;  /* with OPTION_OWNER: as given, not empty */
+    const char *id;     /* with OPTION_ID: as given, not empty */
     char **arguments;   /* this array is ours, its strings are argv's */
     size_t n_arguments;
     char **rest; /* what follows `--`, for a verb that takes it: part of argv */

@@ -40,6 +40,8 @@ static const struct remote_error errors[] = {
     {INTERFACE_PREFIX "SpawnFailed", STATUS_CAGE,
      "the agent could not be started: {step}: {reason}",
      "programs come from the host's /usr or the workspace; more may be in: journalctl -u cagedd"},
+    {INTERFACE_PREFIX "ReloadFailed", STATUS_INTERNAL,
+     "agent '{agent_id}' could not be reloaded: {reason}", "its hosts are as they were"},
     {SERVICE_PREFIX "InterfaceNotFound", STATUS_PROTOCOL,
      "the daemon does not know the interface {interface}",
      "are both of the same version? try: cagectl version"},

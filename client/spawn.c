@@ -7,8 +7,13 @@
 #include "caged-limits.h"
 #include "exit-status.h"
 #include "field.h"
+#include "owner.h"
 #include "remote-error.h"
 #include "text.h"
+
+struct spawn_user {
+    uint64_t uid, gid;
+};
 
 void spawned_deinit(struct spawned *spawned)
 {
@@ -46,14 +51,44 @@ static int put_terminal(json_t *parameters)
     return r;
 }
 
+/* Whose the files are to be, by number: it is for us to look that up, as it may take its time. */
+static int user_find(const struct card_file *file, struct spawn_user *ret)
+{
+    const char *name = file->card->user;
+    int r;
+
+    if (!name)
+        return STATUS_OK;
+    r = owner_find(name, &ret->uid, &ret->gid);
+    if (r == 0)
+        return STATUS_OK;
+    if (r == -ENOENT) {
+        say("%s: $.user: there is no user '%s'", file->name, name);
+        return STATUS_CARD;
+    }
+    say("%s: $.user: the user '%s' cannot be looked up: %s", file->name, name, strerror(-r));
+    return STATUS_INTERNAL;
+}
+
+static int put_user(json_t *parameters, const struct spawn_user *user)
+{
+    if (json_object_set_new(parameters, "user_uid", json_integer((json_int_t)user->uid)) < 0)
+        return -1;
+    return json_object_set_new(parameters, "user_gid", json_integer((json_int_t)user->gid));
+}
+
 /* The parameters of Spawn; NULL without memory or for words that are not UTF-8. */
 static json_t *spawn_parameters(const struct options *options, const struct card_file *file,
-                                bool foreground, bool has_key)
+                                enum spawn_mode mode, const struct spawn_user *user, bool has_key)
 {
     json_t *parameters = json_pack("{s:O, s:i, s:b}", "card", file->json, "workspace_fd", 0,
-                                   "foreground", foreground);
+                                   "foreground", mode != SPAWN_BACKGROUND);
     int r = parameters ? 0 : -1;
 
+    if (r == 0 && mode == SPAWN_UNIT)
+        r = json_object_set_new(parameters, "unit", json_true());
+    if (r == 0 && file->card->user)
+        r = put_user(parameters, user);
     if (r == 0 && options->n_rest > 0)
         r = json_object_set_new(parameters, "arguments",
                                 words_to_json(options->rest, options->n_rest));
@@ -69,14 +104,14 @@ static json_t *spawn_parameters(const struct options *options, const struct card
 }
 
 /* Sends the call with the descriptors in the order that spawn_parameters() names. */
-static int spawn_send(const struct options *options, struct spawned *s, bool foreground,
-                      const struct card_descriptors *d)
+static int spawn_send(const struct options *options, struct spawned *s, enum spawn_mode mode,
+                      const struct spawn_user *user, const struct card_descriptors *d)
 {
     const int fds[] = {d->workspace, d->api_key};
     bool has_key = d->api_key >= 0;
 
     return connection_send(s->connection, "io.caged.Spawn",
-                           spawn_parameters(options, &s->file, foreground, has_key), false, fds,
+                           spawn_parameters(options, &s->file, mode, user, has_key), false, fds,
                            has_key ? 2 : 1);
 }
 
@@ -98,17 +133,20 @@ static int spawn_take_reply(const struct options *options, struct spawned *s)
     return 0;
 }
 
-static int spawn_call(const struct options *options, bool foreground, struct spawned *s)
+int spawn_start(const struct options *options, enum spawn_mode mode, struct spawned *s)
 {
     struct card_descriptors descriptors;
+    struct spawn_user user = {};
     int status, r;
 
-    status = card_file_open(&s->file, &descriptors);
+    status = user_find(&s->file, &user);
+    if (status == STATUS_OK)
+        status = card_file_open(&s->file, mode == SPAWN_UNIT, &descriptors);
     if (status != STATUS_OK)
         return status;
     status = connection_open_or_say(options->socket, &s->connection);
     if (status == STATUS_OK) {
-        r = spawn_send(options, s, foreground, &descriptors);
+        r = spawn_send(options, s, mode, &user, &descriptors);
         if (r == 0)
             r = connection_receive(s->connection, &s->reply);
         if (r == 0 && s->reply.error)
@@ -135,18 +173,25 @@ static int words_check(const struct options *options)
     return STATUS_OK;
 }
 
-int spawn_agent(const struct options *options, bool foreground, struct spawned *ret)
+int spawn_read_card(const char *path, struct spawned *ret)
 {
-    struct spawned s = {.terminal = -EBADF};
     struct card_error error;
+
+    *ret = (struct spawned){.terminal = -EBADF};
+    int r = card_file_read(path, &ret->file, &error);
+    return r < 0 ? card_file_say(path, r, &error) : STATUS_OK;
+}
+
+int spawn_agent(const struct options *options, enum spawn_mode mode, struct spawned *ret)
+{
+    struct spawned s;
     int status = words_check(options);
 
     if (status != STATUS_OK)
         return status;
-    int r = card_file_read(options->arguments[0], &s.file, &error);
-    if (r < 0)
-        return card_file_say(options->arguments[0], r, &error);
-    status = spawn_call(options, foreground, &s);
+    status = spawn_read_card(options->arguments[0], &s);
+    if (status == STATUS_OK)
+        status = spawn_start(options, mode, &s);
     if (status != STATUS_OK) {
         spawned_deinit(&s);
         return status;

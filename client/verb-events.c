@@ -62,6 +62,39 @@ static int print_end(const json_t *event)
     return 0;
 }
 
+/* The strings of a list, each behind a sign; a list that is left out is empty. */
+static int print_hosts(const json_t *event, const char *key, const char *sign, const char *after)
+{
+    const json_t *list = json_object_get(event, key);
+    const json_t *item;
+    size_t i;
+
+    if (list && !json_is_array(list))
+        return -EPROTO;
+    json_array_foreach (list, i, item) {
+        if (!json_is_string(item))
+            return -EPROTO;
+        (void)printf(" %s", sign);
+        text_print(stdout, json_string_value(item));
+        (void)printf("%s", after);
+    }
+    return 0;
+}
+
+/* "reloaded by uid 0: +github.com -evil.example +build.lan(private)" */
+static int print_reload(const json_t *event)
+{
+    uint64_t by;
+
+    if (field_u64(event, "by_uid", &by) < 0)
+        return -EPROTO;
+    (void)printf("reloaded by uid %" PRIu64 ":", by);
+    if (print_hosts(event, "added", "+", "") < 0 || print_hosts(event, "removed", "-", "") < 0 ||
+        print_hosts(event, "private_added", "+", "(private)") < 0)
+        return -EPROTO;
+    return print_hosts(event, "private_removed", "-", "(private)");
+}
+
 static int event_print(const json_t *event)
 {
     const char *id, *kind;
@@ -80,6 +113,8 @@ static int event_print(const json_t *event)
         r = print_network(event);
     else if (streq(kind, "ended"))
         r = print_end(event);
+    else if (streq(kind, "reloaded"))
+        r = print_reload(event);
     else
         text_print(stdout, kind);
     (void)putchar('\n');

@@ -44,7 +44,7 @@ int verb_run(const struct options *options)
         say_hint("leave -t out, or run it from a terminal");
         return STATUS_USAGE;
     }
-    status = spawn_agent(options, true, &s);
+    status = spawn_agent(options, SPAWN_FOREGROUND, &s);
     if (status != STATUS_OK)
         return status;
     status = run_spawned(options, &s);

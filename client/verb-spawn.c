@@ -49,7 +49,7 @@ int verb_spawn(const struct options *options)
         say_hint("try 'cagectl help spawn'");
         return STATUS_USAGE;
     }
-    status = spawn_agent(options, false, &s);
+    status = spawn_agent(options, SPAWN_BACKGROUND, &s);
     if (status != STATUS_OK)
         return status;
     status = print_spawned(options, &s);

@@ -28,9 +28,11 @@ const struct verb *verb_find(const char *name); /* NULL if there is none */
 
 int verb_spawn(const struct options *options);
 int verb_run(const struct options *options);
+int verb_service(const struct options *options);
 int verb_list(const struct options *options);
 int verb_inspect(const struct options *options);
 int verb_logs(const struct options *options);
+int verb_reload(const struct options *options);
 int verb_stop(const struct options *options);
 int verb_kill(const struct options *options);
 int verb_wait(const struct options *options);

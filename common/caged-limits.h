@@ -8,6 +8,7 @@
 #define CARD_AGENT_ID_MAX 63
 #define CARD_AGENT_ID_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-"
 #define CARD_PATH_MAX 4095
+#define CARD_USER_MAX 255
 #define CARD_COMMAND_MAX 256 /* words, the words after `--` included */
 #define CARD_HOSTS_MAX 256
 #define CARD_ENVIRONMENT_MAX 256
@@ -15,9 +16,29 @@
 #define CARD_MEMORY_MB_MIN 16
 #define CARD_MEMORY_MB_MAX (16 * 1024 * 1024)
 #define CARD_MEMORY_MB_DEFAULT 4096
+#define CARD_MEMORY_HIGH_MB_MIN 16
+#define CARD_MEMORY_HIGH_MB_MAX (16 * 1024 * 1024)
+#define CARD_MEMORY_HIGH_MB_DEFAULT 0 /* none */
+#define CARD_SWAP_MB_MIN 0
+#define CARD_SWAP_MB_MAX (16 * 1024 * 1024)
+#define CARD_SWAP_MB_DEFAULT 0
 #define CARD_CPU_SHARES_MIN 2 /* the kernel's own bounds for cpu.shares */
 #define CARD_CPU_SHARES_MAX 262144
 #define CARD_CPU_SHARES_DEFAULT 1024
+#define CARD_CPU_QUOTA_PERCENT_MIN 1
+#define CARD_CPU_QUOTA_PERCENT_MAX (100 * 1024) /* 1024 processors */
+#define CARD_CPU_QUOTA_PERCENT_DEFAULT 0        /* none */
+#define CARD_IO_WEIGHT_MIN 1                    /* the kernel's own bounds for io.weight */
+#define CARD_IO_WEIGHT_MAX 10000
+#define CARD_IO_WEIGHT_DEFAULT 0 /* none */
+/* Not less: who waits for an agent's writes (sync(2), the journal of a file system that is shared)
+ * waits as long as the limit makes them take. */
+#define CARD_IO_BPS_MIN 1048576
+#define CARD_IO_BPS_MAX 1099511627776 /* 1 TiB */
+#define CARD_IO_BPS_DEFAULT 0         /* none */
+#define CARD_IO_IOPS_MIN 100
+#define CARD_IO_IOPS_MAX 1000000000
+#define CARD_IO_IOPS_DEFAULT 0 /* none */
 #define CARD_PROCESSES_MIN 1
 #define CARD_PROCESSES_MAX 4194304
 #define CARD_PROCESSES_DEFAULT 512
@@ -78,3 +99,4 @@
 #define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
 #define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
 #define GATE_LISTEN_BACKLOG 128
+#define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */

@@ -38,12 +38,36 @@ static json_t *hosts_to_json(const struct card *card)
     return json_pack("[s]", host);
 }
 
+/* What is not asked for is left out: 0 is no value that these keys may have. */
+static int put_if_asked(json_t *object, const char *name, uint64_t value)
+{
+    return value > 0 ? put(object, name, json_integer((json_int_t)value)) : 0;
+}
+
 static json_t *limits_to_json(const struct card_limits *limits)
 {
-    return json_pack("{sI sI sI sI}", "memory_mb", (json_int_t)limits->memory_mb, "cpu_shares",
-                     (json_int_t)limits->cpu_shares, "max_processes",
-                     (json_int_t)limits->max_processes, "max_open_files",
-                     (json_int_t)limits->max_open_files);
+    json_t *object = json_object();
+    int r = 0;
+
+    if (!object)
+        return NULL;
+    r |= put(object, "memory_mb", json_integer((json_int_t)limits->memory_mb));
+    r |= put_if_asked(object, "memory_high_mb", limits->memory_high_mb);
+    r |= put(object, "swap_mb", json_integer((json_int_t)limits->swap_mb));
+    r |= put(object, "cpu_shares", json_integer((json_int_t)limits->cpu_shares));
+    r |= put_if_asked(object, "cpu_quota_percent", limits->cpu_quota_percent);
+    r |= put_if_asked(object, "io_weight", limits->io_weight);
+    r |= put_if_asked(object, "io_read_bps", limits->io_read_bps);
+    r |= put_if_asked(object, "io_write_bps", limits->io_write_bps);
+    r |= put_if_asked(object, "io_read_iops", limits->io_read_iops);
+    r |= put_if_asked(object, "io_write_iops", limits->io_write_iops);
+    r |= put(object, "max_processes", json_integer((json_int_t)limits->max_processes));
+    r |= put(object, "max_open_files", json_integer((json_int_t)limits->max_open_files));
+    if (r < 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static json_t *environment_to_json(const struct card *card)
@@ -70,6 +94,8 @@ json_t *card_to_json(const struct card *card)
     if (card->agent)
         r |= put(object, "agent", json_string(card->agent));
     r |= put(object, "workspace", json_string(card->workspace));
+    if (card->user)
+        r |= put(object, "user", json_string(card->user));
     if (card->command.count > 0)
         r |= put(object, "command", list_to_json(&card->command));
     r |= put(object, "api_provider", json_string(api_provider_to_string(card->api_provider)));

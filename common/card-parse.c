@@ -21,7 +21,15 @@ static int parse_limits(struct card_parser *p, const struct card_key *key, const
 
 static const struct card_key limit_keys[] = {
     LIMIT(memory_mb, CARD_MEMORY_MB, "MiB"),
+    LIMIT(memory_high_mb, CARD_MEMORY_HIGH_MB, "MiB"),
+    LIMIT(swap_mb, CARD_SWAP_MB, "MiB"),
     LIMIT(cpu_shares, CARD_CPU_SHARES, "shares; 1024 is the usual weight"),
+    LIMIT(cpu_quota_percent, CARD_CPU_QUOTA_PERCENT, "percent of one processor"),
+    LIMIT(io_weight, CARD_IO_WEIGHT, "weight; 100 is the usual one"),
+    LIMIT(io_read_bps, CARD_IO_BPS, "bytes a second"),
+    LIMIT(io_write_bps, CARD_IO_BPS, "bytes a second"),
+    LIMIT(io_read_iops, CARD_IO_IOPS, "operations a second"),
+    LIMIT(io_write_iops, CARD_IO_IOPS, "operations a second"),
     LIMIT(max_processes, CARD_PROCESSES, "processes and threads"),
     LIMIT(max_open_files, CARD_OPEN_FILES, "files for each process"),
 };
@@ -55,6 +63,12 @@ static const struct card_key card_keys[] = {
      .expected = PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, workspace)},
+    {.name = "user",
+     .type = JSON_STRING,
+     .expected = "the name or number of a user: 1 to " STRINGIFY(
+         CARD_USER_MAX) " bytes without \":\", \"/\" and control characters",
+     .parse = card_parse_user,
+     .offset = offsetof(struct card, user)},
     {.name = "command",
      .type = JSON_ARRAY,
      .secret = true,
@@ -79,7 +93,7 @@ static const struct card_key card_keys[] = {
      .parse = card_parse_proxy},
     {.name = "resource_limits",
      .type = JSON_OBJECT,
-     .expected = "an object with memory_mb, cpu_shares, max_processes or max_open_files",
+     .expected = "an object with limits: memory_mb, cpu_shares, max_processes, ...",
      .parse = parse_limits},
     {.name = "allowed_hosts",
      .type = JSON_ARRAY,
@@ -320,6 +334,19 @@ static int check_key_is_single(struct card_parser *p)
     return 0;
 }
 
+/* A threshold above the limit would never be reached, so it is not what was meant. */
+static int check_threshold(struct card_parser *p)
+{
+    const struct card_limits *limits = &p->card->limits;
+    char found[sizeof(p->error->found)];
+
+    if (limits->memory_high_mb <= limits->memory_mb)
+        return 0;
+    (void)snprintf(p->path, sizeof(p->path), "$.resource_limits.memory_high_mb");
+    (void)snprintf(found, sizeof(found), "the number %ju", (uintmax_t)limits->memory_high_mb);
+    return card_refuse(p, found, "at most memory_mb, which is %ju", (uintmax_t)limits->memory_mb);
+}
+
 static struct card *card_new(void)
 {
     struct card *card = calloc(1, sizeof(*card));
@@ -343,6 +370,8 @@ int card_parse(const json_t *json, struct card **ret, struct card_error *ret_err
     int r = parse_object(&p, json, card_keys, ARRAY_SIZE(card_keys));
     if (r == 0)
         r = check_key_is_single(&p);
+    if (r == 0)
+        r = check_threshold(&p);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(card);

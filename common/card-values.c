@@ -85,7 +85,22 @@ int card_parse_path(struct card_parser *p, const struct card_key *key, const jso
     return 0;
 }
 
-/* -- command, provider -- */
+/* -- user, command, provider -- */
+
+/* Not what useradd(8) would take, but what an account can be called at all: names of directory
+ * services have spaces, "@" and "\\". */
+int card_parse_user(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    const char *user = json_string_value(value);
+    size_t length = strlen(user);
+    bool good = length > 0 && length <= CARD_USER_MAX && !strpbrk(user, ":/");
+
+    for (const char *c = user; *c; c++)
+        good = good && (unsigned char)*c >= ' ' && *c != 0x7f;
+    if (!good)
+        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    return take_copy(CARD_FIELD(p, key, char *), user);
+}
 
 int card_parse_command(struct card_parser *p, const struct card_key *key, const json_t *value)
 {

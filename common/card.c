@@ -99,6 +99,7 @@ struct card *card_free(struct card *card)
     free(card->agent_id);
     free(card->agent);
     free(card->workspace);
+    free(card->user);
     string_list_deinit(&card->command);
     free(card->api_key_file);
     free(card->proxy);

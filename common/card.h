@@ -18,9 +18,16 @@ enum api_provider {
     API_PROVIDER_COUNT,
 };
 
+/* 0 is what a card does not ask for, except for swap_mb, where it is a limit as well. */
 struct card_limits {
     uint64_t memory_mb;
+    uint64_t memory_high_mb; /* never above memory_mb */
+    uint64_t swap_mb;
     uint64_t cpu_shares;
+    uint64_t cpu_quota_percent; /* 100: one processor */
+    uint64_t io_weight;
+    uint64_t io_read_bps, io_write_bps; /* bytes a second */
+    uint64_t io_read_iops, io_write_iops;
     uint64_t max_processes;
     uint64_t max_open_files;
 };
@@ -46,6 +53,7 @@ struct card {
     char *agent_id;
     char *agent;     /* name of the preset; NULL if the card has none */
     char *workspace; /* absolute, without "." and "..", without a slash at its end; never "/" */
+    char *user; /* name or number of whose the agent's files are; NULL: the workspace's owner */
     struct string_list command; /* empty: the preset's */
     enum api_provider api_provider;
     char *api_key_file; /* NULL: no key */

@@ -13,7 +13,16 @@
  * allowed it and the last address tried), and before any byte of the agent goes out: the record is
  * sent first, and while the socket is full the request waits and nothing new is accepted. So no
  * byte leaves without its record, and each record says how the request ended up. A connection that
- * ends before its head was whole made no request and has no record. */
+ * ends before its head was whole made no request and has no record.
+ *
+ * An update gives a running gate other lists of hosts: a whole configuration (the records of the
+ * sealed one), in which nothing but ALLOW and PRIVATE may differ. It comes in messages over the
+ * control socket, because a gate that could receive a descriptor would need more calls. UPDATE
+ * begins it, PARTs follow until they are as many bytes as it said; then it is parsed, and only a
+ * good one takes effect, at once and as a whole: what is under way and no longer allowed is refused
+ * or cut, all else goes on. The gate answers UPDATED behind the records of what it refused; until
+ * then cagedd begins no other update. A gate that cannot take one answers FAILED and exits: an old
+ * list never outlives a new one. A new gate finds the newest in its sealed configuration. */
 #pragma once
 
 #include <stdint.h>
@@ -38,9 +47,16 @@ enum gate_config_record {
                             connections of the next forward listener lead */
 };
 
+/* What cagedd says to a gate: one record a message. */
+enum gate_order_record {
+    GATE_ORDER_UPDATE = 1, /* u64: the size of the configuration that follows, at most
+                              SPEC_SIZE_MAX */
+    GATE_ORDER_PART,       /* bytes: its next part, never empty */
+};
+
 enum gate_message_record {
     GATE_MESSAGE_READY = 1, /* empty */
-    GATE_MESSAGE_FAILED,    /* string: why the gate could not start; the gate then exits */
+    GATE_MESSAGE_FAILED,    /* string: why the gate could not start, or take an update; it exits */
     GATE_MESSAGE_DECISION,  /* u64: 1 allowed, 0 refused; then the records below */
     GATE_MESSAGE_METHOD,    /*   string: CONNECT, GET, ..., or "tcp" for a forward */
     GATE_MESSAGE_HOST,      /*   string: canonical name or address; "" if none could be read */
@@ -51,6 +67,7 @@ enum gate_message_record {
     GATE_MESSAGE_REASON,    /*   string: stable code, [a-z-]+; "ok" when allowed */
     GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 if none was: allowed,
                                  a forward, or a client that had gone */
+    GATE_MESSAGE_UPDATED,   /* u64: how many connections the update ended that had been allowed */
 };
 
 #define GATE_PORT 3128

@@ -22,15 +22,17 @@ enum init_fd {
     INIT_FD_COUNT = 7,
 };
 
-#define INIT_SPEC_VERSION 1
+#define INIT_SPEC_VERSION 2
 
 /* Records of the specification. `once` ones must stand there exactly once. */
 enum init_spec_record {
     INIT_SPEC_VERSION_NUMBER = 1, /* u64, once: INIT_SPEC_VERSION */
     INIT_SPEC_AGENT_ID,           /* string, once: also the host name of the cage */
     INIT_SPEC_UID_BASE,           /* u64, once: first uid and gid of the agent's own range */
-    INIT_SPEC_OWNER_UID,          /* u64, once: the workspace owner's uid on disk, never 0 */
-    INIT_SPEC_OWNER_GID,          /* u64, once: the workspace's gid on disk, never 0 */
+    INIT_SPEC_OWNER_UID,          /* u64, once: as whom the agent acts on disk, never 0 */
+    INIT_SPEC_OWNER_GID,          /* u64, once: the same for the group */
+    INIT_SPEC_FOLDER_UID,         /* u64, once: whose the workspace folder itself is on disk */
+    INIT_SPEC_FOLDER_GID,         /* u64, once: the same for the group */
     INIT_SPEC_MAX_OPEN_FILES,     /* u64, once: RLIMIT_NOFILE, soft and hard */
     INIT_SPEC_TMPFS_BYTES,        /* u64, once: size= of each tmpfs that the agent can write */
     INIT_SPEC_TERMINAL,           /* u64, once: 1 gives the agent a PTY as 0, 1, 2 and its tty */
@@ -63,6 +65,7 @@ enum init_message_record {
 #define CAGE_AGENT_UID 1000 /* uid and gid of the agent: "agent" */
 #define CAGE_INIT_UID 999   /* uid and gid of PID 1, so that the agent cannot touch it */
 #define CAGE_TTY_GID 5      /* group of the PTY's slave */
+#define CAGE_NOBODY 65534   /* uid and gid of a workspace folder that is not the agent's own */
 #define CAGE_HOME "/home/agent"
 #define CAGE_WORKSPACE "/workspace"
 #define CAGE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"

@@ -17,6 +17,8 @@
 #define LOG_ID_NETWORK_ALLOWED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a06"
 #define LOG_ID_NETWORK_REFUSED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a07"
 #define LOG_ID_GATE_FAILED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a08"
+#define LOG_ID_AGENT_RELOADED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a10"
+#define LOG_ID_NETWORK_CUT "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a11"
 
 struct log_field {
     const char *name;  /* journal field name: [A-Z0-9_]+ */

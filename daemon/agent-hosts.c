@@ -9,14 +9,25 @@
 #include "host-pattern.h"
 #include "records.h"
 
+/* The index of a port among the forwards, or how many there are. */
+static size_t find_forward(const struct agent_hosts *hosts, uint16_t port)
+{
+    size_t i = 0;
+
+    while (i < hosts->n_forward_ports && hosts->forward_ports[i] != port)
+        i++;
+    return i;
+}
+
 static int add_forward(struct agent_hosts *hosts, uint16_t port)
 {
-    for (size_t i = 0; i < hosts->n_forward_ports; i++)
-        if (hosts->forward_ports[i] == port)
-            return 0;
-    if (hosts->n_forward_ports == GATE_FORWARDS_MAX)
+    size_t i = find_forward(hosts, port);
+
+    if (i == GATE_FORWARDS_MAX)
         return -E2BIG;
-    hosts->forward_ports[hosts->n_forward_ports++] = port;
+    if (i == hosts->n_forward_ports)
+        hosts->forward_ports[hosts->n_forward_ports++] = port;
+    hosts->forward_listed[i] = true;
     return 0;
 }
 
@@ -30,10 +41,25 @@ static bool is_loopback(const struct host_pattern *pattern)
            pattern->prefix_length == 32 && pattern->network.v4.s_addr == htonl(INADDR_LOOPBACK);
 }
 
+/* The ports of the host's loopback that an entry wants led into the cage, two at most. */
+static int forwards_of(const char *text, uint16_t ports[static 2], size_t *ret_n)
+{
+    struct host_pattern pattern;
+    const char *why;
+    int r = host_pattern_parse(text, &pattern, &why);
+
+    if (r < 0)
+        return r;
+    ports[0] = pattern.port ? pattern.port : 80;
+    ports[1] = 443;
+    *ret_n = !is_loopback(&pattern) ? 0 : pattern.port ? 1 : 2;
+    return 0;
+}
+
 int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret)
 {
     struct agent_hosts hosts = {.n_allowed = 0};
-    const char *provider = api_provider_host(card->api_provider), *why;
+    const char *provider = api_provider_host(card->api_provider);
 
     for (size_t i = 0; i < card->allowed_hosts.count; i++)
         hosts.allowed[hosts.n_allowed++] = card->allowed_hosts.items[i];
@@ -41,18 +67,51 @@ int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret)
         hosts.allowed[hosts.n_allowed++] = provider;
 
     for (size_t i = 0; i < hosts.n_allowed; i++) {
-        struct host_pattern pattern;
-        int r = host_pattern_parse(hosts.allowed[i], &pattern, &why);
-        if (r < 0)
-            return r;
-        if (!is_loopback(&pattern))
-            continue;
-        r = add_forward(&hosts, pattern.port ? pattern.port : 80);
-        if (r >= 0 && !pattern.port)
-            r = add_forward(&hosts, 443);
+        uint16_t ports[2];
+        size_t n;
+        int r = forwards_of(hosts.allowed[i], ports, &n);
+        for (size_t k = 0; r >= 0 && k < n; k++)
+            r = add_forward(&hosts, ports[k]);
         if (r < 0)
             return r;
     }
+    *ret = hosts;
+    return 0;
+}
+
+/* Whether the entry is taken: none of its ports is new. */
+static bool take_entry(struct agent_hosts *hosts, const char *text, const uint16_t *ports, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (find_forward(hosts, ports[k]) == hosts->n_forward_ports)
+            return false;
+    for (size_t k = 0; k < n; k++)
+        hosts->forward_listed[find_forward(hosts, ports[k])] = true;
+    hosts->allowed[hosts->n_allowed++] = text;
+    return true;
+}
+
+int agent_hosts_change(const struct agent_hosts *running, const struct card *card,
+                       enum api_provider provider, struct agent_hosts *ret,
+                       bool ret_left_out[static CARD_HOSTS_MAX])
+{
+    struct agent_hosts hosts = {.n_forward_ports = running->n_forward_ports};
+    const char *fallback = api_provider_host(provider);
+    bool left_out[CARD_HOSTS_MAX] = {};
+
+    memcpy(hosts.forward_ports, running->forward_ports, sizeof(hosts.forward_ports));
+    for (size_t i = 0; i < card->allowed_hosts.count; i++) {
+        uint16_t ports[2];
+        size_t n;
+        int r = forwards_of(card->allowed_hosts.items[i], ports, &n);
+        if (r < 0)
+            return r;
+        left_out[i] = !take_entry(&hosts, card->allowed_hosts.items[i], ports, n);
+    }
+    /* Only a list that is empty in the card, not one of which nothing could be taken. */
+    if (card->allowed_hosts.count == 0 && fallback)
+        hosts.allowed[hosts.n_allowed++] = fallback;
+    memcpy(ret_left_out, left_out, sizeof(left_out));
     *ret = hosts;
     return 0;
 }

@@ -2,6 +2,7 @@
  * (common/gate-proto.h). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,13 +13,22 @@
 struct agent_hosts {
     const char *allowed[CARD_HOSTS_MAX];
     size_t n_allowed;
-    uint16_t forward_ports[GATE_FORWARDS_MAX]; /* of 127.0.0.1, led into the cage */
+    uint16_t forward_ports[GATE_FORWARDS_MAX]; /* of 127.0.0.1, led into the cage at its start */
+    bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed */
     size_t n_forward_ports;
 };
 
 /* The hosts that the card allows (the provider's own if it lists none), and those of them that are
  * ports of the host's loopback. 0, or -E2BIG if these are more than GATE_FORWARDS_MAX. */
 int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret);
+
+/* The same of another card of an agent that runs. `provider` is the one that it runs with. Nothing
+ * can be led into the cage any more, so entries that want a new port of the loopback there are left
+ * out, and told by their index in the card's list; what is not listed any more is refused, though
+ * something still listens for it in the cage. 0 or -errno. */
+int agent_hosts_change(const struct agent_hosts *running, const struct card *card,
+                       enum api_provider provider, struct agent_hosts *ret,
+                       bool ret_left_out[static CARD_HOSTS_MAX]);
 
 /* A sealed memfd with the configuration, or -errno. */
 int agent_hosts_seal(const struct agent_hosts *config, const struct card *card, uint32_t gate_uid);

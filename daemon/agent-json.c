@@ -98,7 +98,9 @@ static json_t *forwards_to_json(const struct agent_hosts *config)
     json_t *array = json_array();
 
     for (size_t i = 0; array && i < config->n_forward_ports; i++)
-        (void)json_array_append_new(array, json_sprintf("127.0.0.1:%u", config->forward_ports[i]));
+        if (config->forward_listed[i])
+            (void)json_array_append_new(array,
+                                        json_sprintf("127.0.0.1:%u", config->forward_ports[i]));
     return array;
 }
 
@@ -126,9 +128,24 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
     return network;
 }
 
+/* The card as it is in force: of the hosts what is allowed. */
+static json_t *card_in_force(const struct agent *agent)
+{
+    const struct agent_hosts *hosts = &agent->hosts;
+    json_t *card = card_to_json(agent->card);
+
+    if (card &&
+        json_object_set_new(card, "allowed_hosts",
+                            strings_to_json((char *const *)hosts->allowed, hosts->n_allowed)) < 0) {
+        json_decref(card);
+        return NULL;
+    }
+    return card;
+}
+
 json_t *agent_inspect_to_json(const struct agent *agent)
 {
-    json_t *card = card_to_json(agent->card);
+    json_t *card = card_in_force(agent);
     json_t *object;
 
     if (!card)

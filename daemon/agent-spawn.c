@@ -65,6 +65,8 @@ static int step_claim(struct building *b)
     b->agent->workspace = *b->request->workspace;
     *b->request->workspace = WORKSPACE_INIT;
     b->agent->terminal = b->request->terminal;
+    if (b->request->unit)
+        b->agent->unit = TAKE_PTR(b->request->unit->name);
     b->agent->slot = uid_ranges_claim(&manager->ranges);
     return b->agent->slot < 0 ? b->agent->slot : 0;
 }
@@ -118,11 +120,15 @@ static int step_cgroup(struct building *b)
 {
     struct agent *agent = b->agent;
     AUTO_FREE char *why = NULL;
-    int r = cgroup_make(&b->manager->cgroups, agent->owner, agent->card->agent_id,
-                        &agent->card->limits, &agent->cgroup, &why);
+    const struct cgroup_host *host =
+        b->request->unit ? &b->request->unit->host : &b->manager->cgroups;
+    int r = cgroup_make(host, agent->owner, agent->card->agent_id, &agent->card->limits,
+                        agent->workspace.device, &agent->cgroup, &why);
 
     if (r == -ENOTSUP)
         return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);
+    if (r < 0 && why)
+        return agent_problem_set(b->problem, FAILURE_SPAWN, r, "cgroup", "%s", why);
     agent->have_cgroup = r >= 0;
     return r;
 }
@@ -305,7 +311,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         return r;
     }
     b.agent->spawned_usec = clock_usec(CLOCK_REALTIME);
-    if (request->foreground)
+    if (request->foreground && !request->unit) /* a unit's output is the journal's */
         agent_hold_output(b.agent, 1);
     manager_add(manager, b.agent);
     agent_set_state(b.agent, AGENT_STARTING);

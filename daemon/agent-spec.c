@@ -158,6 +158,8 @@ int agent_spec_new(const struct agent_spec_input *input)
     (void)records_put_u64(&w, INIT_SPEC_UID_BASE, input->uid_base);
     (void)records_put_u64(&w, INIT_SPEC_OWNER_UID, input->workspace->owner);
     (void)records_put_u64(&w, INIT_SPEC_OWNER_GID, input->workspace->group);
+    (void)records_put_u64(&w, INIT_SPEC_FOLDER_UID, input->workspace->folder_owner);
+    (void)records_put_u64(&w, INIT_SPEC_FOLDER_GID, input->workspace->folder_group);
     (void)records_put_u64(&w, INIT_SPEC_MAX_OPEN_FILES, card->limits.max_open_files);
     (void)records_put_u64(&w, INIT_SPEC_TMPFS_BYTES, card->limits.memory_mb * 1024 * 1024);
     (void)records_put_u64(&w, INIT_SPEC_TERMINAL, input->terminal);

@@ -125,12 +125,23 @@ static int on_ttl(sd_event_source *source, uint64_t usec, void *user)
     return 0;
 }
 
+static void fail(struct agent *agent, int error, const char *step, const char *why)
+{
+    if (agent->problem.failure == FAILURE_NONE)
+        (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, error, step, "%s", why);
+    agent_kill(agent, END_FAILED);
+}
+
 static int start_running(struct agent *agent)
 {
+    int r = cgroup_slow(&agent->cgroup);
+
+    if (r < 0)
+        fail(agent, r, "cgroup", "cpu_quota_percent cannot be enforced any more");
     agent->agent_pid = pid_of(agent->agent_pidfd);
     if (agent->ttl_end_usec > 0) {
-        int r = sd_event_add_time(agent->manager->event, &agent->ttl_source, CLOCK_BOOTTIME,
-                                  agent->ttl_end_usec, 0, on_ttl, agent);
+        r = sd_event_add_time(agent->manager->event, &agent->ttl_source, CLOCK_BOOTTIME,
+                              agent->ttl_end_usec, 0, on_ttl, agent);
         if (r < 0)
             return r;
     }
@@ -181,6 +192,7 @@ static int take_messages(struct agent *agent)
             return 0;
         if (n <= 0) { /* it closed its end, or died: its pidfd says the rest */
             agent->control_source = sd_event_source_disable_unref(agent->control_source);
+            cgroup_ease(&agent->cgroup); /* the rest is being killed: the kernel waits for it */
             return n == 0 || n == -ECONNRESET ? 0 : (int)n;
         }
         int r = take_message(agent, buffer, (size_t)n, fds, n_fds);
@@ -190,13 +202,6 @@ static int take_messages(struct agent *agent)
             return r;
     }
     return 0;
-}
-
-static void fail(struct agent *agent, int error, const char *step, const char *why)
-{
-    if (agent->problem.failure == FAILURE_NONE)
-        (void)agent_problem_set(&agent->problem, FAILURE_SPAWN, error, step, "%s", why);
-    agent_kill(agent, END_FAILED);
 }
 
 static int on_control(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -243,7 +248,19 @@ static void on_decision(void *user, const struct gate_decision *decision)
 
 static void on_gate_failure(void *user, const char *why)
 {
-    report_gate_failure(user, why);
+    struct agent *agent = user;
+
+    report_gate_failure(agent, why);
+    watch_list_wake(&agent->watches); /* its death settles an update */
+}
+
+static void on_gate_updated(void *user, uint64_t n_ended)
+{
+    struct agent *agent = user;
+
+    if (n_ended > 0)
+        report_cut(agent, n_ended);
+    watch_list_wake(&agent->watches);
 }
 
 /* The gate's config memfd is made here, so that the gate can be started at the first connection
@@ -269,6 +286,7 @@ static int supervise_gate(struct agent *agent)
         .user = agent,
         .decided = on_decision,
         .failed = on_gate_failure,
+        .updated = on_gate_updated,
         .stopped = on_gate_stopped,
     };
     return gate_supervisor_new(&setup, &agent->gate);

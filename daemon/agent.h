@@ -26,6 +26,7 @@
 #include "gate-supervisor.h"
 #include "manager.h"
 #include "output.h"
+#include "peer-unit.h"
 #include "peer.h"
 #include "ring.h"
 #include "watch.h"
@@ -81,6 +82,7 @@ struct agent_request {
     const struct peer *peer;
     struct workspace *workspace; /* taken over */
     const char *api_key;         /* borrowed; NULL: none */
+    struct peer_unit *unit;      /* to put it into, name taken over; NULL: the daemon's own */
     bool terminal;
     uint16_t terminal_rows, terminal_columns; /* 0: unknown */
     bool foreground;

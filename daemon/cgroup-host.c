@@ -18,6 +18,7 @@ static const char *const controller_names[CGROUP_CONTROLLER_COUNT] = {
     [CGROUP_MEMORY] = "memory",
     [CGROUP_CPU] = "cpu",
     [CGROUP_PIDS] = "pids",
+    [CGROUP_IO] = "io",
 };
 
 const char *cgroup_controller_to_string(enum cgroup_controller controller)
@@ -69,8 +70,8 @@ static int set_path(char **path, const char *a, const char *b)
     return 0;
 }
 
-/* Fills in where the hierarchies are mounted: `unified` gets the mount point itself. */
-static int find_mounts(struct cgroup_host *host, const char *name, char **ret_unified)
+/* Fills in where the hierarchies are mounted. */
+static int find_mounts(struct cgroup_host *host, const char *name)
 {
     AUTO_FREE char *text = NULL;
     size_t size;
@@ -83,7 +84,7 @@ static int find_mounts(struct cgroup_host *host, const char *name, char **ret_un
         char *point, *type, *options;
         if (!split_mount_line(line, &point, &type, &options))
             continue;
-        if (streq(type, "cgroup2") && !*ret_unified && !(*ret_unified = strdup(point)))
+        if (streq(type, "cgroup2") && !host->mount && !(host->mount = strdup(point)))
             return -ENOMEM;
         if (!streq(type, "cgroup"))
             continue;
@@ -157,14 +158,20 @@ static void each_folder(const char *path, const char *prefix, void (*visit)(cons
 static void remove_tree(const char *path)
 {
     each_folder(path, "", remove_tree);
+    cgroup_folder_ease(path);
     (void)rmdir(path);
 }
 
-/* Ends the processes in a tree (v1 folders have no such file: their processes are in a v2 one too)
- * and removes it. */
-static void clear_tree(const char *path)
+/* v1 folders have no such file: their processes are in a v2 one too. */
+void cgroup_folder_kill(const char *path)
 {
     (void)write_file(path, "cgroup.kill", "1");
+}
+
+/* Ends the processes in a tree and removes it. */
+static void clear_tree(const char *path)
+{
+    cgroup_folder_kill(path);
     for (int i = 0; i < LEFTOVER_TRIES; i++) {
         remove_tree(path);
         if (access(path, F_OK) < 0)
@@ -205,18 +212,28 @@ static int move_to_leaf(const char *unified)
     return r < 0 ? r : write_file(leaf, "cgroup.procs", "0");
 }
 
+/* The controllers that reach a v2 folder, that it can hand on. */
+static int read_controllers(const char *folder, char **ret)
+{
+    AUTO_FREE char *path = NULL;
+    size_t size;
+
+    if (asprintf(&path, "%s/cgroup.controllers", folder) < 0)
+        return -ENOMEM;
+    int r = file_read_all(path, PROC_FILE_MAX, ret, &size);
+    if (r >= 0)
+        (*ret)[strcspn(*ret, "\n")] = 0;
+    return r;
+}
+
 /* For each controller that no v1 hierarchy has: v2 must have it, and hand it down to our folder. */
 static int enable_unified(struct cgroup_host *host, const char *parent)
 {
-    AUTO_FREE char *available = NULL, *path = NULL;
-    size_t size;
+    AUTO_FREE char *available = NULL;
+    int r = read_controllers(parent, &available);
 
-    if (asprintf(&path, "%s/cgroup.controllers", parent) < 0)
-        return -ENOMEM;
-    int r = file_read_all(path, PROC_FILE_MAX, &available, &size);
     if (r < 0)
         return r;
-    available[strcspn(available, "\n")] = 0;
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
         char enable[16];
         if (host->controllers[c].v1 || !list_has(available, ' ', controller_names[c]))
@@ -237,23 +254,54 @@ static int enable_unified(struct cgroup_host *host, const char *parent)
     return 0;
 }
 
+int cgroup_host_init_unit(struct cgroup_host *ret, const struct cgroup_host *host,
+                          const char *folder, char **ret_why)
+{
+    CLEANUP(cgroup_host_deinit) struct cgroup_host unit = {.lock_fd = -EBADF, .unit = true};
+    AUTO_FREE char *available = NULL;
+
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+        if (host->controllers[c].v1)
+            return why_set(ret_why, -ENOTSUP,
+                           "this host has the %s controller on a cgroup v1 hierarchy, where "
+                           "systemd's limits for the unit would not hold the agent; boot it with "
+                           "systemd.unified_cgroup_hierarchy=1",
+                           controller_names[c]);
+    int r = read_controllers(folder, &available);
+    if (r < 0)
+        return r;
+    unit.unified = strdup(folder);
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!list_has(available, ' ', controller_names[c]))
+            continue;
+        unit.controllers[c].base = strdup(folder);
+        if (!unit.controllers[c].base)
+            return -ENOMEM;
+    }
+    if (!unit.unified)
+        return -ENOMEM;
+    *ret = unit;
+    unit = (struct cgroup_host){.lock_fd = -EBADF};
+    return 0;
+}
+
 int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
 {
-    AUTO_FREE char *mount = NULL, *delegated = NULL, *kill_file = NULL;
+    AUTO_FREE char *delegated = NULL, *kill_file = NULL;
     int r;
 
     *host = (struct cgroup_host){.lock_fd = -EBADF};
-    r = find_mounts(host, name, &mount);
+    r = find_mounts(host, name);
     if (r < 0)
         return r;
-    if (!mount)
+    if (!host->mount)
         return why_set(ret_why, -ENOTSUP, "this host has no cgroup v2 hierarchy mounted");
-    r = find_delegated(mount, &delegated);
+    r = find_delegated(host->mount, &delegated);
     if (r < 0)
         return r;
     if (delegated)
         host->unified = strdup(delegated);
-    else if (asprintf(&host->unified, "%s/%s", mount, name) < 0)
+    else if (asprintf(&host->unified, "%s/%s", host->mount, name) < 0)
         host->unified = NULL;
     if (!host->unified)
         return -ENOMEM;
@@ -275,7 +323,7 @@ int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why)
     if (r >= 0 && delegated)
         r = move_to_leaf(host->unified);
     if (r >= 0)
-        r = enable_unified(host, delegated ? host->unified : mount);
+        r = enable_unified(host, delegated ? host->unified : host->mount);
     if (r < 0)
         return r;
     if (asprintf(&kill_file, "%s/cgroup.kill", host->unified) < 0)
@@ -297,6 +345,7 @@ void cgroup_host_deinit(struct cgroup_host *host)
     if (ours)
         (void)rmdir(host->unified);
     free(host->unified);
+    free(host->mount);
     fd_close(host->lock_fd);
     *host = (struct cgroup_host){.lock_fd = -EBADF};
 }

@@ -2,7 +2,6 @@
 #include "cgroup.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,111 +11,26 @@
 
 #define COUNTER_FILE_MAX 65536
 
-static uint64_t memory_bytes(const struct card_limits *limits)
+/* UNIT/agent-ID. What is there already is of an agent whose daemon died. */
+static int make_folder_in_unit(const char *unit, const char *agent_id, char **ret, char **ret_why)
 {
-    return limits->memory_mb * 1024 * 1024;
-}
+    AUTO_FREE char *path = NULL;
 
-static uint64_t no_swap(const struct card_limits *limits)
-{
-    return 0;
-}
-
-static uint64_t whole_group(const struct card_limits *limits)
-{
-    return 1;
-}
-
-static uint64_t cpu_shares(const struct card_limits *limits)
-{
-    return limits->cpu_shares;
-}
-
-/* The kernel's own scale: a weight of 100 is 1024 shares (sched_weight_from_cgroup in
- * kernel/sched/sched.h); cpu.weight takes 1 to 10000. */
-static uint64_t cpu_weight(const struct card_limits *limits)
-{
-    uint64_t weight = (limits->cpu_shares * 100 + 512) / 1024;
-    return MAX_OF((uint64_t)1, MIN_OF(weight, (uint64_t)10000));
-}
-
-/* caged-init is a task of the cage that the card does not count. */
-static uint64_t tasks(const struct card_limits *limits)
-{
-    return limits->max_processes + 1;
-}
-
-/* What each limit of a card is on either kind of hierarchy. In this order: v1 wants the memory
- * limit before the limit of memory and swap together, which must not be less. */
-static const struct limit_row {
-    const char *limit;
-    size_t card_offset; /* of the card's number in struct card_limits */
-    enum cgroup_controller controller;
-    bool v1;
-    const char *file;
-    uint64_t (*value)(const struct card_limits *limits);
-    bool only_with_swap; /* a kernel built without swap has no such file and needs none */
-} limit_rows[] = {
-#define CARD(field) offsetof(struct card_limits, field)
-    {"memory_mb", CARD(memory_mb), CGROUP_MEMORY, true, "memory.limit_in_bytes", memory_bytes,
-     false},
-    {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, true, "memory.memsw.limit_in_bytes",
-     memory_bytes, true},
-    /* v1 alone keeps socket buffers out of the sum above, unless this is set before anything joins
-     * (cgroup-v1/memory.rst, 2.7.1). */
-    {"memory_mb (sockets)", CARD(memory_mb), CGROUP_MEMORY, true, "memory.kmem.tcp.limit_in_bytes",
-     memory_bytes, false},
-    {"memory_mb", CARD(memory_mb), CGROUP_MEMORY, false, "memory.max", memory_bytes, false},
-    {"memory_mb (with swap)", CARD(memory_mb), CGROUP_MEMORY, false, "memory.swap.max", no_swap,
-     true},
-    {"memory_mb (whole agent)", CARD(memory_mb), CGROUP_MEMORY, false, "memory.oom.group",
-     whole_group, false},
-    {"cpu_shares", CARD(cpu_shares), CGROUP_CPU, true, "cpu.shares", cpu_shares, false},
-    {"cpu_shares", CARD(cpu_shares), CGROUP_CPU, false, "cpu.weight", cpu_weight, false},
-    {"max_processes", CARD(max_processes), CGROUP_PIDS, true, "pids.max", tasks, false},
-    {"max_processes", CARD(max_processes), CGROUP_PIDS, false, "pids.max", tasks, false},
-#undef CARD
-};
-
-static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
-                       const struct card_limits *limits, char **ret_why)
-{
-    const char *folder =
-        cgroup->folders[row->controller] ? cgroup->folders[row->controller] : cgroup->unified;
-    struct cgroup_applied applied = {.limit = row->limit, .controller = row->controller};
-    AUTO_FREE char *file = NULL;
-
-    memcpy(&applied.value, (const char *)limits + row->card_offset, sizeof(applied.value));
-    (void)snprintf(applied.written, sizeof(applied.written), "%" PRIu64, row->value(limits));
-    if (asprintf(&file, "%s/%s", folder, row->file) < 0)
+    if (asprintf(&path, "%s/agent-%s", unit, agent_id) < 0)
         return -ENOMEM;
-
-    AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && row->only_with_swap && access("/proc/swaps", F_OK) < 0)
-        return 0;
-    if (fd < 0 || write(fd, applied.written, strlen(applied.written)) < 0)
-        return why_set(ret_why, -ENOTSUP, "%s cannot be enforced: %s: %s", row->limit, file,
-                       strerror(errno));
-    applied.file = TAKE_PTR(file);
-    cgroup->applied[cgroup->n_applied++] = applied;
-    return 0;
-}
-
-static int apply_limits(const struct cgroup_host *host, struct cgroup *cgroup,
-                        const struct card_limits *limits, char **ret_why)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(limit_rows); i++) {
-        const struct limit_row *row = &limit_rows[i];
-        if (!host->controllers[row->controller].base)
-            return why_set(ret_why, -ENOTSUP,
-                           "%s cannot be enforced: this host has no %s controller", row->limit,
-                           cgroup_controller_to_string(row->controller));
-        if (row->v1 != host->controllers[row->controller].v1)
-            continue;
-        int r = apply_limit(cgroup, row, limits, ret_why);
-        if (r < 0)
-            return r;
+    if (mkdir(path, 0755) < 0) {
+        if (errno != EEXIST)
+            return negative_errno();
+        cgroup_folder_kill(path);
+        if (rmdir(path) < 0 && errno == EBUSY)
+            return why_set(ret_why, -EBUSY,
+                           "%s is left over from an agent whose processes were killed just now; "
+                           "try again when they have ended",
+                           path);
+        if (mkdir(path, 0755) < 0)
+            return negative_errno();
     }
+    *ret = TAKE_PTR(path);
     return 0;
 }
 
@@ -141,7 +55,8 @@ static int make_folder(const char *base, uid_t owner, const char *agent_id, char
     return 0;
 }
 
-/* Controllers of v2 reach an agent's folder only if the owner's folder hands them on. */
+/* Controllers of v2 reach an agent's folder only if the folder above, the owner's or the unit's,
+ * hands them on. */
 static int hand_down(const struct cgroup_host *host, const char *agent_folder)
 {
     char path[PATH_MAX];
@@ -184,50 +99,6 @@ static int open_entrances(struct cgroup *cgroup)
     return 0;
 }
 
-int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
-                const struct card_limits *limits, struct cgroup *ret, char **ret_why)
-{
-    struct cgroup cgroup = CGROUP_INIT;
-    int r;
-
-    r = make_folder(host->unified, owner, agent_id, &cgroup.unified);
-    if (r >= 0)
-        r = hand_down(host, cgroup.unified);
-    for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
-        if (!host->controllers[c].v1)
-            continue;
-        r = make_folder(host->controllers[c].base, owner, agent_id, &cgroup.folders[c]);
-        if (r == -EEXIST) { /* two controllers mounted together: one folder serves both */
-            cgroup.folders[c] = NULL;
-            if (asprintf(&cgroup.folders[c], "%s/owner-%u/agent-%s", host->controllers[c].base,
-                         owner, agent_id) < 0)
-                r = -ENOMEM;
-            else
-                r = 0;
-        }
-    }
-    if (r >= 0)
-        r = apply_limits(host, &cgroup, limits, ret_why);
-    if (r >= 0)
-        r = open_entrances(&cgroup);
-    if (r < 0) {
-        (void)cgroup_remove(&cgroup);
-        cgroup_deinit(&cgroup);
-        return r;
-    }
-    *ret = cgroup;
-    return 0;
-}
-
-int cgroup_kill(const struct cgroup *cgroup)
-{
-    AUTO_FD int fd = openat(cgroup->unified_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-
-    if (fd < 0 || write(fd, "1", 1) < 0)
-        return negative_errno();
-    return 0;
-}
-
 /* The number behind `key ` at the start of a line. */
 static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller controller,
                              const char *file, const char *key)
@@ -247,6 +118,66 @@ static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller
     return 0;
 }
 
+/* Since Linux 6.11 a task that was over a limit counts where the limit is; before, where the task
+ * was to be, that is in the agent's own folder (pids_event() in kernel/cgroup/pids.c). */
+static uint64_t count_unit_refusals(const struct cgroup *cgroup)
+{
+    return cgroup->in_unit ? read_counter(cgroup, CGROUP_PIDS, "../pids.events", "max") : 0;
+}
+
+int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
+                const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
+                char **ret_why)
+{
+    struct cgroup cgroup = CGROUP_INIT;
+    int r;
+
+    cgroup.in_unit = host->unit;
+    r = host->unit ? make_folder_in_unit(host->unified, agent_id, &cgroup.unified, ret_why)
+                   : make_folder(host->unified, owner, agent_id, &cgroup.unified);
+    if (r >= 0)
+        r = hand_down(host, cgroup.unified);
+    if (r == -EBUSY && host->unit && !*ret_why) /* "no internal processes", cgroup-v2.rst */
+        (void)why_set(ret_why, r,
+                      "processes are in %s itself: they must be in folders of their own below it",
+                      host->unified);
+    for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!host->controllers[c].v1)
+            continue;
+        r = make_folder(host->controllers[c].base, owner, agent_id, &cgroup.folders[c]);
+        if (r == -EEXIST) { /* two controllers mounted together: one folder serves both */
+            cgroup.folders[c] = NULL;
+            if (asprintf(&cgroup.folders[c], "%s/owner-%u/agent-%s", host->controllers[c].base,
+                         owner, agent_id) < 0)
+                r = -ENOMEM;
+            else
+                r = 0;
+        }
+    }
+    if (r >= 0)
+        r = cgroup_limit(host, &cgroup, limits, workspace, ret_why);
+    if (r >= 0)
+        r = open_entrances(&cgroup);
+    if (r < 0) {
+        (void)cgroup_remove(&cgroup);
+        cgroup_deinit(&cgroup);
+        return r;
+    }
+    cgroup.unit_refusals = count_unit_refusals(&cgroup);
+    *ret = cgroup;
+    return 0;
+}
+
+int cgroup_kill(const struct cgroup *cgroup)
+{
+    AUTO_FD int fd = openat(cgroup->unified_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+    cgroup_ease(cgroup);
+    if (fd < 0 || write(fd, "1", 1) < 0)
+        return negative_errno();
+    return 0;
+}
+
 uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
 {
     return read_counter(cgroup, CGROUP_MEMORY,
@@ -256,11 +187,15 @@ uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup)
 
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup)
 {
-    return read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+    uint64_t own = read_counter(cgroup, CGROUP_PIDS, "pids.events", "max");
+    uint64_t units = count_unit_refusals(cgroup);
+
+    return MAX_OF(own, units > cgroup->unit_refusals ? units - cgroup->unit_refusals : 0);
 }
 
-/* Removes the agent's folder and, if it was the last one in it, the owner's. */
-static int remove_folder(char **path)
+/* Removes the agent's folder and, if it was the last one in it, the owner's; a unit's is systemd's.
+ */
+static int remove_folder(char **path, bool in_unit)
 {
     int r = 0;
 
@@ -270,7 +205,8 @@ static int remove_folder(char **path)
         r = negative_errno();
     char *cut = strrchr(*path, '/');
     *cut = 0;
-    (void)rmdir(*path);
+    if (!in_unit)
+        (void)rmdir(*path);
     free(*path);
     *path = NULL;
     return r;
@@ -280,11 +216,12 @@ int cgroup_remove(struct cgroup *cgroup)
 {
     int r;
 
+    cgroup_ease(cgroup); /* what it wrote last may still be on its way to the disk */
     cgroup->unified_fd = fd_close(cgroup->unified_fd);
-    r = remove_folder(&cgroup->unified);
+    r = remove_folder(&cgroup->unified, cgroup->in_unit);
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
         cgroup->tasks[c] = fd_close(cgroup->tasks[c]);
-        int q = remove_folder(&cgroup->folders[c]);
+        int q = remove_folder(&cgroup->folders[c], false);
         if (r >= 0)
             r = q;
     }

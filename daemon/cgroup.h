@@ -3,6 +3,7 @@
  * (cgroup.kill). Kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -12,6 +13,7 @@ enum cgroup_controller {
     CGROUP_MEMORY,
     CGROUP_CPU,
     CGROUP_PIDS,
+    CGROUP_IO, /* of v2 alone: v1's is blkio, which does not see what is written back later */
     CGROUP_CONTROLLER_COUNT,
 };
 
@@ -19,8 +21,10 @@ const char *cgroup_controller_to_string(enum cgroup_controller controller);
 
 /* Where this host keeps its hierarchies; found once at start. */
 struct cgroup_host {
-    char *unified; /* our folder in the v2 hierarchy */
+    char *mount;   /* of the v2 hierarchy */
+    char *unified; /* our folder in it */
     int lock_fd;   /* on that folder: it is this daemon's alone */
+    bool unit;     /* the folder is a systemd unit's instead, for its own agent */
     struct {
         bool v1;
         char *base; /* our folder for this controller; NULL: the host has no such controller */
@@ -33,17 +37,24 @@ struct cgroup_host {
  * hierarchy with cgroup.kill, or -errno. */
 int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why);
 
+/* The same for a unit's folder, where systemd's limits are v2's: -ENOTSUP with *ret_why where this
+ * host has controllers on v1. Nothing is made there yet. */
+int cgroup_host_init_unit(struct cgroup_host *ret, const struct cgroup_host *host,
+                          const char *folder, char **ret_why);
+
 /* Removes our folders, which are empty by then. Fine after a failed init; never before init. */
 void cgroup_host_deinit(struct cgroup_host *host);
 
-#define CGROUP_APPLIED_MAX 8
+#define CGROUP_APPLIED_MAX 24
+#define CGROUP_WRITTEN_MAX 64
 
 struct cgroup_applied {
     const char *limit; /* static: the card's key, or what it implies */
     uint64_t value;    /* as the card has it */
     enum cgroup_controller controller;
     char *file;
-    char written[24];
+    char written[CGROUP_WRITTEN_MAX];
+    bool late; /* in force from cgroup_slow() on */
 };
 
 /* One agent's cgroups. */
@@ -54,21 +65,41 @@ struct cgroup {
     int tasks[CGROUP_CONTROLLER_COUNT];     /* their `tasks` files, for processes to join by */
     struct cgroup_applied applied[CGROUP_APPLIED_MAX];
     size_t n_applied;
+    bool slowed;            /* by a limit of processor time or of the disk: see cgroup_ease */
+    bool in_unit;           /* in a systemd unit's folder, which stays */
+    uint64_t unit_refusals; /* tasks that were over that unit's own limit before this agent */
 };
 
-#define CGROUP_INIT ((struct cgroup){.unified_fd = -EBADF, .tasks = {-EBADF, -EBADF, -EBADF}})
+#define CGROUP_INIT                                                                                \
+    ((struct cgroup){.unified_fd = -EBADF, .tasks = {-EBADF, -EBADF, -EBADF, -EBADF}})
 
-/* Makes `owner-UID/agent-ID` everywhere and writes the limits. -ENOTSUP with *ret_why (the limit
- * and the reason) if one cannot be enforced; nothing is left behind on failure. *ret_why is the
- * caller's. */
+/* Makes `owner-UID/agent-ID` everywhere, or `agent-ID` in a unit's folder, and writes the limits;
+ * those of the disk are for the one that `workspace` (st_dev) is on. -ENOTSUP with *ret_why (the
+ * limit and the reason) if one cannot be enforced; nothing is left behind on failure. What an
+ * earlier daemon left in a unit's folder is killed and removed; -EBUSY with *ret_why while it has
+ * not ended yet, or while processes are in the unit's folder itself. *ret_why is the caller's. */
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
-                const struct card_limits *limits, struct cgroup *ret, char **ret_why);
+                const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
+                char **ret_why);
 
-/* SIGKILL to every process in it, at once (cgroup.kill). */
+/* Puts the quota of processor time in force, which would hold up the building of the cage, and with
+ * it, since that takes locks of the kernel that all share, others: for when the agent runs. That it
+ * can be had is known from cgroup_make. 0 or -errno. */
+int cgroup_slow(const struct cgroup *cgroup);
+
+/* Takes away what slows an agent down (cpu.max, io.max): a process that is to end, and writes that
+ * are still on their way, would be held up by it, and with them whoever waits for the same file
+ * system. For agents that are ending. */
+void cgroup_ease(const struct cgroup *cgroup);
+
+/* SIGKILL to all that is in a v2 folder, if it is there. */
+void cgroup_folder_kill(const char *path);
+
+/* SIGKILL to every process in it, at once (cgroup.kill), and cgroup_ease. */
 int cgroup_kill(const struct cgroup *cgroup);
 
-/* How often the kernel killed for want of memory, and refused a task over the limit. 0 if unknown.
- */
+/* How often the kernel killed for want of memory, and refused a task over the limit: the card's or
+ * the unit's. 0 if unknown. */
 uint64_t cgroup_count_oom_kills(const struct cgroup *cgroup);
 uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup);
 
@@ -78,3 +109,12 @@ int cgroup_remove(struct cgroup *cgroup);
 
 /* Frees what is left of a removed one. */
 void cgroup_deinit(struct cgroup *cgroup);
+
+/* -- private to cgroup*.c -- */
+
+/* Writes the limits of a card into the folders of `cgroup` and lists them in it. As cgroup_make. */
+int cgroup_limit(const struct cgroup_host *host, struct cgroup *cgroup,
+                 const struct card_limits *limits, dev_t workspace, char **ret_why);
+
+/* cgroup_ease for one folder of any hierarchy. */
+void cgroup_folder_ease(const char *path);

@@ -29,6 +29,8 @@ static void end_call(struct connection *c)
     c->agent = NULL;
     free(c->filter);
     c->filter = NULL;
+    json_decref(c->result);
+    c->result = NULL;
 }
 
 struct connection *connection_free(struct connection *c)

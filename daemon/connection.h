@@ -47,7 +47,10 @@ struct connection {
     uint64_t cursor, end; /* in a ring: next entry to send, entry to stop at */
     json_int_t lost;      /* entries that were passed over, to be told with the next reply */
     bool follow;
-    char *filter; /* an agent's id, for Events */
+    char *filter;          /* an agent's id, for Events */
+    enum agent_state told; /* for Wait: the state that the client knows */
+    json_t *result;        /* what will be the reply, for Reload */
+    uint64_t update;       /* of a gate: what the reply waits for */
 
     struct agent *foreground;      /* the agent that ends with this connection */
     struct watch foreground_watch; /* keeps it from being forgotten meanwhile */

@@ -8,7 +8,11 @@
  * accepting it; a gate that RUNs has them. PAUSED keeps a gate that dies at each connection from
  * being started without end. There is no state in which anybody but a gate accepts a connection,
  * except to close it: a gate that died before it was ready leaves those that waited for it, and a
- * closed connection tells the agent what a silent one would not. */
+ * closed connection tells the agent what a silent one would not.
+ *
+ * An update that comes while a gate runs is sent in parts, as its socket takes them. There is one
+ * at a time: what came meanwhile is the next, and only the newest of it. Whatever goes wrong with
+ * one kills the gate, since the next starts with the newest configuration. */
 #include "gate-supervisor.h"
 
 #include <signal.h>
@@ -19,6 +23,7 @@
 #include "caged-limits.h"
 #include "fd-io.h"
 #include "gate-proto.h"
+#include "gate-sending.h"
 #include "process.h"
 #include "records.h"
 
@@ -34,8 +39,11 @@ struct gate_supervisor {
     int listeners[1 + GATE_FORWARDS_MAX];
     sd_event_source *listening[1 + GATE_FORWARDS_MAX];
     sd_event_source *timer;
+    uint64_t newest;   /* update: what setup.config is of; 0 is what it began with */
+    uint64_t in_force; /* nothing runs by an older one */
 
     /* of the running gate */
+    struct gate_sending sending; /* the update that it was not sent as a whole, or did not answer */
     pid_t pid;
     int pidfd;
     int control;
@@ -87,6 +95,8 @@ int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor *
 /* Forgets the gate process, which is dead and reaped or about to be. */
 static void forget_process(struct gate_supervisor *gate)
 {
+    gate_sending_end(&gate->sending);
+    gate->in_force = gate->newest;
     gate->exit_source = sd_event_source_disable_unref(gate->exit_source);
     gate->control_source = sd_event_source_disable_unref(gate->control_source);
     gate->control = fd_close(gate->control);
@@ -118,6 +128,87 @@ struct gate_supervisor *gate_supervisor_free(struct gate_supervisor *gate)
 pid_t gate_supervisor_pid(const struct gate_supervisor *gate)
 {
     return gate->pid;
+}
+
+static int set_timer(struct gate_supervisor *gate, uint64_t usec);
+
+/* -- updates -- */
+
+static int send_parts(struct gate_supervisor *gate)
+{
+    int r = gate_sending_run(&gate->sending, gate->control);
+
+    if (r < 0)
+        return r;
+    return sd_event_source_set_io_events(gate->control_source, EPOLLIN | (r > 0 ? EPOLLOUT : 0));
+}
+
+static int begin_sending(struct gate_supervisor *gate)
+{
+    int r = gate_sending_begin(&gate->sending, gate->newest, gate->setup.config);
+
+    if (r >= 0)
+        r = set_timer(gate, (uint64_t)GATE_UPDATE_TIMEOUT * 1000000);
+    return r < 0 ? r : send_parts(gate);
+}
+
+/* A gate that is gone already cannot be told (-EPIPE): its death is heard of soon, and what it sent
+ * before is still taken in. */
+static void end_untold(struct gate_supervisor *gate, int error)
+{
+    if (error != -EPIPE && error != -ECONNRESET)
+        gate->setup.failed(gate->setup.user, "it cannot be told of an update");
+    (void)sd_event_source_set_io_events(gate->control_source, EPOLLIN);
+    kill_process(gate);
+}
+
+/* Sends the newest configuration, unless the gate has it or is about to go. */
+static void send_newest(struct gate_supervisor *gate)
+{
+    if (gate->state != GATE_RUNNING || !gate->control_source || gate->sending.number ||
+        gate->in_force == gate->newest)
+        return;
+    int r = begin_sending(gate);
+    if (r < 0)
+        end_untold(gate, r);
+}
+
+static void send_more(struct gate_supervisor *gate)
+{
+    int r = gate->state == GATE_RUNNING ? send_parts(gate) : 0;
+
+    if (r < 0)
+        end_untold(gate, r);
+}
+
+uint64_t gate_supervisor_update(struct gate_supervisor *gate, int config)
+{
+    fd_close(gate->setup.config);
+    gate->setup.config = config;
+    gate->newest++;
+    if (gate->pidfd < 0)
+        gate->in_force = gate->newest;
+    send_newest(gate);
+    return gate->newest;
+}
+
+bool gate_supervisor_is_updated(const struct gate_supervisor *gate, uint64_t update)
+{
+    return gate->in_force >= update;
+}
+
+/* The gate's answer. */
+static int take_updated(struct gate_supervisor *gate, uint64_t n_ended)
+{
+    if (!gate->ready || !gate_sending_is_sent(&gate->sending))
+        return -EBADMSG;
+    gate->in_force = gate->sending.number;
+    gate_sending_end(&gate->sending);
+    if (gate->state == GATE_RUNNING)
+        gate->timer = sd_event_source_disable_unref(gate->timer);
+    gate->setup.updated(gate->setup.user, n_ended);
+    send_newest(gate);
+    return 0;
 }
 
 /* -- messages -- */
@@ -184,7 +275,7 @@ static int take_message(struct gate_supervisor *gate, const void *data, size_t s
     struct records_reader reader = {.data = data, .size = size};
     struct gate_decision decision;
     struct record record;
-    uint64_t verdict;
+    uint64_t verdict, n_ended;
     const char *why;
 
     if (records_next(&reader, &record) != 1)
@@ -197,7 +288,7 @@ static int take_message(struct gate_supervisor *gate, const void *data, size_t s
         break;
     case GATE_MESSAGE_FAILED:
         why = record_text(&record);
-        if (!why || gate->ready || reader.offset != reader.size)
+        if (!why || (gate->ready && !gate->sending.number) || reader.offset != reader.size)
             return -EBADMSG;
         gate->setup.failed(gate->setup.user, why);
         return -EPIPE; /* its last word */
@@ -207,6 +298,11 @@ static int take_message(struct gate_supervisor *gate, const void *data, size_t s
             return -EBADMSG;
         gate->setup.decided(gate->setup.user, &decision);
         break;
+    case GATE_MESSAGE_UPDATED:
+        if (record_u64(&record, &n_ended) < 0 || n_ended > GATE_CONNECTIONS_MAX ||
+            reader.offset != reader.size)
+            return -EBADMSG;
+        return take_updated(gate, n_ended);
     default:
         return -EBADMSG;
     }
@@ -237,6 +333,8 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
     struct gate_supervisor *gate = user;
     int r = take_messages(gate, MESSAGES_AT_ONCE);
 
+    if (r >= 0 && (events & EPOLLOUT))
+        send_more(gate);
     if (r >= 0)
         return 0;
     if (r != -EPIPE && r != -ECONNRESET)
@@ -253,10 +351,13 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
     struct gate_supervisor *gate = user;
 
-    if (gate->state == GATE_PAUSED)
+    if (gate->state == GATE_PAUSED) {
         set_state(gate, GATE_LISTENING);
-    else
-        kill_process(gate);
+        return 0;
+    }
+    if (gate->state == GATE_RUNNING)
+        gate->setup.failed(gate->setup.user, "it did not take an update in time");
+    kill_process(gate);
     return 0;
 }
 
@@ -380,5 +481,7 @@ int gate_supervisor_stop(struct gate_supervisor *gate)
     if (gate->pidfd < 0)
         return sd_event_add_defer(gate->setup.event, &gate->timer, on_deferred_stop, gate);
     (void)shutdown(gate->control, SHUT_WR);
+    if (gate->control_source) /* of an update nothing more goes out */
+        (void)sd_event_source_set_io_events(gate->control_source, EPOLLIN);
     return set_timer(gate, STOP_TIMEOUT_USEC);
 }

@@ -1,7 +1,9 @@
 /* One agent's gate, seen from the daemon: it is started by the agent's first connection, its
- * decisions are taken in, and if it dies the next connection gets a fresh one. */
+ * decisions are taken in, its configuration can be replaced, and if it dies the next connection
+ * gets a fresh one. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -27,7 +29,10 @@ struct gate_setup {
     void (*decided)(void *user, const struct gate_decision *decision);
     void (*failed)(void *user,
                    const char *why); /* a gate died or misbehaved; another will follow */
-    void (*stopped)(void *user);     /* the last word after gate_supervisor_stop() */
+    /* It took an update, and ended so many connections that had been allowed. Its death settles an
+     * update as well, and is told by `failed` or `stopped`. */
+    void (*updated)(void *user, uint64_t n_ended);
+    void (*stopped)(void *user); /* the last word after gate_supervisor_stop() */
 };
 
 struct gate_supervisor;
@@ -46,3 +51,12 @@ int gate_supervisor_stop(struct gate_supervisor *gate);
 
 /* The pid of the running gate, 0 if none runs. */
 pid_t gate_supervisor_pid(const struct gate_supervisor *gate);
+
+/* Replaces the configuration by another sealed memfd, which is taken over. A new gate starts with
+ * it; one that runs is sent it (common/gate-proto.h), and killed if it does not take it in
+ * GATE_UPDATE_TIMEOUT: so no gate goes on by an old one. Returns the update's number, which counts
+ * up from 1. */
+uint64_t gate_supervisor_update(struct gate_supervisor *gate, int config);
+
+/* Whether nothing runs any more by a configuration older than that of this update. */
+bool gate_supervisor_is_updated(const struct gate_supervisor *gate, uint64_t update);

@@ -8,6 +8,7 @@
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
+#include "host-check.h"
 #include "log.h"
 #include "seccomp-profile.h"
 
@@ -58,9 +59,14 @@ static void find_group(struct manager *manager, const char *name)
 
 static int init_host(struct manager *manager, const char *cgroup_name)
 {
-    AUTO_FREE char *cgroup_why = NULL, *network_why = NULL;
-    int r = uid_ranges_init(&manager->ranges);
+    AUTO_FREE char *why = NULL, *cgroup_why = NULL, *network_why = NULL;
+    int r = host_check(&why);
 
+    if (r < 0) {
+        log_error("no cages here: %s", why ? why : strerror(-r));
+        return r;
+    }
+    r = uid_ranges_init(&manager->ranges);
     if (r < 0) {
         log_error("the uid ranges cannot be set up: %s", strerror(-r));
         return r;

@@ -11,14 +11,14 @@
 struct spawn_parameters {
     json_t *card;
     json_t *arguments;
-    json_int_t workspace_fd, api_key_fd;
-    bool foreground, terminal;
+    json_int_t workspace_fd, api_key_fd, user_uid, user_gid;
+    bool foreground, terminal, unit;
     json_int_t rows, columns;
 };
 
 /* -- answers -- */
 
-static void reply_problem(struct connection *c, const struct agent_problem *problem)
+void method_reply_problem(struct connection *c, const struct agent_problem *problem)
 {
     json_t *step = json_string_lossy(problem->step), *why = json_string_lossy(problem->why);
 
@@ -66,7 +66,7 @@ static void pump_spawn(struct connection *c)
             (void)agent_problem_set(&problem, FAILURE_SPAWN, -ECANCELED, "start",
                                     "it was stopped before it ran");
         connection_set_foreground(c, NULL);
-        reply_problem(c, &problem);
+        method_reply_problem(c, &problem);
         return;
     }
     json_t *reply = json_pack("{s:o}", "agent", agent_to_json(agent));
@@ -98,7 +98,7 @@ static void drop_nulls(json_t *object)
     }
 }
 
-static int take_card(json_t *json, struct card **ret, struct agent_problem *problem)
+int method_take_card(json_t *json, struct card **ret, struct agent_problem *problem)
 {
     struct card_error error;
     int r;
@@ -139,18 +139,59 @@ static int get_descriptor(struct call *call, json_int_t index, const char *path,
     return 0;
 }
 
-static int take_workspace(struct call *call, json_int_t index, const struct card *card,
-                          struct workspace *ret, struct agent_problem *problem)
+static int refuse_user(struct agent_problem *problem, const char *found, const char *expected)
+{
+    (void)agent_problem_set(problem, FAILURE_CARD, -EINVAL, "$.user", "%s", expected);
+    (void)snprintf(problem->found, sizeof(problem->found), "%s", found);
+    return -EINVAL;
+}
+
+static bool is_id_of_a_user(json_int_t id)
+{
+    return id >= 1 && id < (json_int_t)UINT32_MAX; /* (uid_t)-1 is nobody */
+}
+
+/* The card's user by the numbers that came along: the client looks them up, since that may ask a
+ * server (nss(5)), for which our event loop must not wait. They are root's word, who could name any
+ * other user as well. 1 with *ret, 0 if the card has none, or -EINVAL. */
+static int take_user(const struct call *call, const struct spawn_parameters *p,
+                     const struct card *card, struct workspace_user *ret,
+                     struct agent_problem *problem)
+{
+    if (!card->user && (p->user_uid >= 0 || p->user_gid >= 0))
+        return refuse_user(problem, "nothing", "a user, since user_uid or user_gid was sent");
+    if (!card->user)
+        return 0;
+    if (call->connection->peer.uid != 0)
+        return refuse_user(problem, "a user",
+                           "no user: only in root's cards; your agent's files are yours");
+    if (p->user_uid < 0 || p->user_gid < 0)
+        return refuse_user(problem, "a user without the numbers that belong to it",
+                           "user_uid and user_gid sent along with the card");
+    if (!is_id_of_a_user(p->user_uid) || !is_id_of_a_user(p->user_gid))
+        return refuse_user(problem, is_id_of_a_user(p->user_uid) ? "a user of group root" : "root",
+                           "a user other than root, whose group is not root's");
+    *ret = (struct workspace_user){(uid_t)p->user_uid, (gid_t)p->user_gid};
+    return 1;
+}
+
+static int take_workspace(struct call *call, const struct spawn_parameters *p,
+                          const struct card *card, struct workspace *ret,
+                          struct agent_problem *problem)
 {
     AUTO_FD int opened = -EBADF;
     AUTO_FREE char *why = NULL;
+    struct workspace_user user;
     int fd;
-    int r = get_descriptor(call, index, card->workspace, O_RDONLY | O_DIRECTORY, "workspace", &fd,
-                           &opened, problem);
+    int has_user = take_user(call, p, card, &user, problem);
 
+    if (has_user < 0)
+        return has_user;
+    int r = get_descriptor(call, p->workspace_fd, card->workspace, O_RDONLY | O_DIRECTORY,
+                           "workspace", &fd, &opened, problem);
     if (r < 0)
         return r;
-    r = workspace_take(fd, &call->connection->peer, ret, &why);
+    r = workspace_take(fd, &call->connection->peer, has_user ? &user : NULL, ret, &why);
     if (why)
         (void)agent_problem_set(problem, FAILURE_PERMITTED, r, "workspace", "%s", why);
     return r;
@@ -178,6 +219,18 @@ static int take_key(struct call *call, json_int_t index, const struct card *card
     return r;
 }
 
+static int take_unit(const struct connection *c, struct peer_unit *ret,
+                     struct agent_problem *problem)
+{
+    AUTO_FREE char *why = NULL;
+    int r = peer_unit_find(varlink_stream_fd(c->stream), &c->peer, &c->manager->cgroups, ret, &why);
+
+    if (why)
+        (void)agent_problem_set(problem, r == -ENOTSUP ? FAILURE_SUPPORT : FAILURE_PERMITTED, r,
+                                "unit", "%s", why);
+    return r;
+}
+
 static int take_arguments(const json_t *array, struct string_list *ret)
 {
     size_t i;
@@ -199,14 +252,17 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     CLEANUP(card_freep) struct card *card = NULL;
     CLEANUP(workspace_deinit) struct workspace workspace = WORKSPACE_INIT;
     CLEANUP(secret_freep) char *key = NULL;
+    CLEANUP(peer_unit_deinit) struct peer_unit unit = PEER_UNIT_INIT;
     struct string_list arguments = {};
     int r;
 
-    r = take_card(p->card, &card, problem);
+    r = method_take_card(p->card, &card, problem);
     if (r >= 0)
-        r = take_workspace(call, p->workspace_fd, card, &workspace, problem);
+        r = take_workspace(call, p, card, &workspace, problem);
     if (r >= 0)
         r = take_key(call, p->api_key_fd, card, &key, problem);
+    if (r >= 0 && p->unit)
+        r = take_unit(call->connection, &unit, problem);
     if (r >= 0)
         r = take_arguments(p->arguments, &arguments);
     if (r < 0) {
@@ -226,6 +282,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .terminal_rows = (uint16_t)p->rows,
         .terminal_columns = (uint16_t)p->columns,
         .foreground = p->foreground,
+        .unit = p->unit ? &unit : NULL,
     };
     r = agent_spawn(call->connection->manager, &request, ret, problem);
     card = request.card; /* NULL where the agent has taken it */
@@ -236,13 +293,17 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
 void method_spawn(struct call *call)
 {
     struct connection *c = call->connection;
-    struct spawn_parameters p = {.workspace_fd = -1, .api_key_fd = -1};
+    struct spawn_parameters p = {
+        .workspace_fd = -1, .api_key_fd = -1, .user_uid = -1, .user_gid = -1};
     const struct parameter table[] = {
         {"card", PARAMETER_OBJECT, true, &p.card},
         {"arguments", PARAMETER_STRINGS, false, &p.arguments},
         {"workspace_fd", PARAMETER_INTEGER, false, &p.workspace_fd},
         {"api_key_fd", PARAMETER_INTEGER, false, &p.api_key_fd},
+        {"user_uid", PARAMETER_INTEGER, false, &p.user_uid},
+        {"user_gid", PARAMETER_INTEGER, false, &p.user_gid},
         {"foreground", PARAMETER_BOOLEAN, false, &p.foreground},
+        {"unit", PARAMETER_BOOLEAN, false, &p.unit},
         {"terminal", PARAMETER_BOOLEAN, false, &p.terminal},
         {"terminal_rows", PARAMETER_INTEGER, false, &p.rows},
         {"terminal_columns", PARAMETER_INTEGER, false, &p.columns},
@@ -263,7 +324,7 @@ void method_spawn(struct call *call)
         return;
     }
     if (spawn(call, &p, &agent, &problem) < 0) {
-        reply_problem(c, &problem);
+        method_reply_problem(c, &problem);
         return;
     }
     c->agent = agent;

@@ -12,7 +12,7 @@ static struct agent *read_and_find(struct call *call, const struct parameter *ta
     return method_read(call, table, n) ? method_find_agent(call->connection, *id, *owner) : NULL;
 }
 
-static void reply_not_running(struct connection *c, const struct agent *agent)
+void method_reply_not_running(struct connection *c, const struct agent *agent)
 {
     connection_error(c, "io.caged.NotRunning",
                      json_pack("{s:s, s:s}", "agent_id", agent->card->agent_id, "state",
@@ -36,7 +36,7 @@ void method_stop(struct call *call)
     if (grace > AGENT_STOP_GRACE_MAX) {
         connection_invalid(c, "grace_seconds");
     } else if (agent->state == AGENT_ENDED) {
-        reply_not_running(c, agent);
+        method_reply_not_running(c, agent);
     } else {
         agent_stop(agent, END_STOPPED, (uint64_t)grace);
         connection_reply(c, json_object());
@@ -62,13 +62,13 @@ void method_kill(struct call *call)
         return;
     }
     if (agent->state == AGENT_ENDED) {
-        reply_not_running(c, agent);
+        method_reply_not_running(c, agent);
         return;
     }
     if (number == SIGKILL) {
         agent_kill(agent, END_KILLED);
     } else if (agent_signal(agent, (int)number) < 0) {
-        reply_not_running(c, agent);
+        method_reply_not_running(c, agent);
         return;
     }
     connection_reply(c, json_object());

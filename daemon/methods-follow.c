@@ -143,12 +143,14 @@ void method_logs(struct call *call)
 
 static void pump_wait(struct connection *c)
 {
-    json_t *reply;
+    enum agent_state state = c->agent->state;
 
-    if (c->agent->state != AGENT_ENDED)
-        return;
-    reply = json_pack("{s:o}", "agent", agent_to_json(c->agent));
-    connection_reply(c, reply);
+    if (state == AGENT_ENDED) {
+        connection_reply(c, json_pack("{s:o}", "agent", agent_to_json(c->agent)));
+    } else if (c->more && state != c->told) {
+        c->told = state;
+        connection_continue(c, json_pack("{s:o}", "agent", agent_to_json(c->agent)));
+    }
 }
 
 void method_wait(struct call *call)
@@ -169,6 +171,7 @@ void method_wait(struct call *call)
         return;
     if (c->more && agent->state != AGENT_ENDED)
         connection_continue(c, json_pack("{s:o}", "agent", agent_to_json(agent)));
+    c->told = agent->state;
     c->agent = agent;
     connection_set_pump(c, pump_wait, &agent->watches);
 }

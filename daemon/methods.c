@@ -14,6 +14,7 @@ static const struct method {
     {"org.varlink.service", "GetInfo", ANYBODY, method_get_info},
     {"org.varlink.service", "GetInterfaceDescription", ANYBODY, method_get_interface_description},
     {"io.caged", "Spawn", USERS, method_spawn},
+    {"io.caged", "Reload", USERS, method_reload},
     {"io.caged", "Stop", USERS, method_stop},
     {"io.caged", "Kill", USERS, method_kill},
     {"io.caged", "List", USERS, method_list},

@@ -16,8 +16,9 @@ struct call {
 };
 
 /* The methods themselves, by file. */
-void method_spawn(struct call *call); /* method-spawn.c */
-void method_stop(struct call *call);  /* methods-agent.c */
+void method_spawn(struct call *call);  /* method-spawn.c */
+void method_reload(struct call *call); /* method-reload.c */
+void method_stop(struct call *call);   /* methods-agent.c */
 void method_kill(struct call *call);
 void method_list(struct call *call);
 void method_inspect(struct call *call);
@@ -35,3 +36,10 @@ bool method_read(struct call *call, const struct parameter *table, size_t n);
  * of somebody else as for one that never was. */
 struct agent *method_find_agent(struct connection *connection, const char *agent_id,
                                 json_int_t owner);
+
+/* A card out of a call: 0, -EINVAL with *problem for method_reply_problem(), -ENOMEM. */
+int method_take_card(json_t *json, struct card **ret, struct agent_problem *problem);
+void method_reply_problem(struct connection *connection, const struct agent_problem *problem);
+
+/* The error for an agent that is not there any more, or not yet, to be dealt with. */
+void method_reply_not_running(struct connection *connection, const struct agent *agent);

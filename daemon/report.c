@@ -143,6 +143,74 @@ void report_decision(struct agent *agent, const struct gate_decision *decision)
     emit(agent, "network", event);
 }
 
+/* The strings of an array with a space between each two: no host has one. NULL for none. */
+static char *join(const json_t *array)
+{
+    size_t size = 1, used = 0, i;
+    json_t *item;
+
+    if (json_array_size(array) == 0)
+        return NULL;
+    json_array_foreach (array, i, item)
+        size += json_string_length(item) + 1;
+    char *text = calloc(size, 1);
+    json_array_foreach (array, i, item) {
+        if (text)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? " " : "",
+                                     json_string_value(item));
+    }
+    return text;
+}
+
+void report_reload(struct agent *agent, const struct agent_change *change, uid_t by)
+{
+    AUTO_FREE char *added = join(change->added), *removed = join(change->removed);
+    AUTO_FREE char *private_added = join(change->private_added);
+    AUTO_FREE char *private_removed = join(change->private_removed);
+    size_t n_added = json_array_size(change->added), n_removed = json_array_size(change->removed);
+    size_t n_private_added = json_array_size(change->private_added);
+    size_t n_private_removed = json_array_size(change->private_removed);
+    struct owner_text owner, by_text;
+    const struct log_field fields[] = {
+        {"CAGED_AGENT", agent->card->agent_id},
+        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
+        {"CAGED_BY_UID", owner_text(by, &by_text)},
+        {"CAGED_ADDED", added},
+        {"CAGED_REMOVED", removed},
+        {"CAGED_PRIVATE_ADDED", private_added},
+        {"CAGED_PRIVATE_REMOVED", private_removed},
+    };
+
+    if (n_added + n_removed + n_private_added + n_private_removed == 0)
+        return;
+    log_entry(LOG_NOTICE, LOG_ID_AGENT_RELOADED, fields, ARRAY_SIZE(fields),
+              "agent %s of uid %u: uid %u changed its hosts: %zu added, %zu removed; private ones: "
+              "%zu added, %zu removed",
+              agent->card->agent_id, agent->owner, by, n_added, n_removed, n_private_added,
+              n_private_removed);
+    emit(agent, "reloaded",
+         json_pack("{s:I, s:O, s:O, s:O, s:O}", "by_uid", (json_int_t)by, "added", change->added,
+                   "removed", change->removed, "private_added", change->private_added,
+                   "private_removed", change->private_removed));
+}
+
+void report_cut(struct agent *agent, uint64_t n)
+{
+    struct owner_text owner;
+    char count[24];
+
+    (void)snprintf(count, sizeof(count), "%ju", (uintmax_t)n);
+    const struct log_field fields[] = {
+        {"CAGED_AGENT", agent->card->agent_id},
+        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
+        {"CAGED_CUT", count},
+    };
+
+    log_entry(LOG_NOTICE, LOG_ID_NETWORK_CUT, fields, ARRAY_SIZE(fields),
+              "agent %s of uid %u: %ju connections were cut that its new hosts do not allow",
+              agent->card->agent_id, agent->owner, (uintmax_t)n);
+}
+
 void report_gate_failure(struct agent *agent, const char *why)
 {
     struct owner_text owner;

@@ -52,6 +52,29 @@ static int check_owner(const struct stat *st, const struct peer *peer, const cha
     return 0;
 }
 
+/* Whether these bits of a mode let somebody list a folder, enter it and make files in it. */
+static bool may_all(mode_t bits)
+{
+    return (bits & 07) == 07;
+}
+
+/* The agent acts as this user, who must be able to work in the folder, as the kernel sees it: by
+ * its mode, since a user's further groups are not the agent's. */
+static int check_user(const struct stat *st, const struct workspace_user *user, const char *path,
+                      char **ret_why)
+{
+    mode_t bits = st->st_uid == user->uid   ? st->st_mode >> 6
+                  : st->st_gid == user->gid ? st->st_mode >> 3
+                                            : st->st_mode;
+
+    if (may_all(bits))
+        return 0;
+    return why_set(ret_why, -EPERM,
+                   "%s belongs to uid %u and gid %u with mode %04o: uid %u (gid %u), the card's "
+                   "user, cannot read and write there; chown it",
+                   path, st->st_uid, st->st_gid, st->st_mode & 07777, user->uid, user->gid);
+}
+
 /* File systems that the kernel makes up: what is read from them, or written to them, in the
  * daemon's name would be more than the descriptor's owner may do. And those that a user's program
  * makes up: it could keep the daemon waiting for ever. (statfs(2) has the numbers.) */
@@ -73,7 +96,8 @@ static bool is_made_up(int fd)
     return false;
 }
 
-int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char **ret_why)
+int workspace_take(int fd, const struct peer *peer, const struct workspace_user *user,
+                   struct workspace *ret, char **ret_why)
 {
     CLEANUP(workspace_deinit) struct workspace workspace = WORKSPACE_INIT;
     struct stat st;
@@ -92,7 +116,8 @@ int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char 
         return why_set(ret_why, -EINVAL, "%s is not a folder", workspace.path);
     if (st.st_nlink == 0)
         return why_set(ret_why, -EINVAL, "%s has been deleted", workspace.path);
-    r = check_owner(&st, peer, workspace.path, ret_why);
+    r = user ? check_user(&st, user, workspace.path, ret_why)
+             : check_owner(&st, peer, workspace.path, ret_why);
     if (r < 0)
         return r;
     if (streq(workspace.path, "/"))
@@ -108,8 +133,11 @@ int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char 
                        workspace.path);
     if (workspace.mount < 0)
         return negative_errno();
-    workspace.owner = st.st_uid;
-    workspace.group = st.st_gid;
+    workspace.folder_owner = st.st_uid;
+    workspace.folder_group = st.st_gid;
+    workspace.owner = user ? user->uid : st.st_uid;
+    workspace.group = user ? user->gid : st.st_gid;
+    workspace.device = st.st_dev;
     *ret = workspace;
     workspace = WORKSPACE_INIT;
     return 0;

@@ -8,18 +8,29 @@
 #include "util.h"
 
 struct workspace {
-    int mount;  /* detached clone of the folder's mount (open_tree(2)) */
-    char *path; /* as the kernel names it, for people to read */
-    uid_t owner;
+    int mount;   /* detached clone of the folder's mount (open_tree(2)) */
+    char *path;  /* as the kernel names it, for people to read */
+    uid_t owner; /* as whom the agent acts on disk: whose the folder is, or the card's user */
     gid_t group;
+    dev_t device;       /* of its file system */
+    uid_t folder_owner; /* whose the folder itself is */
+    gid_t folder_group;
+};
+
+/* Whose an agent's files are to be, where that is not for the folder to say: root's word. */
+struct workspace_user {
+    uid_t uid;
+    gid_t gid;
 };
 
 /* A closed, empty one. */
 #define WORKSPACE_INIT ((struct workspace){.mount = -EBADF})
 
-/* Checks the folder and clones its mount; `fd` stays the caller's. 0, -EPERM or -EINVAL with
- * *ret_why (the caller's) saying what is wrong with it, or another -errno. */
-int workspace_take(int fd, const struct peer *peer, struct workspace *ret, char **ret_why);
+/* Checks the folder and clones its mount; `fd` stays the caller's. `user` is NULL, or the card's
+ * user, neither id of whom is 0, for a peer that is root. 0, -EPERM or -EINVAL with *ret_why (the
+ * caller's) saying what is wrong with it, or another -errno. */
+int workspace_take(int fd, const struct peer *peer, const struct workspace_user *user,
+                   struct workspace *ret, char **ret_why);
 void workspace_deinit(struct workspace *workspace);
 
 /* Opens a path that root named without a descriptor, without following any symbolic link

@@ -77,6 +77,9 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward);
 void connections_resume(struct gate *gate);    /* those in state recording */
 void connections_close_all(struct gate *gate); /* at the end of the gate */
 
+/* recheck.c: the gate's configuration is another one. Returns how many connections were cut. */
+size_t connections_recheck(struct gate *gate);
+
 /* -- between the files of the state machine -- */
 
 /* Moves on; `timeout` in seconds from now, 0 for none. */
@@ -99,8 +102,9 @@ bool connection_record_allowed(struct connection *c);
 
 void request_read(struct connection *c);          /* request.c: state reading-head */
 void request_forward_begin(struct connection *c); /* request.c: a connection of a forward */
-void dial_begin(struct connection *c);            /* dial.c: tries c->addresses */
-void dial_finish_attempt(struct connection *c);   /* dial.c: the socket is writable or broken */
+void request_refuse_address(struct connection *c, const char *fault); /* of c->address */
+void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
+void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */
 void dial_attempt_expired(struct connection *c);
 void dial_read_parent_head(struct connection *c);
 void tunnel_begin(struct connection *c); /* tunnel.c: allowed, connected and recorded */

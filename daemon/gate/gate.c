@@ -1,5 +1,6 @@
 /* Listeners: when to accept. Not while a record waits for cagedd (nothing may be decided that
- * cannot be recorded), and not when even the places for telling "too many" are taken. */
+ * cannot be recorded), and not when even the places for telling "too many" are taken. And the
+ * change to another configuration, between two events of the loop. */
 #include "gate.h"
 
 #include <sys/socket.h>
@@ -66,7 +67,41 @@ static void recorder_ended(void *userdata)
     connections_close_all(userdata);
 }
 
-int gate_init(struct gate *gate, const struct gate_config *config, struct event_loop *loop,
+/* The array of forwards is the same in both, and listeners and connections point into the old one:
+ * so that stays. */
+static int adopt(struct gate *gate, struct gate_config *next)
+{
+    CLEANUP(gate_config_freep) struct gate_config *old = gate->config;
+    struct endpoint *forwards = next->forwards;
+
+    next->forwards = old->forwards;
+    old->forwards = forwards;
+    gate->config = next;
+    return recorder_put_updated(&gate->recorder, connections_recheck(gate));
+}
+
+static int recorder_told(void *userdata, const void *message, size_t size)
+{
+    struct gate *gate = userdata;
+    CLEANUP(gate_config_freep) struct gate_config *next = NULL;
+    const char *why = "no memory for an update";
+    int r = update_take(&gate->update, message, size, &next, &why);
+
+    if (r > 0 && !(why = update_fault(gate->config, next)))
+        return adopt(gate, TAKE_PTR(next));
+    if (r == 0)
+        return 0;
+    recorder_send_failed(GATE_FD_CONTROL, why);
+    return r < 0 ? r : -EBADMSG;
+}
+
+static const struct recorder_calls recorder_calls = {
+    .drained = recorder_drained,
+    .ended = recorder_ended,
+    .told = recorder_told,
+};
+
+int gate_init(struct gate *gate, struct gate_config *config, struct event_loop *loop,
               struct resolver *resolver)
 {
     *gate = (struct gate){
@@ -76,8 +111,7 @@ int gate_init(struct gate *gate, const struct gate_config *config, struct event_
         .n_listeners = 1 + config->n_forwards,
         .pause.expired = pause_over,
     };
-    int r = recorder_init(&gate->recorder, loop, GATE_FD_CONTROL, recorder_drained, recorder_ended,
-                          gate);
+    int r = recorder_init(&gate->recorder, loop, GATE_FD_CONTROL, &recorder_calls, gate);
     for (size_t i = 0; r == 0 && i < gate->n_listeners; i++) {
         struct listener *listener = &gate->listeners[i];
         listener->gate = gate;
@@ -96,4 +130,6 @@ void gate_deinit(struct gate *gate)
         event_source_remove(gate->loop, &gate->listeners[i].source);
     timer_clear(gate->loop, &gate->pause);
     recorder_deinit(&gate->recorder);
+    update_deinit(&gate->update);
+    gate->config = gate_config_free(gate->config);
 }

@@ -6,6 +6,7 @@
 #include "gate-config.h"
 #include "recorder.h"
 #include "resolver.h"
+#include "update.h"
 
 struct gate;
 struct connection;
@@ -17,7 +18,8 @@ struct listener {
 };
 
 struct gate {
-    const struct gate_config *config;
+    struct gate_config *config; /* owned; an update replaces it */
+    struct update update;
     struct event_loop *loop;
     struct resolver *resolver;
     struct recorder recorder;
@@ -28,8 +30,9 @@ struct gate {
     size_t n_connections;
 };
 
-/* Watches the control socket and the listeners (descriptors of gate-proto.h). 0 or -errno. */
-int gate_init(struct gate *gate, const struct gate_config *config, struct event_loop *loop,
+/* Watches the control socket and the listeners (descriptors of gate-proto.h). Takes `config` over,
+ * unless it fails. 0 or -errno. */
+int gate_init(struct gate *gate, struct gate_config *config, struct event_loop *loop,
               struct resolver *resolver);
 void gate_deinit(struct gate *gate);
 

@@ -113,6 +113,7 @@ static int start(struct gate *gate, struct gate_config **config, struct event_lo
     r = gate_init(gate, *config, loop, *resolver);
     if (r < 0)
         return fail(failure, "watching the listeners", r);
+    *config = NULL; /* the gate's now */
     r = recorder_send_ready(&gate->recorder);
     return r < 0 ? fail(failure, "reporting to cagedd", r) : 0;
 }

@@ -14,6 +14,16 @@ const struct allow_rule *policy_find_rule(const struct gate_config *config, cons
     return NULL;
 }
 
+const struct allow_rule *policy_find_listing(const struct gate_config *config,
+                                             const struct endpoint *forward)
+{
+    for (size_t i = 0; i < config->n_allow; i++)
+        if (host_pattern_lists_address(&config->allow[i].pattern, &forward->host.address,
+                                       forward->port))
+            return &config->allow[i];
+    return NULL;
+}
+
 static bool is_private_host(const struct gate_config *config, const struct host *host)
 {
     for (size_t i = 0; i < config->n_private_hosts; i++)
@@ -62,4 +72,25 @@ size_t policy_filter_addresses(const struct gate_config *config, const struct ho
         }
     }
     return kept;
+}
+
+const struct allow_rule *policy_recheck(const struct gate_config *config,
+                                        const struct policy_subject *subject,
+                                        const char **ret_fault)
+{
+    const struct host *host = subject->host;
+    const char *fault = NULL;
+
+    *ret_fault = NULL;
+    if (subject->forward)
+        return policy_find_listing(config, subject->forward);
+    const struct allow_rule *rule = policy_find_rule(config, host, subject->port);
+    if (!rule)
+        return NULL;
+    if (host->address.family != AF_UNSPEC) /* also where a parent proxy dials it */
+        fault = policy_address_fault(config, host, &host->address, subject->port);
+    if (!fault && subject->address)
+        fault = policy_address_fault(config, host, subject->address, subject->port);
+    *ret_fault = fault;
+    return fault ? NULL : rule;
 }

@@ -58,50 +58,54 @@ static void flush(struct recorder *recorder)
     }
     if (event_source_set(recorder->loop, &recorder->source, EPOLLIN) < 0)
         event_loop_stop(recorder->loop, EXIT_FAILURE);
-    recorder->drained(recorder->userdata);
+    recorder->calls->drained(recorder->userdata);
 }
 
 /* cagedd closed its sending side, and may still listen: what is under way ends and is recorded. */
 static void begin_end(struct recorder *recorder)
 {
     recorder->ending = true;
-    recorder->ended(recorder->userdata);
+    recorder->calls->ended(recorder->userdata);
     if (!recorder->first || event_source_set(recorder->loop, &recorder->source, EPOLLOUT) < 0)
         event_loop_stop(recorder->loop, EXIT_SUCCESS);
 }
 
-/* cagedd says nothing to a gate yet: its end ends the gate, a message from it is a fault. If it
- * went with records unread, its end is seen as ECONNRESET (unix(7)). */
+/* What came: nothing (false: look at the events that are left), a message, the end, or a fault. If
+ * cagedd went with records unread, its end is seen as ECONNRESET (unix(7)). */
+static bool receive(struct recorder *recorder)
+{
+    uint8_t message[HELPER_MESSAGE_MAX];
+    ssize_t n = recv(recorder->source.fd, message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (n == 0 && !recorder->ending)
+        begin_end(recorder);
+    else if (n == 0 || (n < 0 && errno == ECONNRESET))
+        event_loop_stop(recorder->loop, EXIT_SUCCESS);
+    else if (n < 0 || (size_t)n > sizeof(message) ||
+             recorder->calls->told(recorder->userdata, message, (size_t)n) < 0)
+        event_loop_stop(recorder->loop, EXIT_FAILURE);
+    return true;
+}
+
 static void control_ready(struct event_source *source, uint32_t events)
 {
     struct recorder *recorder = CONTAINER_OF(source, struct recorder, source);
-    char byte;
 
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-        ssize_t n = recv(source->fd, &byte, sizeof(byte), MSG_DONTWAIT);
-        bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
-        bool over = n == 0 || (n < 0 && errno == ECONNRESET);
-        if (n == 0 && !recorder->ending) {
-            begin_end(recorder);
-            return;
-        }
-        if (!again) {
-            event_loop_stop(recorder->loop, over ? EXIT_SUCCESS : EXIT_FAILURE);
-            return;
-        }
-    }
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && receive(recorder))
+        return;
     if (events & EPOLLOUT)
         flush(recorder);
 }
 
 int recorder_init(struct recorder *recorder, struct event_loop *loop, int control_fd,
-                  void (*drained)(void *userdata), void (*ended)(void *userdata), void *userdata)
+                  const struct recorder_calls *calls, void *userdata)
 {
     *recorder = (struct recorder){
         .loop = loop,
         .source = {.fd = control_fd, .ready = control_ready},
-        .drained = drained,
-        .ended = ended,
+        .calls = calls,
         .userdata = userdata,
     };
     recorder->last = &recorder->first;
@@ -161,21 +165,33 @@ static int decision_encode(struct records_writer *w, const struct decision *d)
     return records_put_u64(w, GATE_MESSAGE_STATUS, d->status);
 }
 
-int recorder_put(struct recorder *recorder, const struct decision *decision)
+/* Sends or queues what was encoded (`r` says how that went), or stops the gate. */
+static int put(struct recorder *recorder, int r, struct records_writer *w)
 {
-    struct records_writer w = {0};
-    int r = decision_encode(&w, decision);
-
-    if (r == 0 && w.size > HELPER_MESSAGE_MAX)
+    if (r == 0 && w->size > HELPER_MESSAGE_MAX)
         r = -EMSGSIZE;
     if (r == 0 && !recorder_is_blocked(recorder))
-        r = send_now(recorder->source.fd, w.data, w.size);
+        r = send_now(recorder->source.fd, w->data, w->size);
     else if (r == 0)
         r = -EAGAIN; /* behind those that wait already */
     if (r == -EAGAIN)
-        r = enqueue(recorder, w.data, w.size);
-    records_writer_deinit(&w);
+        r = enqueue(recorder, w->data, w->size);
+    records_writer_deinit(w);
     if (r < 0)
         stop_unheard(recorder);
     return r;
+}
+
+int recorder_put(struct recorder *recorder, const struct decision *decision)
+{
+    struct records_writer w = {0};
+
+    return put(recorder, decision_encode(&w, decision), &w);
+}
+
+int recorder_put_updated(struct recorder *recorder, uint64_t n_ended)
+{
+    struct records_writer w = {0};
+
+    return put(recorder, records_put_u64(&w, GATE_MESSAGE_UPDATED, n_ended), &w);
 }

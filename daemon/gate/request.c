@@ -9,7 +9,7 @@
 #include "address-class.h"
 #include "policy.h"
 
-static void refuse_address(struct connection *c, const char *fault)
+void request_refuse_address(struct connection *c, const char *fault)
 {
     char address[INET6_ADDRSTRLEN];
     char detail[128];
@@ -26,7 +26,7 @@ static void check_and_dial(struct connection *c, size_t count)
     c->n_addresses = policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
                                              c->addresses, count, &c->address, &fault);
     if (c->n_addresses == 0)
-        refuse_address(c, fault);
+        request_refuse_address(c, fault);
     else
         dial_begin(c);
 }
@@ -129,7 +129,7 @@ static void decide(struct connection *c)
                             : policy_address_fault(config, host, &host->address, port);
     if (fault) {
         c->address = host->address;
-        refuse_address(c, fault);
+        request_refuse_address(c, fault);
     } else {
         go_to_parent(c);
     }
@@ -177,22 +177,12 @@ void request_read(struct connection *c)
     }
 }
 
-/* The first rule that lists the address of a forward. */
-static const struct allow_rule *find_listing(const struct gate_config *config,
-                                             const struct endpoint *to)
-{
-    for (size_t i = 0; i < config->n_allow; i++)
-        if (host_pattern_lists_address(&config->allow[i].pattern, &to->host.address, to->port))
-            return &config->allow[i];
-    return NULL;
-}
-
 /* cagedd made the listener because the card lists its target; that is checked again here. */
 void request_forward_begin(struct connection *c)
 {
     c->request.host = c->forward->host;
     c->request.port = c->forward->port;
-    c->rule = find_listing(c->gate->config, c->forward);
+    c->rule = policy_find_listing(c->gate->config, c->forward);
     if (!c->rule) {
         connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
         return;

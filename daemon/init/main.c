@@ -92,7 +92,8 @@ static int lose_memory_privilege(struct failure *failure)
 
 static int build_root(struct cage *cage, struct failure *failure)
 {
-    const struct id_map ids = {0, (uint32_t)cage->spec.uid_base, CAGE_UIDS};
+    const struct id_maps ids = {.maps = {{0, (uint32_t)cage->spec.uid_base, CAGE_UIDS}},
+                                .count = 1};
     int r = root_begin(&cage->spec, failure);
 
     if (r >= 0)

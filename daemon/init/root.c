@@ -195,12 +195,24 @@ static int make_row(const struct root *root, const struct root_row *row, struct 
     return failure_set(failure, "root", what, r);
 }
 
+/* On disk the agent is `owner`. The kernel lets nobody write to what belongs to an id without a
+ * counterpart, whatever its mode says; so a folder of somebody else's, in which the owner may write,
+ * gets one that nobody in the cage is. What belongs to third ones below it stays read-only. */
+static struct id_maps workspace_maps(const struct init_spec *spec, uint64_t owner, uint64_t folder)
+{
+    uint32_t base = (uint32_t)spec->uid_base;
+    struct id_maps maps = {.maps = {{(uint32_t)owner, base + CAGE_AGENT_UID, 1}}, .count = 1};
+
+    if (folder != owner)
+        maps.maps[maps.count++] = (struct id_map){(uint32_t)folder, base + CAGE_NOBODY, 1};
+    return maps;
+}
+
 static int place_workspace(const struct root *root, struct failure *failure)
 {
     const struct init_spec *spec = root->spec;
-    uint32_t agent = (uint32_t)spec->uid_base + CAGE_AGENT_UID;
-    const struct id_map uids = {(uint32_t)spec->owner_uid, agent, 1};
-    const struct id_map gids = {(uint32_t)spec->owner_gid, agent, 1};
+    const struct id_maps uids = workspace_maps(spec, spec->owner_uid, spec->folder_uid);
+    const struct id_maps gids = workspace_maps(spec, spec->owner_gid, spec->folder_gid);
     int r;
 
     AUTO_FD int userns_fd = userns_new((uid_t)spec->uid_base, &uids, &gids);

@@ -18,6 +18,8 @@ struct init_spec {
     uint64_t uid_base;
     uint64_t owner_uid;
     uint64_t owner_gid;
+    uint64_t folder_uid;
+    uint64_t folder_gid;
     uint64_t max_open_files;
     uint64_t tmpfs_bytes;
     uint64_t terminal;

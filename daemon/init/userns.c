@@ -29,17 +29,23 @@ static int write_proc(pid_t pid, const char *name, const char *text)
     return fd_write_all(fd, text, strlen(text));
 }
 
-static int write_map(pid_t pid, const char *name, const struct id_map *map)
+/* All lines in one write, as the kernel wants it (user_namespaces(7)). */
+static int write_map(pid_t pid, const char *name, const struct id_maps *maps)
 {
-    char text[64];
+    char text[ID_MAPS_MAX * 3 * sizeof("4294967295")];
+    size_t used = 0;
 
-    (void)snprintf(text, sizeof(text), "%u %u %u\n", map->inside, map->outside, map->count);
+    for (size_t i = 0; i < maps->count; i++) {
+        const struct id_map *map = &maps->maps[i];
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%u %u %u\n", map->inside,
+                                 map->outside, map->count);
+    }
     return write_proc(pid, name, text);
 }
 
 /* setgroups(2) is denied in the namespace for good: the groups are dropped before entering it, and
  * nobody inside has business with them. The kernel wants this before the gid map. */
-static int write_maps(pid_t pid, const struct id_map *uids, const struct id_map *gids)
+static int write_maps(pid_t pid, const struct id_maps *uids, const struct id_maps *gids)
 {
     char path[64];
     int r;
@@ -82,7 +88,7 @@ static pid_t start_idler(uid_t owner, char *stack_end)
     return r < 0 ? r : pid;
 }
 
-int userns_new(uid_t owner, const struct id_map *uids, const struct id_map *gids)
+int userns_new(uid_t owner, const struct id_maps *uids, const struct id_maps *gids)
 {
     _Alignas(16) char stack[4096];
     pid_t pid = start_idler(owner, stack + sizeof(stack));

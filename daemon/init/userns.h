@@ -1,6 +1,7 @@
 /* User namespaces that nobody lives in: made for their map alone, and held by a descriptor. */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -9,6 +10,13 @@ struct id_map {
     uint32_t inside;
     uint32_t outside;
     uint32_t count;
+};
+
+/* The ids of a namespace: up to ID_MAPS_MAX ranges that do not overlap. */
+#define ID_MAPS_MAX 2
+struct id_maps {
+    struct id_map maps[ID_MAPS_MAX];
+    size_t count;
 };
 
 /* A new user namespace with these maps; the descriptor is the caller's. Needs a procfs of the
@@ -20,4 +28,4 @@ struct id_map {
  * well (kernel/ucount.c). Were that root, one cage could use up what the host's own root, and with
  * it every other cage, has. Nobody may run as `owner` on the host, since it has every capability in
  * the namespace (user_namespaces(7)). */
-int userns_new(uid_t owner, const struct id_map *uids, const struct id_map *gids);
+int userns_new(uid_t owner, const struct id_maps *uids, const struct id_maps *gids);

@@ -43,6 +43,8 @@ static void try_files(void)
     TRY("chroot", SYS_chroot, ".");
     TRY("mount", SYS_mount, "none", "/", "tmpfs", 0, NULL);
     TRY("memfd_create", SYS_memfd_create, "x", 0);
+    TRY("read", SYS_read, STDIN_FILENO, NULL, 0);
+    TRY("pread", SYS_pread64, STDIN_FILENO, NULL, 0, 0);
     TRY("io_uring_setup", SYS_io_uring_setup, 1, NULL);
 }
 
@@ -83,7 +85,9 @@ static void try_sockets(void)
     TRY("bind", SYS_bind, fd, &address, sizeof(address));
     TRY("listen", SYS_listen, fd, 1);
     TRY("sendmsg", SYS_sendmsg, fd, NULL, 0);
-    TRY("recvmsg", SYS_recvmsg, fd, NULL, 0);
+    TRY("recvmsg", SYS_recvmsg, fd, NULL, 0); /* with these, a descriptor could come in */
+    TRY("recvmmsg", SYS_recvmmsg, fd, NULL, 0, 0, NULL);
+    TRY("pidfd_getfd", SYS_pidfd_getfd, fd, 0, 0);
     TRY("setsockopt", SYS_setsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3);
     TRY("getsockopt", SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, NULL, NULL);
     TRY("write", SYS_write, STDOUT_FILENO, "", 0);

@@ -45,6 +45,12 @@ static void check_card(const struct card *card)
     require(!strstr(card->workspace, "/../"));
     require(card->command.count <= CARD_COMMAND_MAX);
     require(card->limits.memory_mb >= CARD_MEMORY_MB_MIN);
+    require(card->limits.memory_high_mb <= card->limits.memory_mb);
+    require(card->limits.swap_mb <= CARD_SWAP_MB_MAX);
+    require(card->limits.cpu_quota_percent <= CARD_CPU_QUOTA_PERCENT_MAX);
+    require(card->limits.io_weight <= CARD_IO_WEIGHT_MAX);
+    require(card->limits.io_read_bps == 0 || card->limits.io_read_bps >= CARD_IO_BPS_MIN);
+    require(card->limits.io_write_iops == 0 || card->limits.io_write_iops >= CARD_IO_IOPS_MIN);
     require(card->limits.max_processes <= CARD_PROCESSES_MAX);
     require(card->ttl_seconds <= CARD_TTL_MAX);
     require(!card->proxy || has_prefix(card->proxy, "http://"));

@@ -1,11 +1,14 @@
 """What the documents list is there, and what is there is listed."""
 
+import json
 import re
 
 from harness import paths
 
 README = (paths.ROOT / "README.md").read_text()
 TESTS_README = (paths.ROOT / "tests" / "README.md").read_text()
+SCHEMA = json.loads((paths.POLICY / "card.schema.json").read_text())
+LIMITS = SCHEMA["properties"]["resource_limits"]["properties"]
 UNIT_TESTS = {path.name for path in (paths.ROOT / "tests" / "unit").glob("test-*.c")}
 
 
@@ -37,7 +40,8 @@ def test_each_unit_test_is_listed_with_what_it_covers():
 
 
 def test_each_row_of_the_security_table_is_held_by_tests_that_exist():
-    there = {name for path in (paths.ROOT / "tests" / "integration").glob("test_*.py")
+    there = {name for folder in ("integration", "system")
+             for path in (paths.ROOT / "tests" / folder).glob("test_*.py")
              for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)} | UNIT_TESTS
     promised = [row[0] for row in section(README, "## Security model")]
     rows = section(TESTS_README, "## What holds the README's security table")
@@ -54,14 +58,36 @@ def test_files_that_the_readme_names_are_there():
         assert (paths.ROOT / name).exists(), name
 
 
+def test_the_table_of_kernels_has_what_the_daemon_looks_for_at_its_start():
+    def version(text):
+        return tuple(map(int, text.split(".")))
+    code = (paths.ROOT / "daemon" / "host-check.c").read_text()
+    needs = re.findall(r'\{"(\w+)[^"]*",\s*"([\d.]+)"', code)
+    fatal = [row for row in section(README, "## What a host must have")
+             if row[2] == "cagedd does not start"]
+    assert len(needs) >= 10
+    for word, since in needs:
+        if word == "room":
+            word = "max_user_namespaces"
+        rows = [row for row in fatal if word in row[0]]
+        assert rows and version(since) <= version(rows[0][1]), word
+    assert max(version(row[1]) for row in fatal) == (5, 14) and "Linux 5.14 with cgroup v2" in README
+
+
 def test_the_limits_in_the_manuals_are_those_of_the_code():
     header = (paths.ROOT / "common" / "caged-limits.h").read_text()
     limits = {name: eval(value) for name, value in  # arithmetic like (64 * 1024)
               re.findall(r"^#define (\w+)\s+([\d()*+ ]*[\d)])\s*(?:/\*.*)?$", header, re.M)}
     card = (paths.ROOT / "common" / "caged.card.5.scd").read_text()
-    for key in ("memory_mb", "cpu_shares", "processes", "open_files"):
-        low, high, default = (limits[f"CARD_{key.upper()}_{end}"] for end in ("MIN", "MAX", "DEFAULT"))
-        assert re.search(rf"^\|  (max_)?{key}\n:  {low} to {high}\n:  {default}$", card, re.M), key
+    rows = re.findall(r"^\|  (\w+)\n:  (\d+) to (\d+)\n:  (\w+)$", card, re.M)
+    assert {key for key, *_ in rows} == LIMITS.keys()
+    for key, *told in rows:
+        name = re.sub("_(read|write)", "", key).upper().removeprefix("MAX_")
+        low, high, default = (limits[f"CARD_{name}_{end}"] for end in ("MIN", "MAX", "DEFAULT"))
+        optional = "default" not in LIMITS[key]
+        assert told == [str(low), str(high), "none" if optional else str(default)], key
+        assert (LIMITS[key]["minimum"], LIMITS[key]["maximum"]) == (low, high), key
+        assert not optional or default == 0 < low, key
     assert f"from 0 to {limits['CARD_TTL_MAX']}," in card
     assert f"at most {limits['API_KEY_SIZE_MAX']} bytes" in card
     assert f"at most {limits['CARD_PROXY_MAX']} bytes" in card
@@ -71,6 +97,7 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     assert f"and {limits['LEAVE_QUIET']} seconds for those that keep" in daemon
     assert limits["AGENTS_MAX"] == limits["CONNECTIONS_MAX"] == 1024 and "host 1024 of each" in daemon
     assert f"last {limits['AGENTS_ENDED_KEPT']} agents that ended" in daemon
+    assert f"within {limits['GATE_UPDATE_TIMEOUT']} seconds is killed" in daemon
     gate_memory = f"at most {limits['GATE_MEMORY_MAX'] >> 20} MiB each"
     assert gate_memory in daemon and gate_memory in README
     assert f"requests of {limits['WIRE_REQUEST_SIZE_MAX'] >> 10} KiB at most" in README

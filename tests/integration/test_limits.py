@@ -1,5 +1,7 @@
 """The limits of a card: written where Inspect says, felt by the agent, told as the reason."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,51 @@ def test_inspect_tells_each_limit_and_its_file_holds_it(a):
         assert str(agent["pid"]) in (Path(folder) / "cgroup.procs").read_text().split(), folder
     a.call("Kill", agent_id=agent_id)
     a.wait(agent_id)
+
+
+def on_version_2(controller):
+    """Whether this host has the controller on cgroup v2."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            return controller in (Path(line.split()[4]) / "cgroup.controllers").read_text().split()
+    return False
+
+
+def test_swap_is_a_limit_of_its_own(a):
+    agent_id = a.spawn("sleep 60", resource_limits={"memory_mb": 100, "swap_mb": 11})
+    limit = applied(a, agent_id)["swap_mb"]
+    a.call("Kill", agent_id=agent_id)
+    # v1 has a limit of both together.
+    assert limit["written"] == str((11 if on_version_2("memory") else 111) << 20)
+    assert limit["value"] == 11
+
+
+def test_a_threshold_of_memory_is_there_or_refused(a):
+    limits = {"memory_mb": 100, "memory_high_mb": 64}
+    if on_version_2("memory"):
+        agent_id = a.spawn("sleep 60", resource_limits=limits)
+        assert Path(applied(a, agent_id)["memory_high_mb"]["file"]).read_text() == f"{64 << 20}\n"
+        return
+    error = a.refused(resource_limits=limits)
+    assert error.name == "NotSupported", error
+    assert "memory_high_mb cannot be enforced" in error.parameters["reason"]
+    assert "version 1" in error.parameters["reason"]
+
+
+@pytest.mark.parametrize("key, number", [
+    ("io_weight", 50), ("io_read_bps", 1 << 20), ("io_write_bps", 1 << 20), ("io_read_iops", 100),
+    ("io_write_iops", 100)])
+def test_a_limit_of_the_disk_is_refused_where_there_is_no_disk_or_no_controller(a, key, number):
+    """/dev/shm is a tmpfs: whatever the host, its workspaces are on no disk."""
+    workspace = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    os.chown(workspace, a.user.uid, a.user.gid)
+    try:
+        error = a.refused(workspace=str(workspace), resource_limits={key: number})
+    finally:
+        workspace.rmdir()
+    assert error.name == "NotSupported", error
+    assert error.parameters["reason"].startswith(f"{key} cannot be enforced: ")
+    assert ("anonymous" if on_version_2("io") else "no io controller") in error.parameters["reason"]
 
 
 def test_too_much_memory_ends_the_agent_for_want_of_memory(a):
@@ -87,15 +134,23 @@ def test_opening_more_files_than_allowed_fails(a):
     assert "Too many open files" in result.errors and result.status == 1
 
 
+SPIN_FROM_GO = """exec taskset -c 0 python3 -c '
+import os, time
+open(os.environ["AGENT_ID"], "w")
+while not os.path.exists("go"):
+    time.sleep(0.02)
+end, before = time.monotonic() + 4, time.process_time()
+while time.monotonic() < end: pass
+print(time.process_time() - before)'"""
+
+
 def test_the_weight_of_the_cpu_is_felt(a):
-    """Two spinning agents on one processor share it by their weights, about four to one."""
+    """Two spinning agents on one processor share it by their weights, about four to one: however
+    much of it others leave them."""
     folder = a.user.folder("cpu-weight")
-    spin = ("touch $AGENT_ID; while [ ! -e go ]; do sleep 0.05; done; "
-            "exec taskset -c 0 python3 -c 'import time\nend = time.monotonic() + 3\n"
-            "while time.monotonic() < end: pass\nprint(time.process_time())'")
-    runs = [a.start_run(spin, workspace=str(folder), resource_limits={"cpu_shares": shares})[0]
+    runs = [a.start_run(SPIN_FROM_GO, workspace=str(folder), resource_limits={"cpu_shares": shares})[0]
             for shares in (4096, 1024)]
-    until(lambda: len(list(folder.iterdir())) == 2, what="both are at the start")
+    until(lambda: len(list(folder.iterdir())) == 2, timeout=30, what="both are at the start")
     (folder / "go").touch()
     much, little = (float(process.communicate(timeout=60)[0]) for process in runs)
     assert much > 1.5 * little, (much, little)
@@ -124,3 +179,17 @@ print(queued >> 20)
 """], timeout=90)
     # More than the limit is not to be had: the kernel refuses it, or kills for it.
     assert "out of memory" in result.errors or int(result.text) < 160, result
+
+
+def test_a_quota_of_processor_time_is_kept(a):
+    """Also while the cage is built: that is the agent's time too."""
+    result = a.run("exec python3 -c 'import time\nend = time.monotonic() + 2\n"
+                   "while time.monotonic() < end: pass\nprint(time.process_time())'",
+                   resource_limits={"cpu_quota_percent": 20})
+    assert 0.1 < float(result.stdout) < 0.8, result
+
+
+def test_an_agent_with_the_least_quota_starts_and_ends_in_time(a):
+    agent_id = a.spawn("while :; do :; done", resource_limits={"cpu_quota_percent": 1})
+    a.call("Kill", agent_id=agent_id)
+    assert a.wait(agent_id, timeout=5)["reason"] == "killed"

@@ -95,7 +95,7 @@ def test_list_and_inspect_show_a_running_agent(a):
     assert inspected["agent"]["agent_id"] == agent_id
     assert inspected["command"] == ["/bin/sh", "-c", "sleep 60"]
     assert inspected["card"]["resource_limits"] == {
-        "memory_mb": 64, "cpu_shares": 1024, "max_processes": 512, "max_open_files": 1024}
+        "memory_mb": 64, "swap_mb": 0, "cpu_shares": 1024, "max_processes": 512, "max_open_files": 1024}
     for words in (["list"], ["inspect", agent_id]):
         shown = a.cagectl(*words)
         assert shown.status == 0 and agent_id in shown.text, shown

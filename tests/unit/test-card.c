@@ -44,12 +44,21 @@ static void test_defaults(void **state)
     assert_string_equal(card->agent_id, "a");
     assert_null(card->agent);
     assert_string_equal(card->workspace, "/w");
+    assert_null(card->user);
     assert_int_equal(card->command.count, 0);
     assert_int_equal(card->api_provider, API_PROVIDER_ANTHROPIC);
     assert_null(card->api_key_file);
     assert_null(card->proxy);
     assert_int_equal(card->limits.memory_mb, 4096);
+    assert_int_equal(card->limits.memory_high_mb, 0);
+    assert_int_equal(card->limits.swap_mb, 0);
     assert_int_equal(card->limits.cpu_shares, 1024);
+    assert_int_equal(card->limits.cpu_quota_percent, 0);
+    assert_int_equal(card->limits.io_weight, 0);
+    assert_int_equal(card->limits.io_read_bps, 0);
+    assert_int_equal(card->limits.io_write_bps, 0);
+    assert_int_equal(card->limits.io_read_iops, 0);
+    assert_int_equal(card->limits.io_write_iops, 0);
     assert_int_equal(card->limits.max_processes, 512);
     assert_int_equal(card->limits.max_open_files, 1024);
     assert_int_equal(card->allowed_hosts.count, 0);
@@ -62,7 +71,8 @@ static void test_values(void **state)
 {
     CLEANUP(card_freep)
     struct card *card = accept(
-        "{\"$schema\":\"x\",\"agent_id\":\"b-1\",\"agent\":\"codex\",\"workspace\":\"/w/x/\","
+        "{\"$schema\":\"x\",\"agent_id\":\"b-1\",\"agent\":\"codex\",\"workspace\":\"/w/x/"
+        "\",\"user\":\"me\","
         "\"command\":[\"sh\",\"-c\",\"\"],\"api_provider\":\"openai\",\"api_key_file\":\"/k\","
         "\"proxy\":\"http://u:p%40@h.example:3128/\",\"resource_limits\":{\"memory_mb\":64,"
         "\"cpu_shares\":2,\"max_processes\":3,\"max_open_files\":16},"
@@ -72,6 +82,7 @@ static void test_values(void **state)
     assert_string_equal(card->agent_id, "b-1");
     assert_string_equal(card->agent, "codex");
     assert_string_equal(card->workspace, "/w/x");
+    assert_string_equal(card->user, "me");
     assert_int_equal(card->command.count, 3);
     assert_string_equal(card->command.items[0], "sh");
     assert_string_equal(card->command.items[2], "");
@@ -90,6 +101,40 @@ static void test_values(void **state)
     assert_string_equal(card->environment[0].name, "A");
     assert_string_equal(card->environment[0].value, "b=c");
     assert_string_equal(card->environment[1].value, "");
+}
+
+static void test_limits(void **state)
+{
+    CLEANUP(card_freep)
+    struct card *card =
+        accept(START ",\"resource_limits\":{\"memory_high_mb\":64,\"memory_mb\":64,\"swap_mb\":1,"
+                     "\"cpu_quota_percent\":102400,\"io_weight\":10000,\"io_read_bps\":1048576,"
+                     "\"io_write_bps\":1099511627776,\"io_read_iops\":100,"
+                     "\"io_write_iops\":1000000000}}");
+
+    assert_int_equal(card->limits.memory_high_mb, 64);
+    assert_int_equal(card->limits.swap_mb, 1);
+    assert_int_equal(card->limits.cpu_quota_percent, 102400);
+    assert_int_equal(card->limits.io_weight, 10000);
+    assert_int_equal(card->limits.io_read_bps, 1048576);
+    assert_int_equal(card->limits.io_write_bps, 1099511627776);
+    assert_int_equal(card->limits.io_read_iops, 100);
+    assert_int_equal(card->limits.io_write_iops, 1000000000);
+}
+
+/* Whichever of the two stands first, and when memory_mb is the default. */
+static void test_a_threshold_is_not_above_the_limit(void **state)
+{
+    const char *fault = "$.resource_limits.memory_high_mb: found the number 65, expected at most "
+                        "memory_mb, which is 64";
+
+    assert_string_equal(
+        refuse(START ",\"resource_limits\":{\"memory_mb\":64,\"memory_high_mb\":65}}"), fault);
+    assert_string_equal(
+        refuse(START ",\"resource_limits\":{\"memory_high_mb\":65,\"memory_mb\":64}}"), fault);
+    assert_string_equal(refuse(START ",\"resource_limits\":{\"memory_high_mb\":4097}}"),
+                        "$.resource_limits.memory_high_mb: found the number 4097, expected at most "
+                        "memory_mb, which is 4096");
 }
 
 static void test_whole_sentences(void **state)
@@ -128,7 +173,8 @@ static void assert_hint(const char *key, const char *hint)
     if (hint)
         (void)snprintf(expected, sizeof(expected), "did you mean \"%s\"?", hint);
     else
-        (void)snprintf(expected, sizeof(expected), "expected one of agent_id, agent, workspace, ");
+        (void)snprintf(expected, sizeof(expected),
+                       "expected one of agent_id, agent, workspace, user");
     assert_non_null(strstr(shown, expected));
 }
 
@@ -210,14 +256,15 @@ static char *printed(const struct card *card)
 static void test_json_form(void **state)
 {
     CLEANUP(card_freep)
-    struct card *card =
-        accept(START ",\"agent\":\"opencode\",\"proxy\":\"http://user:hidden@h:1\",\"environment\":"
-                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
+    struct card *card = accept(START ",\"user\":\"7\",\"agent\":\"opencode\",\"proxy\":\"http://"
+                                     "user:hidden@h:1\",\"environment\":"
+                                     "{\"TOKEN\":\"hidden\"},\"command\":[\"x\"]}");
     AUTO_FREE char *text = printed(card);
     assert_string_equal(
-        text, "{\"agent_id\":\"a\",\"agent\":\"opencode\",\"workspace\":\"/w\",\"command\":[\"x\"],"
+        text, "{\"agent_id\":\"a\",\"agent\":\"opencode\",\"workspace\":\"/"
+              "w\",\"user\":\"7\",\"command\":[\"x\"],"
               "\"api_provider\":\"anthropic\",\"proxy\":\"http://***@h:1\",\"resource_limits\":"
-              "{\"memory_mb\":4096,\"cpu_shares\":1024,\"max_processes\":512,"
+              "{\"memory_mb\":4096,\"swap_mb\":0,\"cpu_shares\":1024,\"max_processes\":512,"
               "\"max_open_files\":1024},\"allowed_hosts\":[\"api.anthropic.com:443\"],"
               "\"private_hosts\":[],\"ttl_seconds\":0,\"environment\":{\"TOKEN\":\"(set)\"}}");
 
@@ -260,6 +307,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_a_threshold_is_not_above_the_limit),
         cmocka_unit_test(test_whole_sentences),
         cmocka_unit_test(test_unknown_keys_get_a_hint),
         cmocka_unit_test(test_the_first_fault_of_the_document_is_told),

@@ -136,6 +136,42 @@ static void test_exit_statuses(void **state)
     }
 }
 
+/* To a unit, what was planned is no failure, and what was not is one. */
+static void test_exit_status_for_a_unit(void **state)
+{
+    static const struct {
+        const char *reason;
+        uint64_t exit_status, signal;
+        int status;
+    } rows[] = {
+        {"exited", 0, AGENT_NONE, 0},
+        {"exited", 3, AGENT_NONE, 3},
+        {"exited", 124, AGENT_NONE, 124},
+        {"signaled", AGENT_NONE, 9, 137},
+        {"signaled", AGENT_NONE, 15, 143},
+        {"ttl", AGENT_NONE, 15, 0},
+        {"ttl", 7, AGENT_NONE, 0},
+        {"ttl", AGENT_NONE, AGENT_NONE, 0},
+        {"stopped", AGENT_NONE, 15, 0},
+        {"stopped", 7, AGENT_NONE, 0},
+        {"killed", AGENT_NONE, 9, 137},
+        {"killed", 0, AGENT_NONE, 137},
+        {"out_of_memory", AGENT_NONE, 9, 137},
+        {"tasks_limit", 3, AGENT_NONE, 3},
+        {"client_gone", 0, AGENT_NONE, 129},
+        {"failed", AGENT_NONE, AGENT_NONE, 71},
+        {"shutdown", 0, AGENT_NONE, 143},
+        {"something new", 0, AGENT_NONE, 71},
+        {NULL, AGENT_NONE, AGENT_NONE, 71},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct agent agent = {
+            .reason = rows[i].reason, .exit_status = rows[i].exit_status, .signal = rows[i].signal};
+        assert_int_equal(agent_unit_status(&agent), rows[i].status);
+    }
+}
+
 static void test_limits_in_the_end(void **state)
 {
     struct card card = {.limits = {.memory_mb = 512, .max_processes = 40}, .ttl_seconds = 9};
@@ -147,6 +183,14 @@ static void test_limits_in_the_end(void **state)
 
     agent_end_format(&agent, &card, text, sizeof(text));
     assert_string_equal(text, "out of memory (limit 512 MiB), SIGKILL: python3 was killed");
+    agent.unit = "caged-agent@a.service";
+    agent.detail = NULL;
+    agent_end_format(&agent, &card, text, sizeof(text));
+    assert_string_equal(text, "out of memory (limit 512 MiB, or the unit's own), SIGKILL");
+    agent.reason = "tasks_limit";
+    agent_end_format(&agent, &card, text, sizeof(text));
+    assert_string_equal(text,
+                        "its limit of tasks was reached (limit 40, or the unit's own), SIGKILL");
 }
 
 static void test_agents_of_wrong_types(void **state)
@@ -182,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_safe_text),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_exit_statuses),
+        cmocka_unit_test(test_exit_status_for_a_unit),
         cmocka_unit_test(test_limits_in_the_end),
         cmocka_unit_test(test_agents_of_wrong_types),
     };

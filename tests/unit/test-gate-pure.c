@@ -135,6 +135,68 @@ static void test_policy(void **state)
     }
 }
 
+/* Rules of these texts, by which `config` goes. */
+static void set_rules(struct gate_config *config, struct allow_rule *rules,
+                      const char *const *texts, size_t n)
+{
+    const char *why;
+
+    for (size_t i = 0; i < n; i++) {
+        rules[i].text = (char *)texts[i];
+        assert_int_equal(host_pattern_parse(texts[i], &rules[i].pattern, &why), 0);
+    }
+    config->allow = rules;
+    config->n_allow = n;
+}
+
+static void test_policy_recheck(void **state)
+{
+    static const char *const texts[] = {"a.example:443", "10.0.0.0/8:80", "localhost:80"};
+    struct allow_rule rules[ARRAY_SIZE(texts)];
+    struct host private_host = host_of("a.example");
+    struct gate_config config = {.private_hosts = &private_host, .n_private_hosts = 1};
+    struct gate_config nothing = {.n_allow = 0};
+    struct host name = host_of("a.example"), other = host_of("b.example");
+    struct host public = host_of("8.8.8.8"), private = host_of("10.1.1.1");
+    struct endpoint to_80 = {host_of("127.0.0.1"), 80}, to_81 = {host_of("127.0.0.1"), 81};
+    const struct {
+        struct policy_subject subject;
+        int rule; /* negative: none */
+        const char *fault;
+    } cases[] = {
+        {{&name, 443, NULL, NULL}, 0, NULL},
+        {{&name, 443, NULL, &public.address}, 0, NULL},
+        {{&name, 443, NULL, &private.address}, 0, NULL}, /* in private_hosts */
+        {{&name, 80, NULL, &public.address}, -1, NULL},
+        {{&other, 443, NULL, &public.address}, -1, NULL},
+        {{&private, 80, NULL, &private.address}, 1, NULL},
+        {{&private, 80, NULL, NULL}, 1, NULL}, /* by a parent proxy */
+        {{&private, 81, NULL, &private.address}, -1, NULL},
+        {{&to_80.host, 80, &to_80, &to_80.host.address}, 2, NULL},
+        {{&to_81.host, 81, &to_81, &to_81.host.address}, -1, NULL},
+    };
+    const char *fault = "untouched";
+
+    set_rules(&config, rules, texts, ARRAY_SIZE(texts));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct allow_rule *rule = policy_recheck(&config, &cases[i].subject, &fault);
+        assert_ptr_equal(rule, cases[i].rule < 0 ? NULL : &rules[cases[i].rule]);
+        assert_true(streq_null(fault, cases[i].fault));
+        assert_null(policy_recheck(&nothing, &cases[i].subject, &fault));
+        assert_null(fault);
+    }
+    /* The name stays and the consent to its address goes. */
+    config.n_private_hosts = 0;
+    assert_null(policy_recheck(&config, &cases[2].subject, &fault));
+    assert_string_equal(fault, "private");
+    assert_ptr_equal(policy_recheck(&config, &cases[1].subject, &fault), &rules[0]);
+    /* A range that matches by name but is no consent to what is special in it. */
+    static const char *const all[] = {"0.0.0.0/0:80"};
+    set_rules(&config, rules, all, 1);
+    assert_null(policy_recheck(&config, &cases[6].subject, &fault));
+    assert_string_equal(fault, "private");
+}
+
 static void test_refusals(void **state)
 {
     for (int i = 0; i < REFUSAL_COUNT; i++) {
@@ -218,7 +280,7 @@ int main(void)
         cmocka_unit_test(test_hosts_table),   cmocka_unit_test(test_parent_uri),
         cmocka_unit_test(test_policy),        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_responses_fit), cmocka_unit_test(test_states),
-        cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_timers),        cmocka_unit_test(test_policy_recheck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

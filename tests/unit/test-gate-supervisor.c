@@ -15,8 +15,17 @@
 #include "gate-supervisor.h"
 #include "records.h"
 
-#define MESSAGE 1 /* a record of the configuration: a message to send */
+/* Records of the configuration, the script. */
+enum {
+    MESSAGE = 1, /* a message to send at once */
+    ANSWER,      /* a message to send when a whole update has come; once for each update */
+    RETORT,      /* a message to send when an update begins */
+    FILLER,      /* bytes without a meaning */
+};
+
 #define STEPS_MAX 1000
+#define BIG (400 * 1024) /* more than a socket takes at once */
+#define MODULUS 500      /* what the gate answers of an update: the sum of its bytes by this */
 
 /* -- the gate -- */
 
@@ -29,31 +38,98 @@ static bool is_empty(const void *data, size_t size)
     return records_next(&reader, &record) == 1 && record.size == 0;
 }
 
+/* Sends each message of the script that is of this kind. If one is an UPDATED of all ones, it is
+ * sent with the sum instead. */
+static bool send_all(const void *script, size_t size, uint16_t kind, const uint64_t *sum)
+{
+    struct records_reader reader = {.data = script, .size = size};
+    struct record record;
+
+    while (records_next(&reader, &record) == 1) {
+        uint8_t message[HELPER_MESSAGE_MAX];
+        if (record.type != kind)
+            continue;
+        memcpy(message, record.value, record.size);
+        for (size_t i = 8; sum && i < record.size && message[i] == 0xff; i++)
+            if (i + 1 == record.size)
+                memcpy(message + 8, sum, sizeof(*sum));
+        if (send(GATE_FD_CONTROL, message, record.size, MSG_NOSIGNAL) < 0)
+            return false;
+    }
+    return true;
+}
+
+/* One message of the daemon; `left` is how much of an update is still to come, `sum` of what. */
+static bool take(const void *script, size_t script_size, const struct record *record,
+                 uint64_t *left, uint64_t *sum)
+{
+    if (record->type == GATE_ORDER_UPDATE) {
+        if (*left > 0 || record_u64(record, left) < 0)
+            return false;
+        *sum = 0;
+        return send_all(script, script_size, RETORT, NULL);
+    }
+    if (record->type != GATE_ORDER_PART || record->size == 0 || record->size > *left)
+        return false;
+    for (size_t i = 0; i < record->size; i++)
+        *sum = (*sum + ((const uint8_t *)record->value)[i]) % MODULUS;
+    *left -= record->size;
+    return *left > 0 || send_all(script, script_size, ANSWER, sum);
+}
+
+/* Takes updates until the socket ends. */
+static int serve(const void *script, size_t script_size)
+{
+    struct pollfd ready = {.fd = GATE_FD_CONTROL, .events = POLLIN};
+    uint8_t message[HELPER_MESSAGE_MAX];
+    uint64_t left = 0, sum = 0;
+
+    for (;;) {
+        ssize_t n = recv(GATE_FD_CONTROL, message, sizeof(message), 0);
+        if (n < 0 && errno == EAGAIN) {
+            (void)poll(&ready, 1, -1);
+            continue;
+        }
+        if (n <= 0)
+            return n == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        struct records_reader reader = {.data = message, .size = (size_t)n};
+        struct record record;
+        if (records_next(&reader, &record) != 1 || reader.offset != reader.size ||
+            !take(script, script_size, &record, &left, &sum))
+            return EXIT_FAILURE;
+    }
+}
+
 static int be_the_gate(void)
 {
     const void *data;
     size_t size;
-    struct record record;
-    char byte;
 
     if (memfd_map_sealed(GATE_FD_CONFIG, SPEC_SIZE_MAX, &data, &size) < 0)
         return EXIT_FAILURE;
     if (is_empty(data, size))
         return EXIT_FAILURE;
-    struct records_reader reader = {.data = data, .size = size};
-    while (records_next(&reader, &record) == 1)
-        if (send(GATE_FD_CONTROL, record.value, record.size, MSG_NOSIGNAL) < 0)
-            return EXIT_FAILURE;
-    struct pollfd end = {.fd = GATE_FD_CONTROL, .events = POLLIN};
-    while (recv(GATE_FD_CONTROL, &byte, 1, 0) < 0 && errno == EAGAIN)
-        (void)poll(&end, 1, -1);
-    return EXIT_SUCCESS;
+    if (!send_all(data, size, MESSAGE, NULL))
+        return EXIT_FAILURE;
+    return serve(data, size);
+}
+
+static void add_as(struct records_writer *script, uint16_t kind, struct records_writer *message)
+{
+    assert_int_equal(records_put(script, kind, message->data, message->size), 0);
+    records_writer_deinit(message);
 }
 
 static void add(struct records_writer *script, struct records_writer *message)
 {
-    assert_int_equal(records_put(script, MESSAGE, message->data, message->size), 0);
-    records_writer_deinit(message);
+    add_as(script, MESSAGE, message);
+}
+
+static void add_updated(struct records_writer *script, uint16_t kind, uint64_t n)
+{
+    struct records_writer w = {0};
+    (void)records_put_u64(&w, GATE_MESSAGE_UPDATED, n);
+    add_as(script, kind, &w);
 }
 
 static void add_ready(struct records_writer *script)
@@ -90,6 +166,8 @@ struct seen {
     unsigned decided;
     char failures[256]; /* one after the other, each with a ";" */
     bool died, stopped;
+    unsigned updated;
+    uint64_t n_ended;   /* of the last update */
     bool client_closed; /* what the agent sees of its connection when the gate has died */
 };
 
@@ -114,48 +192,88 @@ static void on_stopped(void *user)
     seen->stopped = true;
 }
 
-/* Lets a gate with this script be started by a connection; until it died, or sent `decisions`. */
-static void run(struct records_writer *script, unsigned decisions, struct seen *seen)
+static void on_updated(void *user, uint64_t n_ended)
+{
+    struct seen *seen = user;
+    seen->updated++;
+    seen->n_ended = n_ended;
+}
+
+/* A supervisor, and the connection that will have it start a gate. */
+struct scene {
+    int listener, client, self, null;
+    sd_event *event;
+    struct gate_supervisor *gate;
+    struct seen *seen;
+};
+
+static void scene_begin(struct scene *scene, struct records_writer *script, struct seen *seen)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
-    AUTO_FD int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    AUTO_FD int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    AUTO_FD int self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-    AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    struct gate_supervisor *gate = NULL;
-    sd_event *event = NULL;
 
     *seen = (struct seen){0};
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
-    assert_true(sd_event_new(&event) >= 0);
+    *scene = (struct scene){
+        .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+        .client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+        .self = open("/proc/self/exe", O_PATH | O_CLOEXEC),
+        .null = open("/dev/null", O_RDWR | O_CLOEXEC),
+        .seen = seen,
+    };
+    assert_int_equal(bind(scene->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(scene->listener, 1), 0);
+    assert_int_equal(getsockname(scene->listener, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(connect(scene->client, (struct sockaddr *)&address, size), 0);
+    assert_true(sd_event_new(&scene->event) >= 0);
     const struct gate_setup setup = {
-        .event = event,
-        .executable = self,
-        .null = null,
+        .event = scene->event,
+        .executable = scene->self,
+        .null = scene->null,
         .config = memfd_new_sealed("script", script->data, script->size),
-        .listeners = &listener,
+        .listeners = &scene->listener,
         .n_listeners = 1,
         .user = seen,
         .decided = on_decided,
         .failed = on_failed,
+        .updated = on_updated,
         .stopped = on_stopped,
     };
-    assert_int_equal(gate_supervisor_new(&setup, &gate), 0);
-    for (int i = 0; i < STEPS_MAX && !seen->died && (!decisions || seen->decided < decisions); i++)
-        assert_true(sd_event_run(event, 5000000) > 0);
-    char byte;
-    seen->client_closed = recv(client, &byte, 1, MSG_DONTWAIT) == 0;
-    assert_int_equal(gate_supervisor_stop(gate), 0);
-    for (int i = 0; i < STEPS_MAX && !seen->stopped; i++)
-        assert_true(sd_event_run(event, 5000000) > 0);
-    assert_true(seen->stopped);
-    gate_supervisor_free(gate);
-    sd_event_unref(event);
+    assert_int_equal(gate_supervisor_new(&setup, &scene->gate), 0);
     records_writer_deinit(script);
+}
+
+static void scene_step(struct scene *scene)
+{
+    assert_true(sd_event_run(scene->event, 10000000) > 0);
+}
+
+static void scene_end(struct scene *scene)
+{
+    struct seen *seen = scene->seen;
+
+    assert_int_equal(gate_supervisor_stop(scene->gate), 0);
+    for (int i = 0; i < STEPS_MAX && !seen->stopped; i++)
+        scene_step(scene);
+    assert_true(seen->stopped);
+    gate_supervisor_free(scene->gate);
+    sd_event_unref(scene->event);
+    fd_close(scene->listener);
+    fd_close(scene->client);
+    fd_close(scene->self);
+    fd_close(scene->null);
+}
+
+/* Lets a gate with this script be started by a connection; until it died, or sent `decisions`. */
+static void run(struct records_writer *script, unsigned decisions, struct seen *seen)
+{
+    struct scene scene;
+    char byte;
+
+    scene_begin(&scene, script, seen);
+    for (int i = 0; i < STEPS_MAX && !seen->died && (!decisions || seen->decided < decisions); i++)
+        scene_step(&scene);
+    seen->client_closed = recv(scene.client, &byte, 1, MSG_DONTWAIT) == 0;
+    scene_end(&scene);
 }
 
 static void test_good_messages(void **state)
@@ -224,6 +342,187 @@ static void test_without_a_gate_the_connection_is_closed(void **state)
     assert_true(seen.client_closed);
 }
 
+/* -- updates -- */
+
+/* A configuration of so many bytes or a few more; a gate that starts with it sends nothing and
+ * stays. *ret_sum is what a gate answers that was sent it. */
+static int update_of(size_t size, uint8_t filler, uint64_t *ret_sum)
+{
+    struct records_writer w = {0};
+    uint8_t *data = malloc(size);
+    uint64_t sum = 0;
+
+    memset(data, filler, size);
+    assert_int_equal(records_put(&w, FILLER, data, size), 0);
+    for (size_t i = 0; i < w.size; i++)
+        sum += w.data[i];
+    *ret_sum = sum % MODULUS;
+    int fd = memfd_new_sealed("update", w.data, w.size);
+    assert_true(fd >= 0);
+    records_writer_deinit(&w);
+    free(data);
+    return fd;
+}
+
+/* Runs a gate by this script until it runs and is ready, as a decision of it tells. */
+static void scene_begin_ready(struct scene *scene, struct records_writer *script, struct seen *seen)
+{
+    struct records_writer ready = {0};
+
+    add_ready(&ready);
+    add_decision(&ready, "a.example");
+    assert_int_equal(records_put(&ready, FILLER, "", 1), 0);
+    ready.data = realloc(ready.data, ready.size + script->size);
+    memcpy(ready.data + ready.size, script->data, script->size);
+    ready.size += script->size;
+    records_writer_deinit(script);
+    scene_begin(scene, &ready, seen);
+    for (int i = 0; i < STEPS_MAX && seen->decided == 0; i++)
+        scene_step(scene);
+    assert_int_equal(seen->decided, 1);
+}
+
+static void until_updated(struct scene *scene, uint64_t update)
+{
+    for (int i = 0; i < STEPS_MAX && !gate_supervisor_is_updated(scene->gate, update); i++)
+        scene_step(scene);
+    assert_true(gate_supervisor_is_updated(scene->gate, update));
+}
+
+static void test_an_update_comes_whole_whatever_its_size(void **state)
+{
+    static const size_t sizes[] = {1, 3491, 3492, 3493, 100000, BIG};
+    struct records_writer script = {0};
+    struct scene scene;
+    struct seen seen;
+    uint64_t sum;
+
+    add_updated(&script, ANSWER, UINT64_MAX);
+    scene_begin_ready(&scene, &script, &seen);
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        uint64_t update =
+            gate_supervisor_update(scene.gate, update_of(sizes[i], (uint8_t)(i + 1), &sum));
+        assert_int_equal(update, i + 1);
+        assert_false(gate_supervisor_is_updated(scene.gate, update));
+        until_updated(&scene, update);
+        assert_int_equal(seen.updated, i + 1);
+        assert_int_equal(seen.n_ended, sum);
+    }
+    assert_string_equal(seen.failures, "");
+    scene_end(&scene);
+}
+
+static void test_without_a_gate_an_update_is_in_force_at_once(void **state)
+{
+    struct records_writer script = {0};
+    struct scene scene;
+    struct seen seen;
+    uint64_t sum;
+
+    add_failed(&script, "the old script"); /* which no gate gets to see */
+    scene_begin(&scene, &script, &seen);
+    add_ready(&script);
+    add_decision(&script, "a.example");
+    uint64_t first = gate_supervisor_update(scene.gate, update_of(1, 1, &sum));
+    uint64_t update =
+        gate_supervisor_update(scene.gate, memfd_new_sealed("script", script.data, script.size));
+    records_writer_deinit(&script);
+    assert_true(gate_supervisor_is_updated(scene.gate, first));
+    assert_true(gate_supervisor_is_updated(scene.gate, update));
+    assert_false(gate_supervisor_is_updated(scene.gate, update + 1));
+    for (int i = 0; i < STEPS_MAX && seen.decided == 0; i++)
+        scene_step(&scene);
+    assert_int_equal(seen.decided, 1);
+    assert_string_equal(seen.failures, "");
+    assert_int_equal(seen.updated, 0);
+    scene_end(&scene);
+}
+
+static void test_only_the_newest_of_many_updates_is_sent(void **state)
+{
+    struct records_writer script = {0};
+    struct scene scene;
+    struct seen seen;
+    uint64_t first_sum, sum, update = 0;
+
+    add_updated(&script, ANSWER, UINT64_MAX);
+    scene_begin_ready(&scene, &script, &seen);
+    uint64_t first = gate_supervisor_update(scene.gate, update_of(BIG, 1, &first_sum));
+    for (int i = 0; i < 100; i++)
+        update = gate_supervisor_update(scene.gate, update_of(1000, (uint8_t)i, &sum));
+    until_updated(&scene, first);
+    assert_false(gate_supervisor_is_updated(scene.gate, first + 1));
+    assert_int_equal(seen.n_ended, first_sum);
+    until_updated(&scene, update);
+    assert_int_equal(seen.n_ended, sum);
+    assert_int_equal(seen.updated, 2);
+    scene_end(&scene);
+}
+
+/* What a gate may do to an update that is not to take it. */
+static void run_update(struct records_writer *script, size_t size, struct seen *seen,
+                       const char *failures)
+{
+    struct scene scene;
+    uint64_t sum;
+
+    scene_begin_ready(&scene, script, seen);
+    uint64_t update = gate_supervisor_update(scene.gate, update_of(size, 1, &sum));
+    until_updated(&scene, update);
+    for (int i = 0; i < STEPS_MAX && !seen->died; i++)
+        scene_step(&scene);
+    assert_string_equal(seen->failures, failures);
+    assert_int_equal(seen->updated, 0);
+    scene_end(&scene);
+}
+
+static void test_a_gate_that_does_not_take_an_update_dies(void **state)
+{
+    struct records_writer script = {0}, failed = {0};
+    struct seen seen;
+
+    add_failed(&failed, "no memory for it");
+    struct records_reader reader = {.data = failed.data, .size = failed.size};
+    struct record message;
+    assert_int_equal(records_next(&reader, &message), 1);
+    assert_int_equal(records_put(&script, ANSWER, message.value, message.size), 0);
+    records_writer_deinit(&failed);
+    run_update(&script, 10, &seen, "no memory for it;it was killed;");
+
+    add_updated(&script, RETORT, 0); /* before it can have all of it */
+    run_update(&script, BIG, &seen, MISBEHAVED);
+    add_updated(&script, ANSWER, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 1);
+    run_update(&script, 10, &seen, MISBEHAVED);
+    assert_int_equal(records_put(&script, FILLER, "", 1), 0); /* silence */
+    run_update(&script, BIG, &seen, "it did not take an update in time;it was killed;");
+}
+
+static void test_an_answer_that_nobody_asked_for(void **state)
+{
+    struct records_writer script = {0};
+    struct seen seen;
+
+    add_ready(&script);
+    add_updated(&script, MESSAGE, 0);
+    run(&script, 0, &seen);
+    assert_string_equal(seen.failures, MISBEHAVED);
+    assert_int_equal(seen.updated, 0);
+}
+
+static void test_a_stop_in_the_middle_of_an_update(void **state)
+{
+    struct records_writer script = {0};
+    struct scene scene;
+    struct seen seen;
+    uint64_t sum;
+
+    assert_int_equal(records_put(&script, FILLER, "", 1), 0);
+    scene_begin_ready(&scene, &script, &seen);
+    (void)gate_supervisor_update(scene.gate, update_of(BIG, 1, &sum));
+    scene_end(&scene);
+    assert_int_equal(seen.updated, 0);
+}
+
 static void test_too_many_listeners(void **state)
 {
     const struct gate_setup setup = {.config = -EBADF, .n_listeners = GATE_FORWARDS_MAX + 2};
@@ -242,6 +541,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_no_gate_says),
         cmocka_unit_test(test_without_a_gate_the_connection_is_closed),
         cmocka_unit_test(test_too_many_listeners),
+        cmocka_unit_test(test_an_update_comes_whole_whatever_its_size),
+        cmocka_unit_test(test_without_a_gate_an_update_is_in_force_at_once),
+        cmocka_unit_test(test_only_the_newest_of_many_updates_is_sent),
+        cmocka_unit_test(test_a_gate_that_does_not_take_an_update_dies),
+        cmocka_unit_test(test_an_answer_that_nobody_asked_for),
+        cmocka_unit_test(test_a_stop_in_the_middle_of_an_update),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,8 @@ static const uint64_t good_numbers[NUMBERS_TO + 1] = {
     [INIT_SPEC_UID_BASE] = 65536 * 3,
     [INIT_SPEC_OWNER_UID] = 1000,
     [INIT_SPEC_OWNER_GID] = 1001,
+    [INIT_SPEC_FOLDER_UID] = 0,
+    [INIT_SPEC_FOLDER_GID] = 1003,
     [INIT_SPEC_MAX_OPEN_FILES] = 1024,
     [INIT_SPEC_TMPFS_BYTES] = 1 << 20,
     [INIT_SPEC_TERMINAL] = 1,
@@ -68,6 +70,7 @@ static void good_one(void **state)
     assert_string_equal(spec.command, "true");
     assert_true(spec.uid_base == 65536 * 3);
     assert_true(spec.owner_uid == 1000 && spec.owner_gid == 1001);
+    assert_true(spec.folder_uid == 0 && spec.folder_gid == 1003);
     assert_true(spec.max_open_files == 1024 && spec.tmpfs_bytes == 1 << 20 && spec.terminal == 1);
     init_spec_strings(&spec, INIT_SPEC_ARGUMENT, strings);
     assert_string_equal(strings[0], "true");
@@ -120,6 +123,8 @@ static void out_of_range_is_refused(void **state)
         {INIT_SPEC_OWNER_UID, UINT64_C(0x100000000)},
         {INIT_SPEC_OWNER_GID, 0},
         {INIT_SPEC_OWNER_GID, UINT32_MAX},
+        {INIT_SPEC_FOLDER_UID, UINT32_MAX},
+        {INIT_SPEC_FOLDER_GID, UINT32_MAX},
         {INIT_SPEC_MAX_OPEN_FILES, CARD_OPEN_FILES_MIN - 1},
         {INIT_SPEC_MAX_OPEN_FILES, CARD_OPEN_FILES_MAX + 1},
         {INIT_SPEC_TMPFS_BYTES, 0},

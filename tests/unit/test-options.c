@@ -5,7 +5,7 @@
 
 #include "client/options.h"
 
-#define ANY_OPTION (OPTION_HELP - 1)
+#define ANY_OPTION (~(unsigned)OPTION_HELP)
 
 static const struct verb spawn = {
     .name = "spawn",
@@ -116,15 +116,17 @@ static void test_standard_input_is_an_argument(void **state)
 
 static void test_values(void **state)
 {
-    struct options o = accept(&many, "many x -n 10 --grace=0 -s term --socket /s --owner me");
+    struct options o =
+        accept(&many, "many x -n 10 --grace=0 -s term --socket /s --owner me --id a");
 
-    assert_int_equal(o.given,
-                     OPTION_LINES | OPTION_GRACE | OPTION_SIGNAL | OPTION_SOCKET | OPTION_OWNER);
+    assert_int_equal(o.given, OPTION_LINES | OPTION_GRACE | OPTION_SIGNAL | OPTION_SOCKET |
+                                  OPTION_OWNER | OPTION_ID);
     assert_int_equal(o.lines, 10);
     assert_int_equal(o.grace, 0);
     assert_int_equal(o.signal, SIGTERM);
     assert_string_equal(o.socket, "/s");
     assert_string_equal(o.owner, "me");
+    assert_string_equal(o.id, "a");
     options_deinit(&o);
 }
 
@@ -163,6 +165,7 @@ static void test_bad_values(void **state)
     refuse(&many, "many x --grace 3601", "--grace wants seconds from 0 to 3600, not '3601'");
     refuse(&many, "many x --socket=", "--socket wants a path, not ''");
     refuse(&many, "many x --owner=", "--owner wants a user, not ''");
+    refuse(&many, "many x --id=", "--id wants the id of an agent, not ''");
 }
 
 static void test_unknown_and_missing(void **state)

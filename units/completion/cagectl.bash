@@ -51,7 +51,7 @@ _cagectl() {
         return
     fi
     case $verb in
-        spawn | run | check) _cagectl_files '!*.json' ;;
+        spawn | run | service | reload | check) _cagectl_files '!*.json' ;;
         stop | kill | events) _cagectl_words "$(_cagectl_ids)" ;;
         inspect | logs | wait) _cagectl_words "$(_cagectl_ids --all)" ;;
         help) _cagectl_words "$(_cagectl_verbs)" ;;

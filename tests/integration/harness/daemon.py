@@ -75,12 +75,13 @@ class Daemon:
 
     # -- its life --
 
-    def launch(self, *words):
-        """Starts it, with more or other options, and does not wait for it to serve."""
+    def launch(self, *words, under=()):
+        """Starts it, with more or other options, and does not wait for it to serve; `under` are the
+        words of a command that changes something for it and executes what follows."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 # A test run that is killed takes its daemon with it.
-                ["setpriv", "--pdeathsig", "TERM", "--", paths.CAGEDD, "--socket", self.socket,
+                ["setpriv", "--pdeathsig", "TERM", "--", *under, paths.CAGEDD, "--socket", self.socket,
                  "--libexec-dir", self.libexec, "--data-dir", paths.POLICY,
                  "--cgroup", self.name, "--group", self.group, *words],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",

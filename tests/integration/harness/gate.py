@@ -279,9 +279,10 @@ def echo_server(address=PUBLIC, port=0):
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
           "forward": 7}
-READY, FAILED, DECISION = 1, 2, 3
+READY, FAILED, DECISION, UPDATED = 1, 2, 3, 11
+UPDATE, PART = 1, 2  # what cagedd says
 FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status"}
-NUMBERS = {DECISION, 6, 10}
+NUMBERS = {DECISION, 6, 10, UPDATED}
 
 
 def record(kind, value):
@@ -337,6 +338,7 @@ class Gate:
                          else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         self.port = self.listener.getsockname()[1] if listener else None
         self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
+        self.settings = {"forwards": forwards, **kwargs}  # what an update may not change
         config_fd = memfd(config, seals)
         self.pid = self._spawn([theirs.fileno(), config_fd, self.listener.fileno(),
                                 *(f.fileno() for f in self.forwards)])
@@ -380,6 +382,28 @@ class Gate:
             raise AssertionError(f"there is another record: {self.message()}")
         except TimeoutError:
             self.control.settimeout(15)
+
+    def send_update(self, config, part=3500, end=None):
+        """As cagedd sends one, up to `end` bytes of it."""
+        self.control.send(record(UPDATE, len(config)))
+        for at in range(0, len(config[:end]), part):
+            self.control.send(record(PART, config[at:min(at + part, end or len(config))]))
+
+    def updated(self):
+        """The answer to an update: how many connections it cut, and the records before it."""
+        decisions = []
+        while True:
+            message = self.message()
+            if message[0][0] == UPDATED:
+                return message[0][1], decisions
+            assert message[0][0] == DECISION, message
+            decisions.append({"allowed": message[0][1] == 1,
+                              **{FIELDS[kind]: value for kind, value in message[1:]}})
+
+    def update(self, allow=(), **kwargs):
+        """Other lists of hosts, and waits until they are in force."""
+        self.send_update(configuration(allow, **{**self.settings, **kwargs}))
+        return self.updated()
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)

@@ -1,0 +1,152 @@
+/* A running agent gets the hosts of its card as it is now: first all that can fail, then the change
+ * at once. */
+#include "agent-reload.h"
+
+#include <stdio.h>
+
+#include "card-diff.h"
+#include "init-spec.h"
+#include "report.h"
+
+void agent_change_deinit(struct agent_change *change)
+{
+    json_decref(change->added);
+    json_decref(change->removed);
+    json_decref(change->private_added);
+    json_decref(change->private_removed);
+    json_decref(change->ignored);
+    *change = (struct agent_change){};
+}
+
+/* -- what changes -- */
+
+/* What is in `of` and not in `without`, each once; NULL without memory. */
+static json_t *difference(const char *const *of, size_t n, const char *const *without,
+                          size_t n_without)
+{
+    json_t *array = json_array(), *seen = json_object();
+    int r = array && seen ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < n_without; i++)
+        r = json_object_set_new(seen, without[i], json_true());
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (json_object_get(seen, of[i]))
+            continue;
+        r = json_array_append_new(array, json_string(of[i]));
+        if (r == 0)
+            r = json_object_set_new(seen, of[i], json_true());
+    }
+    json_decref(seen);
+    if (r == 0)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
+static int add_left_out(json_t *ignored, const bool *left_out, size_t n)
+{
+    char path[64];
+
+    for (size_t i = 0; i < n; i++) {
+        if (!left_out[i])
+            continue;
+        (void)snprintf(path, sizeof(path), "$.allowed_hosts[%zu]", i);
+        if (json_array_append_new(ignored, json_string(path)) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+/* What the card has besides its hosts, and entries that could not be taken. */
+static json_t *list_ignored(const struct agent *agent, const struct card *card,
+                            const bool *left_out)
+{
+    json_t *paths = card_diff(agent->card, card), *ignored = json_array(), *path;
+    size_t i;
+    int r = paths && ignored ? 0 : -ENOMEM;
+
+    json_array_foreach (paths, i, path) {
+        const char *text = json_string_value(path);
+        if (r == 0 && !streq(text, "$.allowed_hosts") && !streq(text, "$.private_hosts"))
+            r = json_array_append(ignored, path);
+    }
+    if (r == 0)
+        r = add_left_out(ignored, left_out, card->allowed_hosts.count);
+    json_decref(paths);
+    if (r == 0)
+        return ignored;
+    json_decref(ignored);
+    return NULL;
+}
+
+static int describe(const struct agent *agent, const struct card *card,
+                    const struct agent_hosts *next, const bool *left_out, struct agent_change *ret)
+{
+    const struct agent_hosts *now = &agent->hosts;
+    const struct string_list *private_now = &agent->card->private_hosts;
+    const struct string_list *private_next = &card->private_hosts;
+    const char *const *was = (const char *const *)private_now->items;
+    const char *const *is = (const char *const *)private_next->items;
+    struct agent_change change = {
+        .added = difference(next->allowed, next->n_allowed, now->allowed, now->n_allowed),
+        .removed = difference(now->allowed, now->n_allowed, next->allowed, next->n_allowed),
+        .private_added = difference(is, private_next->count, was, private_now->count),
+        .private_removed = difference(was, private_now->count, is, private_next->count),
+        .ignored = list_ignored(agent, card, left_out),
+    };
+
+    if (!change.added || !change.removed || !change.private_added || !change.private_removed ||
+        !change.ignored) {
+        agent_change_deinit(&change);
+        return -ENOMEM;
+    }
+    *ret = change;
+    return 0;
+}
+
+/* -- the change -- */
+
+static void swap(struct string_list *a, struct string_list *b)
+{
+    struct string_list other = *a;
+
+    *a = *b;
+    *b = other;
+}
+
+/* What is allowed points into the lists, so they go together; and the same way back. */
+static void swap_lists(struct agent *agent, struct card *card, struct agent_hosts *hosts)
+{
+    struct agent_hosts other = agent->hosts;
+
+    swap(&agent->card->allowed_hosts, &card->allowed_hosts);
+    swap(&agent->card->private_hosts, &card->private_hosts);
+    agent->hosts = *hosts;
+    *hosts = other;
+}
+
+int agent_reload(struct agent *agent, struct card *card, uid_t by, struct agent_change *ret,
+                 uint64_t *ret_update)
+{
+    CLEANUP(agent_change_deinit) struct agent_change change = {};
+    bool left_out[CARD_HOSTS_MAX];
+    struct agent_hosts hosts;
+    int r = agent_hosts_change(&agent->hosts, card, agent->card->api_provider, &hosts, left_out);
+
+    if (r >= 0)
+        r = describe(agent, card, &hosts, left_out, &change);
+    if (r < 0)
+        return r;
+    swap_lists(agent, card, &hosts);
+    int config = agent_hosts_seal(&agent->hosts, agent->card,
+                                  uid_range_base(agent->slot) + CAGE_GATE_OFFSET);
+    if (config < 0) {
+        swap_lists(agent, card, &hosts);
+        return config;
+    }
+    report_reload(agent, &change, by); /* before anything can happen by the new lists */
+    *ret_update = gate_supervisor_update(agent->gate, config);
+    *ret = change;
+    change = (struct agent_change){};
+    return 0;
+}

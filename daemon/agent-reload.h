@@ -1,0 +1,22 @@
+/* A running agent gets the hosts of its card as it is now. */
+#pragma once
+
+#include <jansson.h>
+
+#include "agent.h"
+
+/* What a reload changed: arrays of strings. */
+struct agent_change {
+    json_t *added, *removed;                 /* patterns of allowed_hosts */
+    json_t *private_added, *private_removed; /* of private_hosts */
+    json_t *ignored; /* JSON paths of what differs and needs a new start to take effect */
+};
+
+void agent_change_deinit(struct agent_change *change);
+
+/* Takes over the lists of hosts of `card`, whose memory the agent may take; the card stays the
+ * caller's to free. What is no longer allowed is cut soon: the agent's gate is gone or has said so
+ * when gate_supervisor_is_updated() says yes to *ret_update. `by` is who asked, for the log. 0 with
+ * *ret for agent_change_deinit(); on failure -errno, and all is as it was. */
+int agent_reload(struct agent *agent, struct card *card, uid_t by, struct agent_change *ret,
+                 uint64_t *ret_update);

@@ -1,0 +1,71 @@
+/* Other rules are in force: what is under way is held against them. A connection that has not been
+ * answered yet is refused as if it came now; one that was is cut, both ways. What goes on remembers
+ * the rule that allows it now. */
+#include "connection.h"
+#include "policy.h"
+
+/* What is to be dialled next, if this attempt fails, must be allowed as well. */
+static void drop_addresses(struct connection *c)
+{
+    struct ip_address refused;
+    const char *fault;
+    size_t left = c->n_addresses - c->next_address;
+
+    if (c->state == CONNECTION_DIALLING && !c->forward && !c->via_parent)
+        c->n_addresses =
+            c->next_address +
+            policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
+                                    c->addresses + c->next_address, left, &refused, &fault);
+}
+
+static void refuse(struct connection *c, const char *fault)
+{
+    if (!fault) {
+        connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
+        return;
+    }
+    if (c->via_parent) /* the fault is in what was asked for, not in where the parent is */
+        c->address = c->request.host.address;
+    request_refuse_address(c, fault);
+}
+
+/* Whether it ended a connection that had been allowed. */
+static bool recheck(struct connection *c)
+{
+    bool answered = c->state == CONNECTION_RECORDING || c->state == CONNECTION_TUNNEL;
+    bool resolving = c->state == CONNECTION_RESOLVING;
+    const struct policy_subject subject = {
+        .host = &c->request.host,
+        .port = c->request.port,
+        .forward = c->forward,
+        .address = resolving || c->via_parent ? NULL : &c->address,
+    };
+    const char *fault;
+
+    c->rule = NULL; /* of rules that are about to go */
+    if (c->state == CONNECTION_READING_HEAD || c->state == CONNECTION_DRAINING)
+        return false;
+    c->rule = policy_recheck(c->gate->config, &subject, &fault);
+    if (c->rule) {
+        drop_addresses(c);
+        return false;
+    }
+    if (answered)
+        connection_abort(c);
+    else
+        refuse(c, fault);
+    return answered;
+}
+
+/* Ending one connection frees no other. */
+size_t connections_recheck(struct gate *gate)
+{
+    struct connection *next;
+    size_t n_cut = 0;
+
+    for (struct connection *c = gate->connections; c; c = next) {
+        next = c->next;
+        n_cut += recheck(c);
+    }
+    return n_cut;
+}

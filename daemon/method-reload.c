@@ -1,0 +1,78 @@
+/* Reload: the hosts of a running agent by its card as it is now. It is answered when the gate has
+ * taken them, so that what was removed is cut by then. */
+#include "agent-json.h"
+#include "agent-reload.h"
+#include "methods.h"
+
+/* An agent that ended meanwhile reaches nobody: that will do, too. */
+static void pump_reload(struct connection *c)
+{
+    const struct agent *agent = c->agent;
+
+    if (agent->gate && !gate_supervisor_is_updated(agent->gate, c->update))
+        return;
+    json_t *reply = c->result;
+    c->result = NULL;
+    if (json_object_set_new(reply, "agent", agent_to_json(agent)) < 0) {
+        json_decref(reply);
+        reply = NULL;
+    }
+    connection_reply(c, reply);
+}
+
+static json_t *change_to_json(const struct agent_change *change)
+{
+    return json_pack("{s:O, s:O, s:O, s:O, s:O}", "added", change->added, "removed",
+                     change->removed, "private_added", change->private_added, "private_removed",
+                     change->private_removed, "ignored", change->ignored);
+}
+
+static void reload(struct connection *c, struct agent *agent, struct card *card)
+{
+    CLEANUP(agent_change_deinit) struct agent_change change = {};
+    int r = agent_reload(agent, card, c->peer.uid, &change, &c->update);
+
+    if (r < 0) {
+        connection_error(c, "io.caged.ReloadFailed",
+                         json_pack("{s:s, s:i, s:s}", "agent_id", agent->card->agent_id, "errno",
+                                   -r, "reason", strerror(-r)));
+        return;
+    }
+    c->result = change_to_json(&change);
+    if (!c->result) {
+        connection_reply(c, NULL);
+        return;
+    }
+    c->agent = agent;
+    connection_set_pump(c, pump_reload, &agent->watches);
+}
+
+void method_reload(struct call *call)
+{
+    CLEANUP(card_freep) struct card *card = NULL;
+    struct connection *c = call->connection;
+    struct agent_problem problem = {};
+    json_int_t owner = -1;
+    json_t *json;
+    const struct parameter table[] = {
+        {"card", PARAMETER_OBJECT, true, &json},
+        {"owner_uid", PARAMETER_INTEGER, false, &owner},
+    };
+
+    if (!method_read(call, table, ARRAY_SIZE(table)))
+        return;
+    int r = method_take_card(json, &card, &problem);
+    if (r < 0 && problem.failure == FAILURE_NONE) {
+        connection_reply(c, NULL); /* no memory */
+        return;
+    }
+    if (r < 0) {
+        method_reply_problem(c, &problem);
+        return;
+    }
+    struct agent *agent = method_find_agent(c, card->agent_id, owner);
+    if (agent && agent->gate)
+        reload(c, agent, card);
+    else if (agent)
+        method_reply_not_running(c, agent);
+}

@@ -1,0 +1,158 @@
+/* daemon/gate/update: an update in parts, what is no update, and what may follow what. */
+#include "unit-test.h"
+
+#include "caged-limits.h"
+#include "daemon/gate/update.h"
+#include "gate-proto.h"
+#include "records.h"
+
+struct settings {
+    const char *agent_id, *allow, *parent, *forward;
+    uint64_t uid;
+};
+
+static const struct settings usual = {"tester", "a.example", "http://u:p@10.0.0.1:3128",
+                                      "127.0.0.1:80", 3000000};
+
+static void encode(const struct settings *s, struct records_writer *w)
+{
+    *w = (struct records_writer){};
+    (void)records_put_u64(w, GATE_CONFIG_VERSION_NUMBER, GATE_CONFIG_VERSION);
+    (void)records_put_string(w, GATE_CONFIG_AGENT_ID, s->agent_id);
+    (void)records_put_u64(w, GATE_CONFIG_UID, s->uid);
+    (void)records_put_string(w, GATE_CONFIG_ALLOW, s->allow);
+    if (s->parent)
+        (void)records_put_string(w, GATE_CONFIG_PARENT_PROXY, s->parent);
+    if (s->forward)
+        (void)records_put_string(w, GATE_CONFIG_FORWARD, s->forward);
+    assert_int_equal(w->error, 0);
+}
+
+/* One record as a message. */
+static int take(struct update *update, uint16_t type, const void *value, size_t size,
+                struct gate_config **ret, const char **ret_why)
+{
+    struct records_writer w = {};
+    assert_int_equal(records_put(&w, type, value, size), 0);
+    int r = update_take(update, w.data, w.size, ret, ret_why);
+    records_writer_deinit(&w);
+    return r;
+}
+
+static int begin(struct update *update, uint64_t size)
+{
+    struct gate_config *config = NULL;
+    const char *why = NULL;
+    int r = take(update, GATE_ORDER_UPDATE, &size, sizeof(size), &config, &why);
+    assert_null(config);
+    assert_int_equal(why != NULL, r == -EBADMSG);
+    return r;
+}
+
+static int part(struct update *update, const void *data, size_t size)
+{
+    struct gate_config *config = NULL;
+    const char *why = NULL;
+    int r = take(update, GATE_ORDER_PART, data, size, &config, &why);
+    assert_int_equal(config != NULL, r == 1);
+    assert_int_equal(why != NULL, r == -EBADMSG);
+    gate_config_free(config);
+    return r;
+}
+
+static void test_parts_of_every_size_make_a_configuration(void **state)
+{
+    struct update update = {};
+    struct records_writer w;
+
+    encode(&usual, &w);
+    for (size_t size = 1; size <= w.size; size++) {
+        assert_int_equal(begin(&update, w.size), 0);
+        for (size_t at = 0; at < w.size; at += size) {
+            size_t n = MIN_OF(size, w.size - at);
+            assert_int_equal(part(&update, w.data + at, n), at + n == w.size);
+        }
+        assert_null(update.data); /* ready for the next */
+    }
+    records_writer_deinit(&w);
+}
+
+static void test_what_is_no_update_is_refused(void **state)
+{
+    struct update update = {};
+    struct gate_config *config = NULL;
+    const char *why = NULL;
+    struct records_writer w;
+
+    encode(&usual, &w);
+    assert_int_equal(part(&update, "x", 1), -EBADMSG); /* none began */
+    assert_int_equal(begin(&update, 0), -EBADMSG);
+    assert_int_equal(begin(&update, SPEC_SIZE_MAX + 1), -EBADMSG);
+    assert_int_equal(begin(&update, UINT64_MAX), -EBADMSG);
+    assert_int_equal(take(&update, GATE_ORDER_UPDATE, "1234", 4, &config, &why), -EBADMSG);
+    assert_int_equal(take(&update, 99, "", 0, &config, &why), -EBADMSG);
+    assert_int_equal(update_take(&update, "x", 1, &config, &why), -EBADMSG);
+    assert_int_equal(update_take(&update, "", 0, &config, &why), -EBADMSG);
+
+    static const size_t wrong[] = {0, 1000000}; /* an empty part, one that is too long */
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char *data = calloc(1, wrong[i] + 1);
+        assert_int_equal(begin(&update, w.size), 0);
+        assert_int_equal(part(&update, data, wrong[i]), -EBADMSG);
+        assert_null(update.data);
+        free(data);
+    }
+    assert_int_equal(begin(&update, w.size), 0);
+    assert_int_equal(begin(&update, w.size), -EBADMSG); /* inside another */
+    assert_null(update.data);
+
+    assert_int_equal(begin(&update, w.size - 1), 0); /* whole, and not whole records */
+    assert_int_equal(part(&update, w.data, w.size - 1), -EBADMSG);
+    assert_null(update.data);
+    records_writer_deinit(&w);
+}
+
+static void test_only_the_lists_may_change(void **state)
+{
+    struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual};
+    static const char *const why[] = {NULL,     "agent",  "uid",      "parent",
+                                      "parent", "parent", "forwards", "forwards"};
+    struct gate_config *now = NULL;
+    struct records_writer w;
+    const char *fault;
+
+    next[0].allow = "*.other.example";
+    next[1].agent_id = "another";
+    next[2].uid++;
+    next[3].parent = "http://u:q@10.0.0.1:3128";
+    next[4].parent = "http://u:p@10.0.0.1:3129";
+    next[5].parent = NULL;
+    next[6].forward = "127.0.0.1:81";
+    next[7].forward = NULL;
+    encode(&usual, &w);
+    assert_int_equal(gate_config_parse(w.data, w.size, &now, &fault), 0);
+    records_writer_deinit(&w);
+    for (size_t i = 0; i < ARRAY_SIZE(next); i++) {
+        struct gate_config *config = NULL;
+        encode(&next[i], &w);
+        assert_int_equal(gate_config_parse(w.data, w.size, &config, &fault), 0);
+        fault = update_fault(now, config);
+        if (why[i])
+            assert_non_null(strstr(fault, why[i]));
+        else
+            assert_null(fault);
+        gate_config_free(config);
+        records_writer_deinit(&w);
+    }
+    gate_config_free(now);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts_of_every_size_make_a_configuration),
+        cmocka_unit_test(test_what_is_no_update_is_refused),
+        cmocka_unit_test(test_only_the_lists_may_change),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
