@@ -8,6 +8,7 @@ import pytest
 
 from harness import paths
 from harness.caged import Caged
+from harness.fast import FastLane
 from harness.machine import KERNELS, Machine
 
 
@@ -57,13 +58,35 @@ def caged(machine):
     return Caged(machine)
 
 
+@pytest.fixture(scope="session")
+def fast_lane():
+    lane = FastLane().start()
+    yield lane
+    lane.stop()
+
+
+@pytest.fixture
+def fast(fast_lane, request):
+    """The fast lane as it is after its boot."""
+    if fast_lane.dirty or fast_lane.broken:
+        fast_lane.reset()
+    yield fast_lane
+    keep_evidence(request, fast_lane)
+
+
+@pytest.fixture
+def fast_caged(fast):
+    """The same as `caged`, in the fast lane."""
+    return Caged(fast)
+
+
 # -- evidence of what failed --
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    if report.when == "call" and report.failed:
+    if report.failed and report.when != "teardown":
         item.stash[FAILED] = True
         folder = evidence_folder(item)
         report.sections.append(("Evidence", f"journal and console: {folder}"))
