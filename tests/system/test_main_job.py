@@ -66,7 +66,7 @@ def held(machine):
     return machine.output(
         "find /sys/fs/cgroup/ -path '*owner-*' -type d; wc -l </proc/self/mountinfo; "
         "ip -br link | awk '{ print $1 }'; ls -A /run/caged; "
-        "pgrep -l 'caged-(init|gate)' || true")
+        "ps -eo comm= | grep -xE 'caged-(init|gate)' || true")
 
 
 def test_a_killed_daemon_leaves_nothing_behind(machine, caged):

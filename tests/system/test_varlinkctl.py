@@ -64,7 +64,7 @@ def varlinkctl(fast, fast_caged):
 
 def test_it_tells_who_serves_and_what(varlinkctl):
     info = varlinkctl.run("info", "--json=short", ADDRESS).json()
-    assert info["product"] == "caged" and "io.caged" in info["interfaces"], info
+    assert info["vendor"] == "caged" and "io.caged" in info["interfaces"], info
     assert varlinkctl.run("list-interfaces", ADDRESS).lines == ["io.caged", "org.varlink.service"]
 
 

@@ -63,4 +63,4 @@ class Caged:
         return self.cagectl("inspect", "-j", agent_id, user=user).json()
 
     def list(self, *words, user="alice"):
-        return self.cagectl("list", "-j", *words, user=user).json()["agents"]
+        return self.cagectl("list", "-j", *words, user=user).json()
