@@ -21,17 +21,20 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "every_kernel: runs on each kernel, not only on the newest")
     if os.getuid() != 0:
         pytest.exit("the system tests need root: sudo tests/run --system", 2)
+    unknown = set(chosen_kernels(config, KERNELS)) - set(KERNELS)
+    if unknown:
+        raise pytest.UsageError(f"--kernels: there is no {', '.join(unknown)}; there are {', '.join(KERNELS)}")
+
+
+def chosen_kernels(config, default):
+    chosen = config.getoption("--kernels")
+    return chosen.split(",") if chosen else default
 
 
 def pytest_generate_tests(metafunc):
     if "virtual_machine" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--kernels")
-        if chosen:
-            kernels = chosen.split(",")
-        elif metafunc.definition.get_closest_marker("every_kernel"):
-            kernels = KERNELS
-        else:
-            kernels = KERNELS[:1]
+        marked = metafunc.definition.get_closest_marker("every_kernel")
+        kernels = chosen_kernels(metafunc.config, KERNELS if marked else KERNELS[:1])
         metafunc.parametrize("virtual_machine", kernels, indirect=True, scope="session")
 
 
