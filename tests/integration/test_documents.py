@@ -26,7 +26,7 @@ def folders(rows):
 def test_the_maps_name_folders_that_are_there():
     top, tests = folders(section(README, "## Map")), folders(section(TESTS_README, "# The tests"))
     assert {"client", "common", "daemon", "policy", "tests", "units"} <= top
-    assert {"unit", "fuzz", "integration", "escape", "bench"} <= tests
+    assert {"unit", "fuzz", "integration", "escape", "system", "bench"} <= tests
     for name in top:
         assert (paths.ROOT / name).is_dir(), name
     for name in tests:
