@@ -49,6 +49,8 @@ struct gate_supervisor {
     int control;
     bool ready;
     bool unheard; /* its last message was taken, or one that it never should have sent */
+
+    bool held;
     sd_event_source *exit_source, *control_source;
 };
 
@@ -63,7 +65,17 @@ static void set_listening(struct gate_supervisor *gate, bool on)
 static void set_state(struct gate_supervisor *gate, enum gate_state state)
 {
     gate->state = state;
-    set_listening(gate, state == GATE_LISTENING);
+    set_listening(gate, state == GATE_LISTENING && !gate->held);
+}
+
+void gate_supervisor_hold(struct gate_supervisor *gate, bool held)
+{
+    if (gate->held == held || gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
+        return;
+    gate->held = held;
+    set_listening(gate, gate->state == GATE_LISTENING && !held);
+    if (gate->control_source)
+        (void)sd_event_source_set_enabled(gate->control_source, held ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor **ret)
@@ -476,6 +488,7 @@ int gate_supervisor_stop(struct gate_supervisor *gate)
 {
     if (gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
         return 0;
+    gate_supervisor_hold(gate, false);
     set_state(gate, GATE_STOPPING);
     gate->timer = sd_event_source_disable_unref(gate->timer);
     if (gate->pidfd < 0)
