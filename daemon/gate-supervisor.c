@@ -68,14 +68,14 @@ static void set_state(struct gate_supervisor *gate, enum gate_state state)
     set_listening(gate, state == GATE_LISTENING && !gate->held);
 }
 
-void gate_supervisor_hold(struct gate_supervisor *gate, bool held)
+/* A hold does not keep a gate from answering an update that it was sent before. */
+static void apply_hold(struct gate_supervisor *gate)
 {
-    if (gate->held == held || gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
-        return;
-    gate->held = held;
-    set_listening(gate, gate->state == GATE_LISTENING && !held);
+    bool heard = !gate->held || gate->sending.number;
+
+    set_listening(gate, gate->state == GATE_LISTENING && !gate->held);
     if (gate->control_source)
-        (void)sd_event_source_set_enabled(gate->control_source, held ? SD_EVENT_OFF : SD_EVENT_ON);
+        (void)sd_event_source_set_enabled(gate->control_source, heard ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
 int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor **ret)
@@ -178,7 +178,7 @@ static void end_untold(struct gate_supervisor *gate, int error)
 static void send_newest(struct gate_supervisor *gate)
 {
     if (gate->state != GATE_RUNNING || !gate->control_source || gate->sending.number ||
-        gate->in_force == gate->newest)
+        gate->in_force == gate->newest || gate->held)
         return;
     int r = begin_sending(gate);
     if (r < 0)
@@ -204,6 +204,15 @@ uint64_t gate_supervisor_update(struct gate_supervisor *gate, int config)
     return gate->newest;
 }
 
+void gate_supervisor_hold(struct gate_supervisor *gate, bool held)
+{
+    if (gate->held == held || gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
+        return;
+    gate->held = held;
+    apply_hold(gate);
+    send_newest(gate);
+}
+
 bool gate_supervisor_is_updated(const struct gate_supervisor *gate, uint64_t update)
 {
     return gate->in_force >= update;
@@ -219,6 +228,7 @@ static int take_updated(struct gate_supervisor *gate, uint64_t n_ended)
     if (gate->state == GATE_RUNNING)
         gate->timer = sd_event_source_disable_unref(gate->timer);
     gate->setup.updated(gate->setup.user, n_ended);
+    apply_hold(gate);
     send_newest(gate);
     return 0;
 }
@@ -488,8 +498,9 @@ int gate_supervisor_stop(struct gate_supervisor *gate)
 {
     if (gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
         return 0;
-    gate_supervisor_hold(gate, false);
+    gate->held = false;
     set_state(gate, GATE_STOPPING);
+    apply_hold(gate);
     gate->timer = sd_event_source_disable_unref(gate->timer);
     if (gate->pidfd < 0)
         return sd_event_add_defer(gate->setup.event, &gate->timer, on_deferred_stop, gate);
