@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from harness import paths
+from harness import leftovers, paths
 from harness.daemon import Client, Daemon, until
 from harness.journal import JournaledDaemon
 
@@ -37,6 +37,7 @@ def stuck(base, people):
     daemon = JournaledDaemon(base, people["group"]).start()
     yield daemon
     daemon.close()
+    assert leftovers.cgroups(daemon.name) == []
 
 
 @pytest.fixture
@@ -110,10 +111,15 @@ def test_turns_are_taken(a, b, journal):
 
 
 def test_fields_of_entries(a, journal):
-    agent_id = start(a, "echo out; echo err >&2; printf 'a\\0b\\nno newline'; exit 7")
-    invocation = a.inspect(agent_id)["agent"]["invocation_id"].encode()
+    workspace = a.user.folder("fields")
+    agent_id = start(a, "while [ ! -e go ]; do sleep 0.05; done; "
+                        "echo out; echo err >&2; printf 'a\\0b\\nno newline'; exit 7",
+                     workspace=str(workspace))
+    agent = a.inspect(agent_id)["agent"]
+    invocation = agent["invocation_id"].encode()
+    started = journal.take_until(MESSAGE_ID="8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a01")
+    (workspace / "go").touch()
     ended = journal.take_until(CAGED_AGENT=agent_id, CAGED_REASON="exited")
-    started = journal.of(agent_id, MESSAGE_ID="8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a01")[0]
     lines = [entry for entry in journal.of(agent_id) if "CAGED_STREAM" in entry]
     for entry in (started, ended, *lines):
         assert entry["CAGED_OWNER_UID"] == str(a.user.uid).encode()
@@ -121,7 +127,8 @@ def test_fields_of_entries(a, journal):
         assert 0 <= time.time() - int(entry["CAGED_TIME_USEC"]) / 1e6 < 60
         assert "OBJECT_SYSTEMD_UNIT" not in entry
     assert (started["PRIORITY"], ended["PRIORITY"]) == (b"5", b"5")
-    assert int(started["OBJECT_PID"]) > 1 and "OBJECT_PID" not in ended
+    assert int(started["OBJECT_PID"]) == agent["pid"] and "OBJECT_PID" not in ended
+    assert started["CAGED_WORKSPACE"] == str(workspace).encode()
     assert ended["CAGED_EXIT_STATUS"] == b"7" and "CAGED_SIGNAL" not in ended
     told = {(line["MESSAGE"], line["CAGED_STREAM"], line.get("CAGED_PARTIAL")) for line in lines}
     assert told == {(b"out", b"stdout", None), (b"err", b"stderr", None),

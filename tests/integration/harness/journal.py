@@ -1,8 +1,10 @@
 """A journal in a test's hand: a socket at the journal's place, which the test reads or does not,
 and a daemon in a mount namespace that has it there."""
 
+import contextlib
 import socket
 import struct
+import threading
 
 from .daemon import Daemon
 
@@ -90,7 +92,20 @@ class JournaledDaemon(Daemon):
         return ("nsenter", f"--mount=/proc/{self.pid}/ns/mnt", "--")
 
     def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.journal.socket.close()
+        """Ends it with its journal being read."""
+        ended = threading.Event()
+        self.journal.socket.settimeout(0.2)
+
+        def read():
+            while not ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    self.journal.take()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            self.stop()
+        finally:
+            ended.set()
+            reader.join()
+            self.journal.socket.close()
