@@ -211,6 +211,7 @@ struct log_agent *log_agent_free(struct log_agent *agent)
     if (!agent)
         return NULL;
     tell_lost(agent);
+    daemons_own.lost += agent->lost; /* to be told by whoever is left */
     log_share_leave(&agent->share);
     return NULL;
 }
