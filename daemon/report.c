@@ -38,6 +38,27 @@ static const char *number(long long value, struct number *buffer)
     return buffer->text;
 }
 
+/* A text that may hold bytes of a user's, in printable ASCII: journalctl -x writes a field that its
+ * text names to the operator's terminal as it is. */
+struct printable {
+    char text[1024];
+};
+
+static const char *printable(const char *text, struct printable *buffer)
+{
+    size_t used = 0;
+
+    for (const unsigned char *p = (const unsigned char *)text;
+         *p && used + sizeof("\\xNN") <= sizeof(buffer->text); p++) {
+        bool plain = *p >= 0x20 && *p < 0x7f;
+        (void)snprintf(buffer->text + used, sizeof(buffer->text) - used, plain ? "%c" : "\\x%02x",
+                       *p);
+        used += plain ? 1 : 4;
+    }
+    buffer->text[used] = '\0';
+    return buffer->text;
+}
+
 /* "exited with status 3", "out_of_memory (signal 9)", ... */
 static void describe_end(const struct agent *agent, char *buffer, size_t size)
 {
@@ -59,6 +80,7 @@ static void report_ended(struct agent *agent)
     bool exited = agent->have_status && WIFEXITED(agent->status);
     bool signaled = agent->have_status && WIFSIGNALED(agent->status);
     struct number status, signal;
+    struct printable detail;
     char how[1024];
     json_t *event = json_pack("{s:s}", "reason", end_reason_to_string(agent->reason));
 
@@ -67,7 +89,7 @@ static void report_ended(struct agent *agent)
         {"CAGED_REASON", end_reason_to_string(agent->reason)},
         {"CAGED_EXIT_STATUS", exited ? number(WEXITSTATUS(agent->status), &status) : NULL},
         {"CAGED_SIGNAL", signaled ? number(WTERMSIG(agent->status), &signal) : NULL},
-        {"CAGED_DETAIL", failed ? how : NULL},
+        {"CAGED_DETAIL", failed ? printable(how, &detail) : NULL},
     };
     log_entry(agent->log, failed ? LOG_ERR : LOG_NOTICE,
               failed ? LOG_ID_AGENT_FAILED : LOG_ID_AGENT_ENDED, fields, ARRAY_SIZE(fields),
@@ -205,7 +227,8 @@ void report_cut(struct agent *agent, uint64_t n)
 
 void report_gate_failure(struct agent *agent, const char *why)
 {
-    const struct log_field fields[] = {{"CAGED_DETAIL", why}};
+    struct printable detail;
+    const struct log_field fields[] = {{"CAGED_DETAIL", printable(why, &detail)}};
 
     log_entry(agent->log, LOG_ERR, LOG_ID_GATE_FAILED, fields, ARRAY_SIZE(fields),
               "the gate of agent %s of uid %u failed: %s; the next connection gets a new one",
@@ -217,16 +240,18 @@ void report_refusal(uid_t owner, const char *agent_id, const struct agent *agent
 {
     const char *between = *problem->step && *problem->why ? ": " : "";
     struct number owner_text;
+    struct printable detail;
     char why[1024];
+
+    (void)snprintf(why, sizeof(why), "%s%s%s", problem->step, between, problem->why);
     const struct log_field fields[] = {
         {"CAGED_AGENT", agent_id},
         {"CAGED_OWNER_UID", number(owner, &owner_text)},
         {"CAGED_INVOCATION_ID", agent ? agent->invocation_id : NULL},
         {"OBJECT_SYSTEMD_UNIT", agent ? agent->unit : NULL},
-        {"CAGED_DETAIL", why},
+        {"CAGED_DETAIL", printable(why, &detail)},
     };
 
-    (void)snprintf(why, sizeof(why), "%s%s%s", problem->step, between, problem->why);
     log_entry(NULL, LOG_WARNING, LOG_ID_AGENT_REFUSED, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u was not started: %s", agent_id ? agent_id : "(unnamed)", owner,
               why);

@@ -42,6 +42,7 @@ def test_an_entry_has_what_an_operator_needs(number, headers, text):
     assert headers["Defined-By"] == "caged" and headers["Subject"]
     assert headers["Support"] and "man:" in headers["Documentation"]
     assert len(text) > 200
+    assert not {"CAGED_WORKSPACE", "MESSAGE"} & set(re.findall(r"@(\w+)@", text)), "users' bytes"
     used = set(re.findall(r"@([^@\s]+)@", headers["Subject"] + text))
     assert used and used <= fields_of(number), used - fields_of(number)
     assert max(map(len, text.splitlines())) <= 110

@@ -154,6 +154,20 @@ def test_a_refusal_is_a_warning_that_says_why(a, journal):
     assert entry["CAGED_DETAIL"].startswith(b"$.agent: ")
 
 
+def test_the_catalogs_fields_carry_nothing_to_the_operators_terminal(a, journal):
+    """journalctl -x writes them as they are."""
+    escape = "\x1b[31m\x9b\n"
+    a.refused(**{escape: 1})
+    refused = journal.take_until(MESSAGE_ID="8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a03")
+    card = a.card(command=[f"/usr/bin/{escape}"])
+    a.cagectl("spawn", a.cards.write(card))
+    failed = journal.take_until(CAGED_REASON="failed")
+    assert b"\\x1b[31m" in failed["CAGED_DETAIL"]
+    for entry in (refused, failed):
+        assert b"[31m" in entry["CAGED_DETAIL"]
+        assert re.fullmatch(rb"[ -~]+", entry["CAGED_DETAIL"]), entry
+
+
 def test_a_line_of_every_size_arrives_whole_or_in_marked_pieces(a, journal):
     sizes = [0, 1, 2047, 2048, 4095, 4096, 48 * 1024 - 1, 48 * 1024, 48 * 1024 + 1, 1000000]
     agent_id = start(a, f"exec python3 -c '[print(\"y\" * n) for n in {sizes}]'")
