@@ -14,7 +14,8 @@ DATA = ["share/caged/card.schema.json", "share/caged/seccomp/default.json",
         "share/caged/agents/opencode.json", "share/caged/cards/hello.json",
         "lib/systemd/system/cagedd.service", "lib/systemd/system/cagedd.socket",
         "lib/systemd/system/caged-agent@.service", "share/man/man8/caged-agent.8",
-        "lib/sysusers.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
+        "lib/sysusers.d/caged.conf", "lib/systemd/catalog/caged.catalog",
+        "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
         "share/man/man5/caged.card.5", "share/bash-completion/completions/cagectl"]
 
 
