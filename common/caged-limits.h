@@ -77,6 +77,11 @@
 #define AGENT_LINE_MAX (48 * 1024)    /* a longer line is passed on in pieces */
 #define EVENT_RING_SIZE (1024 * 1024)
 
+/* -- the log: what is not written yet (log-queue.h) -- */
+#define LOG_UNSENT_PAUSE (256 * 1024)    /* of one agent: its output and its gate wait */
+#define LOG_UNSENT_MAX (4 * 1024 * 1024) /* of one agent, or of the daemon's own entries */
+#define LOG_FLUSH_TIMEOUT 5              /* when the daemon ends */
+
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)
 #define SPEC_ENVIRONMENT_MAX (2 * CARD_ENVIRONMENT_MAX + 64) /* card, preset, the daemon's own */

@@ -1,257 +1,253 @@
-/* Log entries, to the journal or as text to stderr.
+/* Log entries of the daemon: from a call to a record in the queue.
  *
- * An entry is a list of fields for the journal, whose protocol carries any byte in a value, so that
- * nothing in a value can begin a field or an entry of its own. As text it is one line: who speaks
- * stands in front, where no message can get to, and control bytes and what is not UTF-8 are
- * written as \xNN, so that an agent's output never looks like a line of the daemon. */
-#define SD_JOURNAL_SUPPRESS_LOCATION
-
+ * What finds no room in its share is counted, and so is all that follows until half of the share is
+ * written: then one entry tells the number, and stands where the lost ones would. */
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <systemd/sd-journal.h>
-#include <time.h>
 
-#include "fd-io.h"
+#include "caged-limits.h"
+#include "clock.h"
+#include "log-record.h"
 
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
-#define ENTRY_FIELDS_MAX 32
-#define LINE_PIECE 4096
+#define CLOSED_MAX 256
 
-#define DAEMON_NAME "cagedd"
-#define AGENT_NAME                                                                                 \
-    "caged-agent" /* journalctl -t caged-agent: what the agents print, nothing else */
+static struct log_queue *queue;      /* NULL: not opened, or closed */
+static struct log_agent daemons_own; /* of entries that are about no agent */
 
-static bool journal_is_open;
+/* -- making records -- */
 
-static const char *const priority_names[] = {
-    [LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",     [LOG_CRIT] = "critical",
-    [LOG_ERR] = "error",       [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
-    [LOG_INFO] = "info",       [LOG_DEBUG] = "debug",
-};
-
-void log_open(void)
+static char *put(char *p, const void *data, size_t size)
 {
-    static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET};
-    AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    journal_is_open =
-        fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-}
-
-/* -- journal entries -- */
-
-struct entry {
-    struct iovec fields[ENTRY_FIELDS_MAX];
-    size_t n_fields;
-    int error; /* the first failure; later fields are left out */
-};
-
-static void entry_deinit(struct entry *entry)
-{
-    for (size_t i = 0; i < entry->n_fields; i++)
-        free(entry->fields[i].iov_base);
-}
-
-static void entry_add(struct entry *entry, const char *name, const void *value, size_t size)
-{
-    size_t name_length = strlen(name);
-    char *field;
-
-    if (entry->error < 0)
-        return;
-    if (entry->n_fields == ENTRY_FIELDS_MAX) {
-        entry->error = -E2BIG;
-        return;
-    }
-    field = malloc(name_length + 1 + size);
-    if (!field) {
-        entry->error = -ENOMEM;
-        return;
-    }
-    memcpy(field, name, name_length);
-    field[name_length] = '=';
     if (size > 0)
-        memcpy(field + name_length + 1, value, size);
-    entry->fields[entry->n_fields++] = (struct iovec){field, name_length + 1 + size};
+        memcpy(p, data, size);
+    return p + size;
 }
 
-static void entry_add_string(struct entry *entry, const char *name, const char *value)
+static size_t field_size(const struct log_field *field)
 {
-    if (value)
-        entry_add(entry, name, value, strlen(value));
+    return field->value ? strlen(field->name) + 1 + strlen(field->value) + 1 : 0;
 }
 
-static void entry_add_number(struct entry *entry, const char *name, uint64_t value)
+static struct log_record *record_new(const void *message, size_t message_size,
+                                     const struct log_field *fields, size_t n_fields)
 {
-    char text[24];
+    size_t size = sizeof("MESSAGE=") - 1 + message_size + 1;
+    struct log_record *record;
 
-    (void)snprintf(text, sizeof(text), "%ju", (uintmax_t)value);
-    entry_add_string(entry, name, text);
-}
-
-/* Whether the journal has it; if not, it has to become text. */
-static bool entry_send(const struct entry *entry)
-{
-    return entry->error == 0 && sd_journal_sendv(entry->fields, (int)entry->n_fields) == 0;
-}
-
-/* -- text lines -- */
-
-struct line {
-    char buffer[LINE_PIECE];
-    size_t used;
-};
-
-static void line_flush(struct line *line)
-{
-    (void)fd_write_all(STDERR_FILENO, line->buffer, line->used); /* nobody is left to be told */
-    line->used = 0;
-}
-
-static void line_put(struct line *line, const char *data, size_t size)
-{
-    if (line->used + size > sizeof(line->buffer))
-        line_flush(line);
-    memcpy(line->buffer + line->used, data, size);
-    line->used += size;
-}
-
-static void line_put_format(struct line *line, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void line_put_format(struct line *line, const char *format, ...)
-{
-    char text[128];
-    va_list arguments;
-
-    va_start(arguments, format);
-    int n = vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    if (n > 0)
-        line_put(line, text, MIN_OF((size_t)n, sizeof(text) - 1));
-}
-
-/* The length of the printable UTF-8 character (RFC 3629) at the start of the data, or 0: C0 and C1
- * controls, over-long forms, surrogates and stray bytes are none. */
-static size_t character_length(const unsigned char *data, size_t size)
-{
-    static const struct {
-        unsigned char first, first_end, second, second_end;
-        size_t length;
-    } forms[] = {
-        {0x20, 0x7e, 0, 0, 1},       {0xc2, 0xc2, 0xa0, 0xbf, 2}, {0xc3, 0xdf, 0x80, 0xbf, 2},
-        {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
-        {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-        {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-
-    for (size_t f = 0; f < ARRAY_SIZE(forms); f++) {
-        if (data[0] < forms[f].first || data[0] > forms[f].first_end)
-            continue;
-        if (forms[f].length == 1)
-            return 1;
-        if (size < forms[f].length || data[1] < forms[f].second || data[1] > forms[f].second_end)
-            return 0;
-        for (size_t i = 2; i < forms[f].length; i++)
-            if ((data[i] & 0xc0) != 0x80)
-                return 0;
-        return forms[f].length;
-    }
-    return 0;
-}
-
-static void line_put_escaped(struct line *line, const void *data, size_t size, bool quoted)
-{
-    const unsigned char *bytes = data;
-
-    for (size_t i = 0; i < size;) {
-        size_t length = character_length(bytes + i, size - i);
-        bool quote = quoted && (bytes[i] == '"' || bytes[i] == '\\');
-        if (quote)
-            line_put(line, "\\", 1);
-        if (length > 0)
-            line_put(line, (const char *)bytes + i, length);
-        else if (bytes[i] == '\t' && !quoted)
-            line_put(line, "\t", 1);
-        else
-            line_put_format(line, "\\x%02x", bytes[i]);
-        i += MAX_OF(length, (size_t)1);
-    }
-}
-
-static void line_begin(struct line *line)
-{
-    time_t now = time(NULL);
-    struct tm parts;
-    char text[32] = "";
-
-    line->used = 0;
-    if (gmtime_r(&now, &parts))
-        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ ", &parts);
-    line_put(line, text, strlen(text));
-}
-
-static void line_end(struct line *line)
-{
-    line_put(line, "\n", 1);
-    line_flush(line);
-}
-
-static void write_line(int priority, const char *message, const struct log_field *fields,
-                       size_t n_fields)
-{
-    struct line line;
-
-    line_begin(&line);
-    line_put_format(&line, "%s: %s: ", DAEMON_NAME, priority_names[LOG_PRI(priority)]);
-    line_put_escaped(&line, message, strlen(message), false);
+    n_fields = MIN_OF(n_fields, (size_t)LOG_FIELDS_MAX);
+    for (size_t i = 0; i < n_fields; i++)
+        size += field_size(&fields[i]);
+    record = size <= LOG_UNSENT_MAX ? malloc(sizeof(*record) + size) : NULL;
+    if (!record)
+        return NULL;
+    *record = (struct log_record){.size = (uint32_t)size, .message_size = (uint32_t)message_size};
+    char *p = put(record->data, "MESSAGE=", sizeof("MESSAGE=") - 1);
+    p = put(put(p, message, message_size), "", 1);
     for (size_t i = 0; i < n_fields; i++) {
         if (!fields[i].value)
             continue;
-        line_put_format(&line, " %s=\"", fields[i].name);
-        line_put_escaped(&line, fields[i].value, strlen(fields[i].value), true);
-        line_put(&line, "\"", 1);
+        p = put(put(p, fields[i].name, strlen(fields[i].name)), "=", 1);
+        p = put(p, fields[i].value, strlen(fields[i].value) + 1);
+        record->n_fields++;
     }
-    line_end(&line);
+    return record;
 }
 
-/* -- what the daemon calls -- */
+/* -- queueing them -- */
 
-static void log_text(int priority, const char *message_id, const struct log_field *fields,
-                     size_t n_fields, const char *message)
+static bool push(struct log_agent *agent, struct log_record *record)
 {
-    CLEANUP(entry_deinit) struct entry entry = {};
-    bool sent = false;
-
-    if (journal_is_open) {
-        entry_add_string(&entry, "MESSAGE", message);
-        entry_add_number(&entry, "PRIORITY", LOG_PRI(priority));
-        entry_add_string(&entry, "SYSLOG_IDENTIFIER", DAEMON_NAME);
-        entry_add_string(&entry, "MESSAGE_ID", message_id);
-        for (size_t i = 0; i < n_fields; i++)
-            entry_add_string(&entry, fields[i].name, fields[i].value);
-        sent = entry_send(&entry);
-    }
-    if (!sent)
-        write_line(priority, message, fields, n_fields);
+    if (record && log_share_push(&agent->share, record))
+        return true;
+    free(record);
+    agent->lost++;
+    return false;
 }
 
-static void log_valist(int priority, const char *message_id, const struct log_field *fields,
-                       size_t n_fields, const char *format, va_list arguments) PRINTF_LIKE(5, 0);
+/* Tells how much was lost, when that can be written. */
+static void tell_lost(struct log_agent *agent)
+{
+    uint64_t lost = agent->lost;
+    char text[128], number[24];
+    const struct log_field fields[] = {{"CAGED_LOST", number}};
 
-static void log_valist(int priority, const char *message_id, const struct log_field *fields,
-                       size_t n_fields, const char *format, va_list arguments)
+    if (lost == 0 || !log_share_has_room(&agent->share))
+        return;
+    (void)snprintf(number, sizeof(number), "%ju", (uintmax_t)lost);
+    (void)snprintf(text, sizeof(text), "%s entries are lost here: the log took none for too long",
+                   number);
+    struct log_record *record = record_new(text, strlen(text), fields, ARRAY_SIZE(fields));
+    if (record) {
+        record->time_usec = clock_usec(CLOCK_REALTIME);
+        record->priority = LOG_ERR;
+        record->message_id = LOG_ID_ENTRIES_LOST;
+    }
+    agent->lost = 0;
+    if (!push(agent, record))
+        agent->lost = lost;
+}
+
+/* Takes the record over; NULL is one for which there was no memory. */
+static void submit(struct log_agent *agent, struct log_record *record)
+{
+    if (!queue) {
+        if (record) {
+            record->share = &agent->share;
+            log_text_write(record);
+        }
+        free(record);
+        return;
+    }
+    tell_lost(agent);
+    if (agent->lost > 0) {
+        free(record);
+        record = NULL;
+    }
+    (void)push(agent, record);
+}
+
+/* -- the log as a whole -- */
+
+static void on_relieved(struct log_share *share)
+{
+    struct log_agent *agent = CONTAINER_OF(share, struct log_agent, share);
+
+    tell_lost(agent);
+    if (agent->relieved)
+        agent->relieved(agent->user);
+}
+
+static void keep(struct log_share *share)
+{
+}
+
+int log_open(void)
+{
+    int r = log_queue_new(log_journal_is_due() ? log_journal_write : log_text_write, &queue);
+
+    if (r >= 0)
+        log_share_init(&daemons_own.share, queue, on_relieved, keep);
+    return r;
+}
+
+/* stderr may well be what nobody reads. */
+static void tell_unwritten(size_t n)
+{
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    char text[CLOSED_MAX];
+    int size = snprintf(text, sizeof(text),
+                        LOG_DAEMON_NAME ": %zu log entries could not be written in %d seconds\n", n,
+                        LOG_FLUSH_TIMEOUT);
+
+    if (poll(&fd, 1, 0) == 1 && fd.revents == POLLOUT)
+        (void)!write(STDERR_FILENO, text, (size_t)size);
+}
+
+void log_close(void)
+{
+    if (!queue)
+        return;
+    tell_lost(&daemons_own);
+    size_t left = log_queue_close(queue, (uint64_t)LOG_FLUSH_TIMEOUT * 1000000);
+    queue = NULL;
+    if (left + daemons_own.lost > 0)
+        tell_unwritten(left + daemons_own.lost);
+}
+
+int log_fd(void)
+{
+    return log_queue_fd(queue);
+}
+
+void log_dispatch(void)
+{
+    log_queue_dispatch(queue);
+}
+
+/* -- agents -- */
+
+static void destroy(struct log_share *share)
+{
+    free(CONTAINER_OF(share, struct log_agent, share));
+}
+
+struct log_agent *log_agent_new(const struct log_agent_setup *setup)
+{
+    char owner[24];
+    const struct log_field fields[] = {
+        {"CAGED_AGENT", setup->agent_id},
+        {"CAGED_OWNER_UID", owner},
+        {"CAGED_INVOCATION_ID", setup->invocation_id},
+        {"OBJECT_SYSTEMD_UNIT", setup->unit},
+    };
+    size_t size = 0;
+
+    (void)snprintf(owner, sizeof(owner), "%ju", (uintmax_t)setup->owner_uid);
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        size += field_size(&fields[i]);
+    struct log_agent *agent = malloc(sizeof(*agent) + size);
+    if (!agent)
+        return NULL;
+    *agent = (struct log_agent){
+        .relieved = setup->relieved, .user = setup->user, .owner_uid = setup->owner_uid};
+    char *p = agent->text;
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        if (!fields[i].value)
+            continue;
+        agent->fields[agent->n_fields++] = p;
+        p = put(put(p, fields[i].name, strlen(fields[i].name)), "=", 1);
+        p = put(p, fields[i].value, strlen(fields[i].value) + 1);
+    }
+    agent->id = agent->fields[0] + sizeof("CAGED_AGENT=") - 1;
+    log_share_init(&agent->share, queue, on_relieved, destroy);
+    return agent;
+}
+
+struct log_agent *log_agent_free(struct log_agent *agent)
+{
+    if (!agent)
+        return NULL;
+    tell_lost(agent);
+    daemons_own.lost += agent->lost; /* to be told by whoever is left */
+    log_share_leave(&agent->share);
+    return NULL;
+}
+
+bool log_agent_is_over(struct log_agent *agent)
+{
+    return log_share_is_over(&agent->share);
+}
+
+bool log_agent_is_written(struct log_agent *agent)
+{
+    return log_share_is_empty(&agent->share);
+}
+
+/* -- entries -- */
+
+static void log_valist(struct log_agent *agent, int priority, const char *message_id,
+                       const struct log_field *fields, size_t n_fields, const char *format,
+                       va_list arguments) PRINTF_LIKE(6, 0);
+
+static void log_valist(struct log_agent *agent, int priority, const char *message_id,
+                       const struct log_field *fields, size_t n_fields, const char *format,
+                       va_list arguments)
 {
     AUTO_FREE char *message = NULL;
 
-    /* Without memory the bare format still tells what happened. */
     if (vasprintf(&message, format, arguments) < 0)
         message = NULL;
-    log_text(priority, message_id, fields, n_fields, message ? message : format);
+    struct log_record *record =
+        message ? record_new(message, strlen(message), fields, n_fields) : NULL;
+    if (record) {
+        record->time_usec = clock_usec(CLOCK_REALTIME);
+        record->priority = (uint8_t)LOG_PRI(priority);
+        record->message_id = message_id;
+    }
+    submit(agent ? agent : &daemons_own, record);
 }
 
 void log_message(int priority, const char *format, ...)
@@ -259,38 +255,30 @@ void log_message(int priority, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    log_valist(priority, NULL, NULL, 0, format, arguments);
+    log_valist(NULL, priority, NULL, NULL, 0, format, arguments);
     va_end(arguments);
 }
 
-void log_entry(int priority, const char *message_id, const struct log_field *fields,
-               size_t n_fields, const char *format, ...)
+void log_entry(struct log_agent *agent, int priority, const char *message_id,
+               const struct log_field *fields, size_t n_fields, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    log_valist(priority, message_id, fields, n_fields, format, arguments);
+    log_valist(agent, priority, message_id, fields, n_fields, format, arguments);
     va_end(arguments);
 }
 
-void log_agent_line(const char *agent_id, const char *stream, uint64_t owner_uid, const void *line,
-                    size_t size)
+void log_line(const struct log_line *line)
 {
-    CLEANUP(entry_deinit) struct entry entry = {};
-    struct line text;
+    struct log_record *record = record_new(line->data, line->size, NULL, 0);
 
-    if (journal_is_open) {
-        entry_add(&entry, "MESSAGE", line, size);
-        entry_add_number(&entry, "PRIORITY", LOG_INFO);
-        entry_add_string(&entry, "SYSLOG_IDENTIFIER", AGENT_NAME);
-        entry_add_string(&entry, "CAGED_AGENT", agent_id);
-        entry_add_string(&entry, "CAGED_STREAM", stream);
-        entry_add_number(&entry, "CAGED_OWNER_UID", owner_uid);
-        if (entry_send(&entry))
-            return;
+    if (record) {
+        record->time_usec = line->time_usec;
+        record->priority = LOG_INFO;
+        record->stream = line->stream;
+        record->sequence = line->sequence;
+        record->partial = line->partial;
     }
-    line_begin(&text);
-    line_put_format(&text, "agent %s of uid %ju, %s: ", agent_id, (uintmax_t)owner_uid, stream);
-    line_put_escaped(&text, line, size, false);
-    line_end(&text);
+    submit(line->agent, record);
 }

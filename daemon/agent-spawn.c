@@ -53,7 +53,7 @@ static int step_claim(struct building *b)
     if (other && other->state != AGENT_ENDED)
         return agent_problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
                                  agent_state_to_string(other->state));
-    if (manager->n_live >= AGENTS_MAX)
+    if (manager_count_all(manager) >= AGENTS_MAX)
         return too_many(b->problem, "agents", AGENTS_MAX);
     if (b->request->peer->uid != 0 &&
         manager_count(manager, b->request->peer->uid) >= AGENTS_PER_UID_MAX)
@@ -154,6 +154,28 @@ static int step_specification(struct building *b)
                                  "command, environment and preset together are over %d KiB",
                                  SPEC_SIZE_MAX / 1024);
     return b->spec < 0 ? b->spec : 0;
+}
+
+static void on_log_relieved(void *user)
+{
+    agent_update_flow(user);
+}
+
+/* From here on the agent's card, and the unit whose cgroup it is in, stay as they are. */
+static int step_log(struct building *b)
+{
+    struct agent *agent = b->agent;
+    const struct log_agent_setup setup = {
+        .agent_id = agent->card->agent_id,
+        .invocation_id = agent->invocation_id,
+        .unit = agent->unit,
+        .owner_uid = agent->owner,
+        .relieved = on_log_relieved,
+        .user = agent,
+    };
+
+    agent->log = log_agent_new(&setup);
+    return agent->log ? 0 : -ENOMEM;
 }
 
 /* stdout, stderr and the control socket. */
@@ -260,6 +282,7 @@ static const struct step {
     {"preset", step_preset},
     {"command", step_command},
     {"cgroup", step_cgroup},
+    {"log", step_log},
     {"specification", step_specification},
     {"channels", step_channels},
     {"caged-init", step_process},
@@ -305,7 +328,8 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
     fd_close(b.init_end);
     if (r < 0) {
         report_refusal(request->peer->uid,
-                       b.agent ? b.agent->card->agent_id : request->card->agent_id, &problem);
+                       b.agent ? b.agent->card->agent_id : request->card->agent_id, b.agent,
+                       &problem);
         demolish(b.agent);
         *ret_problem = problem;
         return r;

@@ -63,6 +63,7 @@ static void finish(struct agent *agent)
     decide_reason(agent);
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_drain(&agent->outputs[i]);
+    agent_update_flow(agent);
     agent_output_over(agent);
 }
 
@@ -244,6 +245,7 @@ static int on_spawn_timeout(sd_event_source *source, uint64_t usec, void *user)
 static void on_decision(void *user, const struct gate_decision *decision)
 {
     report_decision(user, decision);
+    agent_update_flow(user);
 }
 
 static void on_gate_failure(void *user, const char *why)
@@ -252,6 +254,7 @@ static void on_gate_failure(void *user, const char *why)
 
     report_gate_failure(agent, why);
     watch_list_wake(&agent->watches); /* its death settles an update */
+    agent_update_flow(agent);
 }
 
 static void on_gate_updated(void *user, uint64_t n_ended)
@@ -260,6 +263,7 @@ static void on_gate_updated(void *user, uint64_t n_ended)
 
     if (n_ended > 0)
         report_cut(agent, n_ended);
+    agent_update_flow(agent);
     watch_list_wake(&agent->watches);
 }
 

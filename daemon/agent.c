@@ -65,8 +65,8 @@ void agent_release(struct agent *agent)
     }
     agent->have_link = false;
     if (agent->have_cgroup && (r = cgroup_remove(&agent->cgroup)) < 0)
-        log_error("a cgroup of agent %s cannot be removed: %s", agent->card->agent_id,
-                  strerror(-r));
+        log_entry(agent->log, LOG_ERR, NULL, NULL, 0, "a cgroup of agent %s cannot be removed: %s",
+                  agent->card->agent_id, strerror(-r));
     agent->have_cgroup = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
     uid_ranges_release(&agent->manager->ranges, agent->slot);
@@ -85,6 +85,7 @@ struct agent *agent_free(struct agent *agent)
     free(agent->unit);
     card_free(agent->card);
     ring_free(agent->ring);
+    log_agent_free(agent->log);
     free(agent);
     return NULL;
 }
@@ -108,8 +109,9 @@ static void kill_cage(struct agent *agent)
     int r = agent->have_cgroup ? cgroup_kill(&agent->cgroup) : 0;
 
     if (r < 0)
-        log_warning("agent %s cannot be killed by cgroup.kill (%s): its PID 1 is killed instead",
-                    agent->card->agent_id, strerror(-r));
+        log_entry(agent->log, LOG_WARNING, NULL, NULL, 0,
+                  "agent %s cannot be killed by cgroup.kill (%s): its PID 1 is killed instead",
+                  agent->card->agent_id, strerror(-r));
     if (agent->init_pidfd >= 0)
         (void)process_signal(agent->init_pidfd, SIGKILL);
 }
@@ -171,18 +173,24 @@ void agent_stop(struct agent *agent, enum end_reason reason, uint64_t grace_seco
         (void)on_grace_over(NULL, 0, agent);
 }
 
-void agent_pause_output(struct agent *agent)
+/* Two may read more slowly than the agent writes, and neither may lose anything: a foreground
+ * client, and the log. Once the agent is gone and the daemon goes too, the log is not waited for:
+ * what is left is no more than what lies in the pipes. */
+void agent_update_flow(struct agent *agent)
 {
+    bool log_is_behind = agent->log && log_agent_is_over(agent->log);
+    bool last_chance = agent->init_gone && agent->manager->shutting_down;
+    bool paused = (agent->held && ring_is_full(agent->ring)) || (log_is_behind && !last_chance);
+
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
-        output_set_paused(&agent->outputs[i], true);
+        output_set_paused(&agent->outputs[i], paused);
+    if (agent->gate)
+        gate_supervisor_hold(agent->gate, log_is_behind);
 }
 
 void agent_hold_output(struct agent *agent, uint64_t sequence)
 {
     agent->held = sequence != UINT64_MAX;
     ring_hold(agent->ring, sequence);
-    if (agent->held && ring_is_full(agent->ring))
-        return;
-    for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
-        output_set_paused(&agent->outputs[i], false);
+    agent_update_flow(agent);
 }

@@ -24,6 +24,7 @@
 #include "cgroup.h"
 #include "end-reason.h"
 #include "gate-supervisor.h"
+#include "log.h"
 #include "manager.h"
 #include "output.h"
 #include "peer-unit.h"
@@ -69,6 +70,7 @@ struct agent {
 
     sd_event_source *control_source, *init_source, *ttl_source, *grace_source, *spawn_source;
 
+    struct log_agent *log;     /* set by the time anything is told about it */
     struct output outputs[2];  /* stdout, stderr */
     struct ring *ring;         /* tag: see output.h */
     bool held;                 /* a foreground client reads: nothing may leave the ring unread */
@@ -116,5 +118,5 @@ struct agent *agent_new(struct manager *manager, uid_t owner);
 void agent_set_state(struct agent *agent, enum agent_state state);
 int agent_supervise(struct agent *agent);
 void agent_release(struct agent *agent);
-void agent_pause_output(struct agent *agent);
+void agent_update_flow(struct agent *agent);
 void agent_output_over(struct agent *agent);

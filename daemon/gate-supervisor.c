@@ -49,6 +49,8 @@ struct gate_supervisor {
     int control;
     bool ready;
     bool unheard; /* its last message was taken, or one that it never should have sent */
+
+    bool held;
     sd_event_source *exit_source, *control_source;
 };
 
@@ -63,7 +65,17 @@ static void set_listening(struct gate_supervisor *gate, bool on)
 static void set_state(struct gate_supervisor *gate, enum gate_state state)
 {
     gate->state = state;
-    set_listening(gate, state == GATE_LISTENING);
+    set_listening(gate, state == GATE_LISTENING && !gate->held);
+}
+
+/* A hold does not keep a gate from answering an update that it was sent before. */
+static void apply_hold(struct gate_supervisor *gate)
+{
+    bool heard = !gate->held || gate->sending.number;
+
+    set_listening(gate, gate->state == GATE_LISTENING && !gate->held);
+    if (gate->control_source)
+        (void)sd_event_source_set_enabled(gate->control_source, heard ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
 int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor **ret)
@@ -166,7 +178,7 @@ static void end_untold(struct gate_supervisor *gate, int error)
 static void send_newest(struct gate_supervisor *gate)
 {
     if (gate->state != GATE_RUNNING || !gate->control_source || gate->sending.number ||
-        gate->in_force == gate->newest)
+        gate->in_force == gate->newest || gate->held)
         return;
     int r = begin_sending(gate);
     if (r < 0)
@@ -192,6 +204,15 @@ uint64_t gate_supervisor_update(struct gate_supervisor *gate, int config)
     return gate->newest;
 }
 
+void gate_supervisor_hold(struct gate_supervisor *gate, bool held)
+{
+    if (gate->held == held || gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
+        return;
+    gate->held = held;
+    apply_hold(gate);
+    send_newest(gate);
+}
+
 bool gate_supervisor_is_updated(const struct gate_supervisor *gate, uint64_t update)
 {
     return gate->in_force >= update;
@@ -207,6 +228,7 @@ static int take_updated(struct gate_supervisor *gate, uint64_t n_ended)
     if (gate->state == GATE_RUNNING)
         gate->timer = sd_event_source_disable_unref(gate->timer);
     gate->setup.updated(gate->setup.user, n_ended);
+    apply_hold(gate);
     send_newest(gate);
     return 0;
 }
@@ -476,7 +498,9 @@ int gate_supervisor_stop(struct gate_supervisor *gate)
 {
     if (gate->state == GATE_STOPPING || gate->state == GATE_STOPPED)
         return 0;
+    gate->held = false;
     set_state(gate, GATE_STOPPING);
+    apply_hold(gate);
     gate->timer = sd_event_source_disable_unref(gate->timer);
     if (gate->pidfd < 0)
         return sd_event_add_defer(gate->setup.event, &gate->timer, on_deferred_stop, gate);

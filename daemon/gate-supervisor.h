@@ -44,9 +44,14 @@ int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor *
 struct gate_supervisor *gate_supervisor_free(struct gate_supervisor *gate);
 DEFINE_CLEANUP(struct gate_supervisor, gate_supervisor_free);
 
-/* Lets the gate go in peace: it is told, its last decisions are taken in, then `stopped` is called,
- * from the event loop, a second later at the latest. 0; on -errno `stopped` will not be called, and
- * the gate is to be freed. */
+/* While held, no decision is taken in, no gate is started, and a running one is sent no update:
+ * what an agent does next waits, since a gate lets nothing out before its record is taken
+ * (gate-proto.h). What is on its way already may still come. */
+void gate_supervisor_hold(struct gate_supervisor *gate, bool held);
+
+/* Lets the gate go in peace: it is told, a hold is over, its last decisions are taken in, then
+ * `stopped` is called, from the event loop, a second later at the latest. 0; on -errno `stopped`
+ * will not be called, and the gate is to be freed. */
 int gate_supervisor_stop(struct gate_supervisor *gate);
 
 /* The pid of the running gate, 0 if none runs. */

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -168,6 +169,12 @@ static int get_listener(const struct manager *manager, const char *path, bool *r
     return fd;
 }
 
+static int on_log(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    log_dispatch();
+    return 0;
+}
+
 static int run(const struct options *options)
 {
     CLEANUP(sd_event_unrefp) sd_event *event = NULL;
@@ -179,6 +186,9 @@ static int run(const struct options *options)
 
     if (r >= 0)
         r = sd_event_new(&event);
+    if (r < 0)
+        return r;
+    r = sd_event_add_io(event, NULL, log_fd(), EPOLLIN, on_log, NULL);
     if (r < 0)
         return r;
     r = manager_new(event, &options->manager, &manager);
@@ -211,15 +221,17 @@ int main(int argc, char **argv)
 
     if (r <= 0)
         return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
-    log_open();
     (void)umask(0022);
     if (geteuid() != 0) {
         log_error("cagedd builds namespaces and cgroups: it must run as root");
         return EXIT_FAILURE;
     }
     raise_descriptor_limit();
-    r = run(&options);
+    r = log_open();
+    if (r >= 0)
+        r = run(&options);
     if (r < 0)
         log_error("cagedd failed: %s", strerror(-r));
+    log_close();
     return r < 0 ? EXIT_FAILURE : r;
 }

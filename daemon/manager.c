@@ -156,6 +156,7 @@ void manager_shutdown(struct manager *manager)
     for (agent = TAILQ_FIRST(&manager->live); agent; agent = next) {
         next = TAILQ_NEXT(agent, entry);
         agent_stop(agent, END_SHUTDOWN, AGENT_STOP_GRACE);
+        agent_update_flow(agent); /* one that ended already may wait for the log alone */
     }
 }
 
@@ -184,6 +185,18 @@ size_t manager_count(const struct manager *manager, uid_t owner)
 
     TAILQ_FOREACH (agent, &manager->live, entry)
         n += agent->owner == owner;
+    TAILQ_FOREACH (agent, &manager->ended, entry)
+        n += agent->owner == owner && !log_agent_is_written(agent->log);
+    return n;
+}
+
+size_t manager_count_all(const struct manager *manager)
+{
+    const struct agent *agent;
+    size_t n = manager->n_live;
+
+    TAILQ_FOREACH (agent, &manager->ended, entry)
+        n += !log_agent_is_written(agent->log);
     return n;
 }
 
@@ -193,8 +206,9 @@ void manager_add(struct manager *manager, struct agent *agent)
     manager->n_live++;
 }
 
-/* Forgets an owner's oldest ended agents, but none that somebody still reads from. Each owner has a
- * share of its own, so that nobody can make us forget another's. */
+/* Forgets an owner's oldest ended agents, but none that somebody still reads from or whose entries
+ * are not all written (manager_count). Each owner has a share of its own, so that nobody can make
+ * us forget another's. */
 static void forget_oldest(struct manager *manager, uid_t owner)
 {
     struct agent *agent, *next;
@@ -204,7 +218,8 @@ static void forget_oldest(struct manager *manager, uid_t owner)
         n += agent->owner == owner;
     for (agent = TAILQ_FIRST(&manager->ended); agent && n > AGENTS_ENDED_KEPT; agent = next) {
         next = TAILQ_NEXT(agent, entry);
-        if (agent->owner != owner || !LIST_EMPTY(&agent->watches.head))
+        if (agent->owner != owner || !LIST_EMPTY(&agent->watches.head) ||
+            !log_agent_is_written(agent->log))
             continue;
         TAILQ_REMOVE(&manager->ended, agent, entry);
         agent_free(agent);

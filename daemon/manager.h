@@ -63,8 +63,10 @@ void manager_shutdown(struct manager *manager);
 /* The agent of this owner and id: the live one, else the one that ended last, else NULL. */
 struct agent *manager_find(struct manager *manager, uid_t owner, const char *agent_id);
 
-/* How many live agents an owner has. */
+/* How many agents an owner has, and all have together: those that live, and those that ended while
+ * the log has not yet written all their entries, which take memory until then. */
 size_t manager_count(const struct manager *manager, uid_t owner);
+size_t manager_count_all(const struct manager *manager);
 
 /* An agent joins the live ones, moves to the ended ones, or is freed; only agent code calls these.
  */

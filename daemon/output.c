@@ -16,12 +16,20 @@ static void emit(struct output *output, const void *line, size_t size, bool part
 {
     struct agent *agent = output->agent;
     uint32_t tag = output->tag | (partial ? OUTPUT_TAG_PARTIAL : 0);
+    const struct log_line entry = {
+        .agent = agent->log,
+        .stream = output->tag & OUTPUT_TAG_STDERR ? "stderr" : "stdout",
+        .sequence = ring_end(agent->ring), /* what the ring is about to give it */
+        .time_usec = clock_usec(CLOCK_REALTIME),
+        .partial = partial,
+        .data = line,
+        .size = size,
+    };
 
-    log_agent_line(agent->card->agent_id, output->tag & OUTPUT_TAG_STDERR ? "stderr" : "stdout",
-                   agent->owner, line, size);
-    if (ring_push(agent->ring, clock_usec(CLOCK_REALTIME), tag, line, size) < 0)
-        log_warning("no memory to keep a line of agent %s for late followers",
-                    agent->card->agent_id);
+    log_line(&entry);
+    if (ring_push(agent->ring, entry.time_usec, tag, line, size) < 0)
+        log_entry(agent->log, LOG_WARNING, NULL, NULL, 0,
+                  "no memory to keep a line of agent %s for late followers", agent->card->agent_id);
 }
 
 /* Adds to the unfinished line; one that reaches AGENT_LINE_MAX is passed on as a piece. */
@@ -104,8 +112,7 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
 
     if (r < 0 || (output->draining && output->left == 0))
         finish(output);
-    if (agent->held && ring_is_full(agent->ring))
-        agent_pause_output(agent);
+    agent_update_flow(agent);
     watch_list_wake(&agent->watches);
     if (output->fd < 0)
         agent_output_over(agent); /* may free the agent */

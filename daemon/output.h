@@ -35,7 +35,7 @@ struct output {
 int output_init(struct output *output, struct agent *agent, uint32_t tag, int fd);
 void output_deinit(struct output *output);
 
-/* Stops or goes on reading, for a reader that must not lose anything. */
+/* Stops or goes on reading: agent_update_flow() alone decides which. */
 void output_set_paused(struct output *output, bool paused);
 
 /* The agent's last process is gone: what is in the pipe now is all that is still to come.

@@ -22,18 +22,40 @@ static void emit(struct agent *agent, const char *kind, json_t *event)
     json_decref(event);
     if (!text || ring_push(manager->events, clock_usec(CLOCK_REALTIME), agent->owner, text,
                            strlen(text)) < 0)
-        log_warning("no memory for an event of agent %s", agent->card->agent_id);
+        log_entry(agent->log, LOG_WARNING, NULL, NULL, 0, "no memory for an event of agent %s",
+                  agent->card->agent_id);
     free(text);
     watch_list_wake(&manager->event_watches);
 }
 
-struct owner_text {
+struct number {
     char text[16];
 };
 
-static const char *owner_text(uid_t owner, struct owner_text *buffer)
+static const char *number(long long value, struct number *buffer)
 {
-    (void)snprintf(buffer->text, sizeof(buffer->text), "%u", owner);
+    (void)snprintf(buffer->text, sizeof(buffer->text), "%lld", value);
+    return buffer->text;
+}
+
+/* A text that may hold bytes of a user's, in printable ASCII: journalctl -x writes a field that its
+ * text names to the operator's terminal as it is. */
+struct printable {
+    char text[1024];
+};
+
+static const char *printable(const char *text, struct printable *buffer)
+{
+    size_t used = 0;
+
+    for (const unsigned char *p = (const unsigned char *)text;
+         *p && used + sizeof("\\xNN") <= sizeof(buffer->text); p++) {
+        bool plain = *p >= 0x20 && *p < 0x7f;
+        (void)snprintf(buffer->text + used, sizeof(buffer->text) - used, plain ? "%c" : "\\x%02x",
+                       *p);
+        used += plain ? 1 : 4;
+    }
+    buffer->text[used] = '\0';
     return buffer->text;
 }
 
@@ -54,33 +76,38 @@ static void describe_end(const struct agent *agent, char *buffer, size_t size)
 
 static void report_ended(struct agent *agent)
 {
-    struct owner_text owner;
-    char how[1024];
     bool failed = agent->reason == END_FAILED;
+    bool exited = agent->have_status && WIFEXITED(agent->status);
+    bool signaled = agent->have_status && WIFSIGNALED(agent->status);
+    struct number status, signal;
+    struct printable detail;
+    char how[1024];
     json_t *event = json_pack("{s:s}", "reason", end_reason_to_string(agent->reason));
 
     describe_end(agent, how, sizeof(how));
     const struct log_field fields[] = {
-        {"CAGED_AGENT", agent->card->agent_id},
-        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
         {"CAGED_REASON", end_reason_to_string(agent->reason)},
+        {"CAGED_EXIT_STATUS", exited ? number(WEXITSTATUS(agent->status), &status) : NULL},
+        {"CAGED_SIGNAL", signaled ? number(WTERMSIG(agent->status), &signal) : NULL},
+        {"CAGED_DETAIL", failed ? printable(how, &detail) : NULL},
     };
-    log_entry(failed ? LOG_ERR : LOG_NOTICE, failed ? LOG_ID_AGENT_FAILED : LOG_ID_AGENT_ENDED,
-              fields, ARRAY_SIZE(fields), "agent %s of uid %u ended: %s", agent->card->agent_id,
-              agent->owner, how);
-    if (event && agent->have_status && WIFEXITED(agent->status))
+    log_entry(agent->log, failed ? LOG_ERR : LOG_NOTICE,
+              failed ? LOG_ID_AGENT_FAILED : LOG_ID_AGENT_ENDED, fields, ARRAY_SIZE(fields),
+              "agent %s of uid %u ended: %s", agent->card->agent_id, agent->owner, how);
+    if (event && exited)
         (void)json_object_set_new(event, "exit_status", json_integer(WEXITSTATUS(agent->status)));
-    if (event && agent->have_status && WIFSIGNALED(agent->status))
+    if (event && signaled)
         (void)json_object_set_new(event, "signal", json_integer(WTERMSIG(agent->status)));
     emit(agent, "ended", event);
 }
 
 void report_state(struct agent *agent)
 {
-    struct owner_text owner;
+    struct number pid;
     const struct log_field fields[] = {
-        {"CAGED_AGENT", agent->card->agent_id},
-        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
+        {"OBJECT_PID", agent->agent_pid > 0 ? number(agent->agent_pid, &pid) : NULL},
+        {"CAGED_WORKSPACE", agent->workspace.path},
+        {"CAGED_REASON", end_reason_to_string(agent->requested)}, /* once it is to end */
     };
 
     switch (agent->state) {
@@ -88,13 +115,13 @@ void report_state(struct agent *agent)
         emit(agent, "spawned", json_object());
         break;
     case AGENT_RUNNING:
-        log_entry(LOG_NOTICE, LOG_ID_AGENT_STARTED, fields, ARRAY_SIZE(fields),
+        log_entry(agent->log, LOG_NOTICE, LOG_ID_AGENT_STARTED, fields, ARRAY_SIZE(fields),
                   "agent %s of uid %u runs in %s", agent->card->agent_id, agent->owner,
                   agent->workspace.path);
         emit(agent, "running", json_object());
         break;
     case AGENT_STOPPING:
-        log_entry(LOG_INFO, LOG_ID_AGENT_STOPPING, fields, ARRAY_SIZE(fields),
+        log_entry(agent->log, LOG_NOTICE, LOG_ID_AGENT_STOPPING, fields, ARRAY_SIZE(fields),
                   "agent %s of uid %u is being stopped: %s", agent->card->agent_id, agent->owner,
                   end_reason_to_string(agent->requested));
         emit(agent, "stopping", json_object());
@@ -107,18 +134,14 @@ void report_state(struct agent *agent)
 
 void report_decision(struct agent *agent, const struct gate_decision *decision)
 {
-    struct owner_text owner;
-    char port[8];
+    struct number port;
     json_t *event;
 
-    (void)snprintf(port, sizeof(port), "%u", decision->port);
     const struct log_field fields[] = {
-        {"CAGED_AGENT", agent->card->agent_id},
-        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
         {"CAGED_VERDICT", decision->allowed ? "allowed" : "refused"},
         {"CAGED_METHOD", decision->method},
         {"CAGED_HOST", decision->host},
-        {"CAGED_PORT", port},
+        {"CAGED_PORT", number(decision->port, &port)},
         {"CAGED_ADDRESS", decision->address},
         {"CAGED_RULE", decision->rule},
         {"CAGED_CODE", decision->reason},
@@ -128,7 +151,7 @@ void report_decision(struct agent *agent, const struct gate_decision *decision)
         agent->allowed++;
     else
         agent->refused++;
-    log_entry(decision->allowed ? LOG_INFO : LOG_NOTICE,
+    log_entry(agent->log, decision->allowed ? LOG_INFO : LOG_WARNING,
               decision->allowed ? LOG_ID_NETWORK_ALLOWED : LOG_ID_NETWORK_REFUSED, fields,
               ARRAY_SIZE(fields), "agent %s of uid %u: %s %s %s:%u%s%s%s (%s)",
               agent->card->agent_id, agent->owner, decision->allowed ? "allowed" : "refused",
@@ -170,11 +193,9 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
     size_t n_added = json_array_size(change->added), n_removed = json_array_size(change->removed);
     size_t n_private_added = json_array_size(change->private_added);
     size_t n_private_removed = json_array_size(change->private_removed);
-    struct owner_text owner, by_text;
+    struct number by_text;
     const struct log_field fields[] = {
-        {"CAGED_AGENT", agent->card->agent_id},
-        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
-        {"CAGED_BY_UID", owner_text(by, &by_text)},
+        {"CAGED_BY_UID", number(by, &by_text)},
         {"CAGED_ADDED", added},
         {"CAGED_REMOVED", removed},
         {"CAGED_PRIVATE_ADDED", private_added},
@@ -183,7 +204,7 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
 
     if (n_added + n_removed + n_private_added + n_private_removed == 0)
         return;
-    log_entry(LOG_NOTICE, LOG_ID_AGENT_RELOADED, fields, ARRAY_SIZE(fields),
+    log_entry(agent->log, LOG_NOTICE, LOG_ID_AGENT_RELOADED, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u: uid %u changed its hosts: %zu added, %zu removed; private ones: "
               "%zu added, %zu removed",
               agent->card->agent_id, agent->owner, by, n_added, n_removed, n_private_added,
@@ -196,43 +217,42 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
 
 void report_cut(struct agent *agent, uint64_t n)
 {
-    struct owner_text owner;
-    char count[24];
+    struct number count;
+    const struct log_field fields[] = {{"CAGED_CUT", number((long long)n, &count)}};
 
-    (void)snprintf(count, sizeof(count), "%ju", (uintmax_t)n);
-    const struct log_field fields[] = {
-        {"CAGED_AGENT", agent->card->agent_id},
-        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
-        {"CAGED_CUT", count},
-    };
-
-    log_entry(LOG_NOTICE, LOG_ID_NETWORK_CUT, fields, ARRAY_SIZE(fields),
+    log_entry(agent->log, LOG_NOTICE, LOG_ID_NETWORK_CUT, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u: %ju connections were cut that its new hosts do not allow",
               agent->card->agent_id, agent->owner, (uintmax_t)n);
 }
 
 void report_gate_failure(struct agent *agent, const char *why)
 {
-    struct owner_text owner;
-    const struct log_field fields[] = {
-        {"CAGED_AGENT", agent->card->agent_id},
-        {"CAGED_OWNER_UID", owner_text(agent->owner, &owner)},
-    };
+    struct printable detail;
+    const struct log_field fields[] = {{"CAGED_DETAIL", printable(why, &detail)}};
 
-    log_entry(LOG_WARNING, LOG_ID_GATE_FAILED, fields, ARRAY_SIZE(fields),
+    log_entry(agent->log, LOG_ERR, LOG_ID_GATE_FAILED, fields, ARRAY_SIZE(fields),
               "the gate of agent %s of uid %u failed: %s; the next connection gets a new one",
               agent->card->agent_id, agent->owner, why);
 }
 
-void report_refusal(uid_t owner, const char *agent_id, const struct agent_problem *problem)
+void report_refusal(uid_t owner, const char *agent_id, const struct agent *agent,
+                    const struct agent_problem *problem)
 {
-    struct owner_text text;
+    const char *between = *problem->step && *problem->why ? ": " : "";
+    struct number owner_text;
+    struct printable detail;
+    char why[1024];
+
+    (void)snprintf(why, sizeof(why), "%s%s%s", problem->step, between, problem->why);
     const struct log_field fields[] = {
         {"CAGED_AGENT", agent_id},
-        {"CAGED_OWNER_UID", owner_text(owner, &text)},
+        {"CAGED_OWNER_UID", number(owner, &owner_text)},
+        {"CAGED_INVOCATION_ID", agent ? agent->invocation_id : NULL},
+        {"OBJECT_SYSTEMD_UNIT", agent ? agent->unit : NULL},
+        {"CAGED_DETAIL", printable(why, &detail)},
     };
 
-    log_entry(LOG_NOTICE, LOG_ID_AGENT_REFUSED, fields, ARRAY_SIZE(fields),
-              "agent %s of uid %u was not started: %s%s%s", agent_id, owner, problem->step,
-              *problem->step && *problem->why ? ": " : "", problem->why);
+    log_entry(NULL, LOG_WARNING, LOG_ID_AGENT_REFUSED, fields, ARRAY_SIZE(fields),
+              "agent %s of uid %u was not started: %s", agent_id ? agent_id : "(unnamed)", owner,
+              why);
 }

@@ -19,5 +19,7 @@ void report_cut(struct agent *agent, uint64_t n);
 /* A gate that died or misbehaved. */
 void report_gate_failure(struct agent *agent, const char *why);
 
-/* A spawn that was refused before there was an agent. */
-void report_refusal(uid_t owner, const char *agent_id, const struct agent_problem *problem);
+/* A spawn that was refused; `agent_id` is NULL if the card has none, `agent` what there is of the
+ * agent so far, or NULL. */
+void report_refusal(uid_t owner, const char *agent_id, const struct agent *agent,
+                    const struct agent_problem *problem);

@@ -34,9 +34,7 @@ def check(a, workspace, result, model, path, agent_id):
     told = str(last["results"][-1])
     assert HELLO.strip() in told and "agent" in told
     assert "not-allowed.example" in told and agent_id in told, told
-    refused = [line for line in a.daemon.log().splitlines()
-               if "not-allowed.example" in line and agent_id in line]
-    assert refused, "the refusal is in the log"
+    a.daemon.log_lines("not-allowed.example", agent_id)
 
 
 def test_opencode_does_its_task(a, model):

@@ -26,7 +26,7 @@ def folders(rows):
 def test_the_maps_name_folders_that_are_there():
     top, tests = folders(section(README, "## Map")), folders(section(TESTS_README, "# The tests"))
     assert {"client", "common", "daemon", "policy", "tests", "units"} <= top
-    assert {"unit", "fuzz", "integration", "escape", "bench"} <= tests
+    assert {"unit", "fuzz", "integration", "escape", "system", "bench"} <= tests
     for name in top:
         assert (paths.ROOT / name).is_dir(), name
     for name in tests:
@@ -98,6 +98,10 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     assert limits["AGENTS_MAX"] == limits["CONNECTIONS_MAX"] == 1024 and "host 1024 of each" in daemon
     assert f"last {limits['AGENTS_ENDED_KEPT']} agents that ended" in daemon
     assert f"within {limits['GATE_UPDATE_TIMEOUT']} seconds is killed" in daemon
+    assert f"a line longer than {limits['AGENT_LINE_MAX'] >> 10} KiB" in daemon
+    assert f"more than {limits['LOG_UNSENT_PAUSE'] >> 10} KiB wait" in daemon
+    assert f"at most {limits['LOG_UNSENT_MAX'] >> 20} MiB wait" in daemon
+    assert f"for its log for {limits['LOG_FLUSH_TIMEOUT']} seconds" in daemon
     gate_memory = f"at most {limits['GATE_MEMORY_MAX'] >> 20} MiB each"
     assert gate_memory in daemon and gate_memory in README
     assert f"requests of {limits['WIRE_REQUEST_SIZE_MAX'] >> 10} KiB at most" in README

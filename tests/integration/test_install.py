@@ -16,7 +16,7 @@ DATA = ["share/caged/card.schema.json", "share/caged/seccomp/default.json",
         "lib/systemd/system/caged-agent@.service", "lib/systemd/system/caged.slice",
         "lib/systemd/system-preset/90-caged.preset", "lib/sysusers.d/caged.conf",
         "lib/tmpfiles.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
-        "share/man/man8/caged-agent.8",
+        "share/man/man8/caged-agent.8", "lib/systemd/catalog/caged.catalog",
         "share/man/man5/caged.card.5", "share/bash-completion/completions/cagectl"]
 
 

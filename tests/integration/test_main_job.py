@@ -173,8 +173,7 @@ def test_cagectl_events_prints_them(a):
 def test_the_log_has_an_entry_for_the_start_and_the_end(a, daemon):
     agent_id = a.spawn("exit 6")
     a.wait(agent_id)
-    entries = [line for line in daemon.log().splitlines() if f'CAGED_AGENT="{agent_id}"' in line]
-    assert len(entries) >= 2, daemon.log()[-2000:]
+    daemon.log_lines(f'CAGED_AGENT="{agent_id}"', at_least=2)
 
 
 def test_the_service_describes_itself(a):

@@ -126,7 +126,7 @@ def test_output_written_just_before_the_end_is_there(a):
 def test_output_goes_to_the_log_with_its_fields(a, daemon):
     agent_id = a.spawn("echo needle-in-the-log")
     a.wait(agent_id)
-    lines = [line for line in daemon.log().splitlines() if "needle-in-the-log" in line]
+    lines = daemon.log_lines("needle-in-the-log")
     assert len(lines) == 1 and f"{agent_id}" in lines[0] and "stdout" in lines[0], lines
 
 

@@ -181,8 +181,8 @@ def test_reload_cuts_what_is_removed_and_opens_what_is_new(a, agent, echoes):
     assert inspected["network"]["gate_pid"] == gate, "it is the same gate"
     assert inspected["network"]["allowed_hosts"] == [kept, new]
     assert inspected["card"]["allowed_hosts"] == [kept, new]
-    assert f"CAGED_ADDED=\"{new}\"" in a.daemon.log()
-    assert "1 connections were cut" in a.daemon.log()
+    a.daemon.log_lines(f"CAGED_ADDED=\"{new}\"")
+    a.daemon.log_lines("1 connections were cut")
 
 
 def test_private_hosts_are_taken_over_too(a, agent):
@@ -238,7 +238,7 @@ def test_a_gate_that_does_not_answer_is_killed(a, agent, echoes):
     reload(a, card, allowed_hosts=[new])
     assert is_cut(conn)
     assert a.inspect(card["agent_id"])["network"].get("gate_pid") != gate
-    assert "it did not take an update in time" in a.daemon.log()
+    a.daemon.log_lines("it did not take an update in time")
     tunnel(a, card["agent_id"], new).close()
     assert status_of(a, card["agent_id"], old) == "403"
 
@@ -401,7 +401,7 @@ def test_two_users_with_the_same_id_reload_their_own(a, b, root, agent, people):
         assert root.cagectl("reload", "--owner", people["a"].name, path).status == 0
         assert a.inspect(card["agent_id"])["network"]["allowed_hosts"] == ["root.example"]
         assert b.inspect(card["agent_id"])["network"]["allowed_hosts"] == ["b.example"]
-        assert 'CAGED_BY_UID="0"' in root.daemon.log()
+        root.daemon.log_lines('CAGED_BY_UID="0"')
     finally:
         b.call("Kill", agent_id=card["agent_id"])
         b.wait(card["agent_id"])

@@ -8,6 +8,7 @@ import pytest
 
 from harness import paths
 from harness.caged import Caged
+from harness.fast import FastLane
 from harness.machine import KERNELS, Machine
 
 
@@ -20,17 +21,20 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "every_kernel: runs on each kernel, not only on the newest")
     if os.getuid() != 0:
         pytest.exit("the system tests need root: sudo tests/run --system", 2)
+    unknown = set(chosen_kernels(config, KERNELS)) - set(KERNELS)
+    if unknown:
+        raise pytest.UsageError(f"--kernels: there is no {', '.join(unknown)}; there are {', '.join(KERNELS)}")
+
+
+def chosen_kernels(config, default):
+    chosen = config.getoption("--kernels")
+    return chosen.split(",") if chosen else default
 
 
 def pytest_generate_tests(metafunc):
     if "virtual_machine" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--kernels")
-        if chosen:
-            kernels = chosen.split(",")
-        elif metafunc.definition.get_closest_marker("every_kernel"):
-            kernels = KERNELS
-        else:
-            kernels = KERNELS[:1]
+        marked = metafunc.definition.get_closest_marker("every_kernel")
+        kernels = chosen_kernels(metafunc.config, KERNELS if marked else KERNELS[:1])
         metafunc.parametrize("virtual_machine", kernels, indirect=True, scope="session")
 
 
@@ -57,13 +61,35 @@ def caged(machine):
     return Caged(machine)
 
 
+@pytest.fixture(scope="session")
+def fast_lane():
+    lane = FastLane().start()
+    yield lane
+    lane.stop()
+
+
+@pytest.fixture
+def fast(fast_lane, request):
+    """The fast lane as it is after its boot."""
+    if fast_lane.dirty or fast_lane.broken:
+        fast_lane.reset()
+    yield fast_lane
+    keep_evidence(request, fast_lane)
+
+
+@pytest.fixture
+def fast_caged(fast):
+    """The same as `caged`, in the fast lane."""
+    return Caged(fast)
+
+
 # -- evidence of what failed --
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    if report.when == "call" and report.failed:
+    if report.failed and report.when != "teardown":
         item.stash[FAILED] = True
         folder = evidence_folder(item)
         report.sections.append(("Evidence", f"journal and console: {folder}"))

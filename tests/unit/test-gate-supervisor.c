@@ -1,6 +1,6 @@
 /* daemon/gate-supervisor with a gate that was taken over: this program, which sends the messages
  * that its configuration holds. What is not in the contract (common/gate-proto.h) kills the gate,
- * reaches nobody, and is said once. */
+ * reaches nobody, and is said once. And a gate that is held. */
 #include "unit-test.h"
 
 #include <fcntl.h>
@@ -53,8 +53,10 @@ static bool send_all(const void *script, size_t size, uint16_t kind, const uint6
         for (size_t i = 8; sum && i < record.size && message[i] == 0xff; i++)
             if (i + 1 == record.size)
                 memcpy(message + 8, sum, sizeof(*sum));
-        if (send(GATE_FD_CONTROL, message, record.size, MSG_NOSIGNAL) < 0)
-            return false;
+        struct pollfd room = {.fd = GATE_FD_CONTROL, .events = POLLOUT};
+        while (send(GATE_FD_CONTROL, message, record.size, MSG_NOSIGNAL) < 0)
+            if (errno != EAGAIN || poll(&room, 1, -1) < 0)
+                return false;
     }
     return true;
 }
@@ -523,6 +525,98 @@ static void test_a_stop_in_the_middle_of_an_update(void **state)
     assert_int_equal(seen.updated, 0);
 }
 
+/* -- holds -- */
+
+/* Runs the loop until nothing has come for a while. */
+static void until_silence(struct scene *scene)
+{
+    int r;
+
+    do
+        r = sd_event_run(scene->event, 300000);
+    while (r > 0);
+    assert_int_equal(r, 0);
+}
+
+static void until_started(struct scene *scene)
+{
+    for (int i = 0; i < STEPS_MAX && gate_supervisor_pid(scene->gate) == 0; i++)
+        scene_step(scene);
+    assert_true(gate_supervisor_pid(scene->gate) > 0);
+}
+
+/* A gate that is held is not started, and not heard; then what it said meanwhile is all there. */
+static void test_a_hold(void **state)
+{
+    enum { DECISIONS = 200 };
+    struct records_writer script = {0};
+    struct scene scene;
+    struct seen seen;
+
+    add_ready(&script);
+    for (int i = 0; i < DECISIONS; i++)
+        add_decision(&script, "a.example");
+    scene_begin(&scene, &script, &seen);
+    gate_supervisor_hold(scene.gate, true);
+    until_silence(&scene);
+    assert_int_equal(gate_supervisor_pid(scene.gate), 0);
+
+    gate_supervisor_hold(scene.gate, false);
+    until_started(&scene);
+    gate_supervisor_hold(scene.gate, true);
+    until_silence(&scene);
+    assert_int_equal(seen.decided, 0);
+
+    gate_supervisor_hold(scene.gate, false);
+    while (seen.decided < DECISIONS)
+        scene_step(&scene);
+    assert_string_equal(seen.failures, "");
+    scene_end(&scene);
+    assert_int_equal(seen.decided, DECISIONS);
+}
+
+static void test_a_stop_ends_a_hold(void **state)
+{
+    enum { DECISIONS = 1000 }; /* more than the socket holds */
+    struct records_writer script = {0};
+    struct scene scene;
+    struct seen seen;
+
+    add_ready(&script);
+    for (int i = 0; i < DECISIONS; i++)
+        add_decision(&script, "a.example");
+    scene_begin(&scene, &script, &seen);
+    until_started(&scene);
+    gate_supervisor_hold(scene.gate, true);
+    until_silence(&scene);
+    scene_end(&scene);
+    assert_int_equal(seen.decided, DECISIONS);
+}
+
+/* Nor can it be told of an update, since its answer would not be heard; one that is under way is.
+ */
+static void test_an_update_waits_for_the_end_of_a_hold(void **state)
+{
+    struct records_writer script = {0};
+    struct scene scene;
+    struct seen seen;
+    uint64_t sum;
+
+    add_updated(&script, ANSWER, UINT64_MAX);
+    scene_begin_ready(&scene, &script, &seen);
+    uint64_t first = gate_supervisor_update(scene.gate, update_of(BIG, 1, &sum));
+    gate_supervisor_hold(scene.gate, true);
+    uint64_t second = gate_supervisor_update(scene.gate, update_of(10, 2, &sum));
+    until_updated(&scene, first);
+    until_silence(&scene);
+    assert_false(gate_supervisor_is_updated(scene.gate, second));
+    gate_supervisor_hold(scene.gate, false);
+    until_updated(&scene, second);
+    assert_int_equal(seen.n_ended, sum);
+    assert_string_equal(seen.failures, "");
+    scene_end(&scene);
+}
+
 static void test_too_many_listeners(void **state)
 {
     const struct gate_setup setup = {.config = -EBADF, .n_listeners = GATE_FORWARDS_MAX + 2};
@@ -541,6 +635,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_no_gate_says),
         cmocka_unit_test(test_without_a_gate_the_connection_is_closed),
         cmocka_unit_test(test_too_many_listeners),
+        cmocka_unit_test(test_a_hold),
+        cmocka_unit_test(test_a_stop_ends_a_hold),
+        cmocka_unit_test(test_an_update_waits_for_the_end_of_a_hold),
         cmocka_unit_test(test_an_update_comes_whole_whatever_its_size),
         cmocka_unit_test(test_without_a_gate_an_update_is_in_force_at_once),
         cmocka_unit_test(test_only_the_newest_of_many_updates_is_sent),

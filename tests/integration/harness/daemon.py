@@ -58,6 +58,9 @@ def journal_of(pid):
 
 
 class Daemon:
+    prefix = ()  # words in front of the daemon's own
+    entry = ()   # and of cagectl's: the way to where the daemon is
+
     def __init__(self, base, group, name="caged-test"):
         number = next(_ids)
         self.name = f"{name}-{os.getpid()}-{number}"
@@ -75,21 +78,22 @@ class Daemon:
 
     # -- its life --
 
-    def launch(self, *words, under=()):
+    def launch(self, *words, under=(), stderr=None):
         """Starts it, with more or other options, and does not wait for it to serve; `under` are the
         words of a command that changes something for it and executes what follows."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 # A test run that is killed takes its daemon with it.
-                ["setpriv", "--pdeathsig", "TERM", "--", *under, paths.CAGEDD, "--socket", self.socket,
+                ["setpriv", "--pdeathsig", "TERM", "--", *self.prefix, *under, paths.CAGEDD,
+                 "--socket", self.socket,
                  "--libexec-dir", self.libexec, "--data-dir", paths.POLICY,
                  "--cgroup", self.name, "--group", self.group, *words],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log, cwd="/",
                 env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"})
         self.pids.append(self.process.pid)
 
-    def start(self):
-        self.launch()
+    def start(self, **options):
+        self.launch(**options)
         until(self._answers, what="cagedd answers; its log:\n" + self.log())
         return self
 
@@ -124,6 +128,16 @@ class Daemon:
         """What the daemon wrote: text on its stderr or, where there is a journal, entries in it."""
         text = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
         return text + "".join(journal_of(pid) for pid in self.pids if JOURNAL.exists())
+
+    def log_lines(self, *words, at_least=1):
+        """The lines of the log with all these words, once there are as many: a thread of the
+        daemon's writes them, so that they come a moment after what they tell of."""
+        def found():
+            lines = [line for line in self.log().splitlines()
+                     if all(word in line for word in words)]
+            return lines if len(lines) >= at_least else None
+
+        return until(found, what=f"the log has {words}:\n{self.log()[-3000:]}")
 
     # -- Varlink --
 
@@ -163,7 +177,8 @@ class Daemon:
     # -- cagectl --
 
     def cagectl_words(self, user, *words):
-        return user.command("env", f"CAGED_SOCKET={self.socket}", paths.CAGECTL, *words)
+        return [*self.entry,
+                *user.command("env", f"CAGED_SOCKET={self.socket}", paths.CAGECTL, *words)]
 
     def cagectl(self, user, *words, timeout=60, **options):
         done = subprocess.run(self.cagectl_words(user, *words), stdin=subprocess.DEVNULL,

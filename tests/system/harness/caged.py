@@ -4,6 +4,16 @@ import itertools
 import json
 
 GROUP = "caged"
+MEMBERS = ("alice", "bob")
+OTHERS = ("carol",)
+
+
+def prepare(guest):
+    """Does what follows an installation, and makes the users of the tests."""
+    make = [f"useradd --create-home --shell /bin/bash {name}" for name in MEMBERS + OTHERS]
+    join = [f"usermod -aG {GROUP} {name}" for name in MEMBERS]
+    guest.run(" && ".join(["systemd-sysusers", "systemd-tmpfiles --create", "systemctl daemon-reload",
+                           *make, *join, "systemctl start cagedd.socket"]), timeout=120)
 
 
 class Caged:
@@ -12,9 +22,6 @@ class Caged:
     def __init__(self, guest):
         self.guest = guest
         self.numbers = itertools.count(1)
-        guest.run(f"for name in alice bob carol; do id $name >/dev/null 2>&1 || "
-                  f"useradd --create-home --shell /bin/bash $name; done; "
-                  f"usermod -aG {GROUP} alice; usermod -aG {GROUP} bob")
 
     def workspace(self, user, name=None):
         """A new folder of the user's."""

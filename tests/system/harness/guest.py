@@ -71,8 +71,9 @@ class Running:
 class Guest:
     """Subclasses have `channel`, `name`, start(), reset(), stop() and console()."""
 
-    PATIENCE = 15  # seconds that a guest may take beyond a command's own time
-    SLOWNESS = 1   # how much longer than outside work takes; multiply time-outs by it
+    # Seconds that a guest may take beyond a command's own time before it counts as dead.
+    PATIENCE = 60
+    SLOWNESS = 1  # how much longer than outside work takes; multiply time-outs by it
 
     def __init__(self):
         self.channel = None

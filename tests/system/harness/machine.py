@@ -1,16 +1,15 @@
 """A virtual machine: Debian 12 with cgroup v2 and a chosen kernel."""
 
 import shutil
-import tempfile
 import time
-from pathlib import Path
 
-from . import product, qemu
+from . import product, qemu, scratch
+from .caged import prepare
 from .channel import Channel
 from .guest import Guest
 
 SNAPSHOT = "ready"
-BOOT_TIMEOUT = 120
+BOOT_TIMEOUT = 300
 KERNELS = ("6.12", "6.1")
 
 
@@ -27,7 +26,7 @@ class Machine(Guest):
 
     def start(self):
         image = product.image()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"machine-{self.version}-", dir=image))
+        self.folder = scratch.make("machine")
         try:
             qemu.make_overlay(self.disk, image / "root.ext4")
             self._boot()
@@ -41,8 +40,7 @@ class Machine(Guest):
     def install(self):
         """What a machine has beside Debian."""
         self.push(product.tree())
-        self.run("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && "
-                 "systemctl start cagedd.socket", timeout=120)
+        prepare(self)
 
     def save(self, snapshot=SNAPSHOT):
         self.run("journalctl --sync; sync")
@@ -75,6 +73,7 @@ class Machine(Guest):
         if self.broken or self.qemu.process.poll() is not None:
             self._disconnect()
             self._connect()
+        self.broken = True  # unless all of this succeeds
         self.qemu.execute("stop")
         self.channel.drain()
         self.qemu.human(f"loadvm {snapshot}")
@@ -96,8 +95,9 @@ class Machine(Guest):
 
     def _restart(self, kill=False):
         self.dirty = True
-        if not kill:
-            self.qemu.wait(BOOT_TIMEOUT)
+        if kill:
+            self.qemu.execute("quit")
+        self.qemu.wait(BOOT_TIMEOUT)
         self._disconnect()
         self._boot()
 

@@ -14,8 +14,8 @@ def _logged(name, words):
     paths.LOGS.mkdir(parents=True, exist_ok=True)
     log = paths.LOGS / name
     with open(log, "ab") as file:
-        done = subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, stdout=file,
-                              stderr=file)
+        done = subprocess.run(["setpriv", "--pdeathsig", "TERM", "--", *map(str, words)],
+                              stdin=subprocess.DEVNULL, stdout=file, stderr=file)
     if done.returncode != 0:
         end = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-15:])
         raise RuntimeError(f"{words[0]} failed: see {log}, whose end is:\n{end}")

@@ -11,7 +11,7 @@ from . import paths
 
 MEMORY_MIB = 2048
 PROCESSORS = 2
-MONITOR_TIMEOUT = 60
+MONITOR_TIMEOUT = 180
 
 
 class QemuError(Exception):
