@@ -10,10 +10,18 @@ OTHERS = ("carol",)
 
 def prepare(guest):
     """Does what follows an installation, and makes the users of the tests."""
-    make = [f"useradd --create-home --shell /bin/bash {name}" for name in MEMBERS + OTHERS]
+    guest.run("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload", timeout=120)
+    make_users(guest)
+    guest.systemctl("start", "cagedd.socket")
+    guest.has_users = True
+
+
+def make_users(guest):
+    """The users of the tests, as far as they are not there, where the group is."""
+    make = [f"(id -u {name} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {name})"
+            for name in MEMBERS + OTHERS]
     join = [f"usermod -aG {GROUP} {name}" for name in MEMBERS]
-    guest.run(" && ".join(["systemd-sysusers", "systemd-tmpfiles --create", "systemctl daemon-reload",
-                           *make, *join, "systemctl start cagedd.socket"]), timeout=120)
+    guest.run(" && ".join(make + join), timeout=120)
 
 
 class Caged:
@@ -22,6 +30,8 @@ class Caged:
     def __init__(self, guest):
         self.guest = guest
         self.numbers = itertools.count(1)
+        if not guest.has_users:  # it was made without prepare()
+            make_users(guest)
 
     def workspace(self, user, name=None):
         """A new folder of the user's."""
