@@ -22,6 +22,7 @@ static int make_folder_in_unit(const char *unit, const char *agent_id, char **re
         if (errno != EEXIST)
             return negative_errno();
         cgroup_folder_kill(path);
+        cgroup_folder_ease(path);
         if (rmdir(path) < 0 && errno == EBUSY)
             return why_set(ret_why, -EBUSY,
                            "%s is left over from an agent whose processes were killed just now; "

@@ -21,7 +21,7 @@ const char *cgroup_controller_to_string(enum cgroup_controller controller);
 
 /* Where this host keeps its hierarchies; found once at start. */
 struct cgroup_host {
-    char *mount;   /* of the v2 hierarchy */
+    char *mount;   /* where the v2 hierarchy is */
     char *unified; /* our folder in it */
     int lock_fd;   /* on that folder: it is this daemon's alone */
     bool unit;     /* the folder is a systemd unit's instead, for its own agent */

@@ -120,6 +120,14 @@ def test_tasks_max_of_the_unit_is_met_by_the_agent(unit):
     assert unit.show("ExecMainStatus") == "5"
 
 
+def test_limits_of_the_disk_hold_in_the_unit(machine, unit):
+    disk = machine.output("mountpoint -d /")
+    machine.run(f"echo {disk} enable=1 > /sys/fs/cgroup/io.cost.qos")
+    unit.start(WAIT, resource_limits={"io_weight": 300, "io_write_bps": 1 << 20})
+    assert machine.output(f"cat {unit.folder}/agent-alpha/io.weight") == "default 300"
+    assert f"{disk} rbps=max wbps=1048576 " in machine.output(f"cat {unit.folder}/agent-alpha/io.max")
+
+
 def test_cpu_quota_of_the_unit_slows_the_agent_down(unit):
     unit.drop_in(ONCE, "CPUQuota=20%", "CPUQuotaPeriodSec=10ms")
     unit.start(python("import time\n"
