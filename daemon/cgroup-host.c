@@ -270,6 +270,7 @@ int cgroup_host_init_unit(struct cgroup_host *ret, const struct cgroup_host *hos
     int r = read_controllers(folder, &available);
     if (r < 0)
         return r;
+    unit.mount = strdup(host->mount);
     unit.unified = strdup(folder);
     for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
         if (!list_has(available, ' ', controller_names[c]))
@@ -278,7 +279,7 @@ int cgroup_host_init_unit(struct cgroup_host *ret, const struct cgroup_host *hos
         if (!unit.controllers[c].base)
             return -ENOMEM;
     }
-    if (!unit.unified)
+    if (!unit.mount || !unit.unified)
         return -ENOMEM;
     *ret = unit;
     unit = (struct cgroup_host){.lock_fd = -EBADF};
