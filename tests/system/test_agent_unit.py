@@ -469,7 +469,7 @@ def test_what_an_earlier_run_left_in_the_unit_is_ended_first(machine, unit):
     unit.drop_in("ExecStartPre=+/bin/sh /root/leave.sh", "SystemCallFilter=")
     unit.start(f"touch /workspace/ready; {WAIT}")
     unit.wait_file("ready")
-    machine.run("! pgrep -f 'sleep 4321'")
+    machine.run("! pgrep -x -f 'sleep 4321'")
     assert unit.show("ActiveState") == "active"
 
 
