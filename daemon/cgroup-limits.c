@@ -228,11 +228,11 @@ int cgroup_limit(const struct cgroup_host *host, struct cgroup *cgroup,
     for (size_t i = 0; i < ARRAY_SIZE(limit_rows); i++) {
         const struct limit_row *row = &limit_rows[i];
         if (is_asked_for(row, limits) && !host->controllers[row->controller].base)
-            return why_set(ret_why, -ENOTSUP,
-                           "%s cannot be enforced: this host gives cagedd no %s controller%s",
-                           row->limit, cgroup_controller_to_string(row->controller),
-                           row->controller == CGROUP_IO ? " (there is one on cgroup version 2 only)"
-                                                        : "");
+            return why_set(
+                ret_why, -ENOTSUP, "%s cannot be enforced: %s no %s controller%s", row->limit,
+                host->unit ? "the unit was delegated" : "this host gives cagedd",
+                cgroup_controller_to_string(row->controller),
+                row->controller == CGROUP_IO ? " (there is one on cgroup version 2 only)" : "");
     }
     int r = find_disk(host, limits, workspace, &disk, ret_why);
     for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limit_rows); i++) {

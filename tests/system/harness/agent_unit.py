@@ -16,8 +16,9 @@ class AgentUnit:
         self.workspace = None
 
     def card(self, script, **keys):
-        """Writes a card that runs a shell script."""
-        card = self.caged.card(script, **{"agent_id": self.agent_id, **keys})
+        """Writes a card that runs a shell script; `keys` are the card's, `user` too."""
+        user = {"user": keys.pop("user")} if "user" in keys else {}
+        card = {**self.caged.card(script, **{"agent_id": self.agent_id, **keys}), **user}
         self.workspace = card["workspace"]
         self.guest.write(self.card_path, json.dumps(card))
         return card
