@@ -1,20 +1,35 @@
-/* LogLines of the daemon, written as the agent wrote them. Lines of one stream that come together
- * are gathered and written together; a change of the stream writes first, which keeps the order. */
+/* Lines of an agent's output on our own. Lines of one stream that come together are gathered and
+ * written together; a change of the stream writes first, which keeps the order. */
 #include "line-printer.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 
-#include "base64.h"
 #include "exit-status.h"
-#include "field.h"
 #include "output.h"
 #include "text.h"
 
-void line_printer_init(struct line_printer *printer, struct forwarder *forwarder, bool json)
+#define GATHERED_MAX (256 * 1024)
+
+int line_form_from_string(const char *name, enum line_form *ret)
+{
+    static const char *const names[] = {
+        [LINE_CAT] = "cat", [LINE_SHORT] = "short", [LINE_JSON] = "json"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (streq(names[i], name)) {
+            *ret = (enum line_form)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+void line_printer_init(struct line_printer *printer, struct forwarder *forwarder,
+                       enum line_form form)
 {
     *printer = (struct line_printer){
         .forwarder = forwarder,
-        .json = json,
+        .form = form,
         .streams = {{.fd = STDOUT_FILENO, .is_terminal = isatty(STDOUT_FILENO)},
                     {.fd = STDERR_FILENO, .is_terminal = isatty(STDERR_FILENO)}},
     };
@@ -69,67 +84,130 @@ static int gather(struct line_printer *p, const char *data, size_t size, bool ne
     return 0;
 }
 
-/* A line's bytes as the agent wrote them, but for the newline: borrowed text, or *ret_decoded. */
-static int line_bytes(const json_t *line, const char **ret, size_t *ret_size, void **ret_decoded)
+static int end_line(struct line_printer *p)
 {
-    const char *data = NULL;
-    int r;
-
-    if (field_string_optional(line, "data", &data) < 0)
-        return -EPROTO;
-    if (!data) {
-        if (field_string(line, "text", ret) < 0)
-            return -EPROTO;
-        *ret_size = json_string_length(json_object_get(line, "text"));
-        return 0;
-    }
-    r = base64_decode(data, ret_decoded, ret_size);
-    if (r < 0)
-        return r == -EINVAL ? -EPROTO : r;
-    *ret = *ret_decoded;
-    return 0;
+    p->current->open = false;
+    return gather(p, NULL, 0, true);
 }
 
-static int print_line(struct line_printer *p, const json_t *line)
+static int switch_stream(struct line_printer *p, struct line_stream *stream)
 {
-    AUTO_FREE void *decoded = NULL;
-    const char *name, *bytes;
-    bool partial = false;
-    size_t size;
-    int r;
+    int r = stream == p->current ? STATUS_OK : flush(p);
 
-    if (!json_is_object(line) || field_string(line, "stream", &name) < 0 ||
-        field_bool_optional(line, "partial", &partial) < 0)
-        return -EPROTO;
-    if (p->json)
-        return output_json_line(line);
-    struct line_stream *stream = &p->streams[streq(name, "stderr")];
-    if (stream != p->current) {
-        r = flush(p);
-        if (r != STATUS_OK)
-            return r;
+    if (r == STATUS_OK)
         p->current = stream;
-    }
-    r = line_bytes(line, &bytes, &size, &decoded);
-    return r < 0 ? r : gather(p, bytes, size, !partial);
+    return r;
 }
 
-int line_printer_print(struct line_printer *p, const json_t *parameters)
+/* Each run begins with a line of its own. */
+static int begin_run(struct line_printer *p, const char *invocation_id)
 {
-    json_t *lines, *line;
-    uint64_t lost;
-    size_t i;
+    int r = STATUS_OK;
 
-    if (field_array(parameters, "lines", &lines) < 0 || field_u64(parameters, "lost", &lost) < 0)
-        return -EPROTO;
-    if (lost > 0)
-        say("%" PRIu64 " line%s lost here: too old for the daemon's memory, or you read too slowly",
-            lost, lost == 1 ? "" : "s");
-    json_array_foreach (lines, i, line) {
-        int r = print_line(p, line);
-        if (r != STATUS_OK)
-            return r;
+    if (streq(p->invocation_id, invocation_id))
+        return STATUS_OK;
+    (void)snprintf(p->invocation_id, sizeof(p->invocation_id), "%s", invocation_id);
+    for (size_t i = 0; r == STATUS_OK && i < ARRAY_SIZE(p->streams); i++) {
+        if (!p->streams[i].open)
+            continue;
+        r = switch_stream(p, &p->streams[i]);
+        if (r == STATUS_OK)
+            r = end_line(p);
     }
+    return r;
+}
+
+/* -- as the agent wrote it -- */
+
+static int print_cat(struct line_printer *p, const struct agent_line *line)
+{
+    int r = switch_stream(p, &p->streams[line->is_stderr]);
+
+    p->current->open = line->partial;
+    return r != STATUS_OK ? r : gather(p, line->bytes, line->size, !line->partial);
+}
+
+/* -- short -- */
+
+/* For a terminal: a line may not go back to what stands before it. */
+static int gather_without_returns(struct line_printer *p, const char *data, size_t size)
+{
+    int r = 0;
+
+    while (r == 0 && size > 0) {
+        const char *found = p->current->is_terminal ? memchr(data, '\r', size) : NULL;
+        size_t n = found ? (size_t)(found - data) : size;
+        r = gather(p, data, n, false);
+        if (r == 0 && found)
+            r = gather(p, "^M", 2, false);
+        n += found ? 1 : 0;
+        data += n;
+        size -= n;
+    }
+    return r;
+}
+
+/* When, and on which stream; on a terminal in its own colour whatever the line before left. */
+static int gather_head(struct line_printer *p, const struct agent_line *line)
+{
+    char time[64], head[96];
+
+    time_format(line->time_usec, time, sizeof(time));
+    (void)snprintf(head, sizeof(head), "%s%s %s: ", p->current->is_terminal ? "\x1b[0m" : "", time,
+                   line->is_stderr ? "stderr" : "stdout");
+    return gather(p, head, strlen(head), false);
+}
+
+/* An unfinished line goes on if nothing comes between. */
+static int print_short(struct line_printer *p, const struct agent_line *line)
+{
+    bool open = p->current->open;
+    bool goes_on = open && p->last_is_stderr == line->is_stderr &&
+                   streq(p->invocation_id, line->invocation_id);
+    int r = 0;
+
+    if (open && !goes_on)
+        r = end_line(p);
+    if (r == 0 && !goes_on)
+        r = gather_head(p, line);
+    if (r == 0)
+        r = gather_without_returns(p, line->bytes, line->size);
+    if (r == 0 && !line->partial)
+        r = end_line(p);
+    p->current->open = line->partial;
+    p->last_is_stderr = line->is_stderr;
+    (void)snprintf(p->invocation_id, sizeof(p->invocation_id), "%s", line->invocation_id);
+    return r;
+}
+
+/* -- JSON -- */
+
+static int print_json(struct line_printer *p, const struct agent_line *line)
+{
+    json_t *json = agent_line_to_json(line);
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    int r = text ? gather(p, text, strlen(text), true) : -ENOMEM;
+
+    free(text);
+    json_decref(json);
+    return r;
+}
+
+/* -- all of them -- */
+
+int line_printer_print(struct line_printer *p, const struct agent_line *line)
+{
+    int r = p->form == LINE_CAT ? begin_run(p, line->invocation_id) : STATUS_OK;
+
+    if (r == STATUS_OK && p->form == LINE_CAT)
+        r = print_cat(p, line);
+    else if (r == STATUS_OK)
+        r = p->form == LINE_SHORT ? print_short(p, line) : print_json(p, line);
+    return r == STATUS_OK && p->size >= GATHERED_MAX ? flush(p) : r;
+}
+
+int line_printer_flush(struct line_printer *p)
+{
     return flush(p);
 }
 

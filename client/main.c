@@ -22,9 +22,10 @@ const struct verb verbs[] = {
      OPTIONS_JSON | OPTION_ALL, 0, 0, "", false, verb_list},
     {"inspect", "ID", "Show everything about an agent", OPTION_OWNER | OPTIONS_JSON, 1, 1,
      "the id of an agent", false, verb_inspect},
-    {"logs", "[-f] [-n N] ID", "Show the output of an agent",
-     OPTION_OWNER | OPTIONS_JSON | OPTION_FOLLOW | OPTION_LINES, 1, 1, "the id of an agent", false,
-     verb_logs},
+    {"logs", "[-f] [-n N] [-S TIME] [-U TIME] [-o FORM] ID", "Show the output of an agent",
+     OPTION_OWNER | OPTIONS_JSON | OPTION_FOLLOW | OPTION_LINES | OPTION_SINCE | OPTION_UNTIL |
+         OPTION_OUTPUT,
+     1, 1, "the id of an agent", false, verb_logs},
     {"reload", "CARD", "Give a running agent the hosts of its card as it is now",
      OPTION_OWNER | OPTIONS_JSON | OPTION_QUIET, 1, 1, "a card", false, verb_reload},
     {"stop", "[--grace SECONDS] [--no-wait] ID...|--all", "End agents in good order",

@@ -16,7 +16,10 @@ static const struct option_help table[] = {
     {OPTION_GRACE, 'g', "grace", "SECONDS", "time between SIGTERM and the end by force"},
     {OPTION_NO_WAIT, 0, "no-wait", NULL, "do not wait for the end"},
     {OPTION_SIGNAL, 's', "signal", "SIGNAL", "which signal, by name or number"},
-    {OPTION_OWNER, 'o', "owner", "USER", "whose agent, where several users have the id (root)"},
+    {OPTION_SINCE, 'S', "since", "TIME", "only lines from this time on, of all runs"},
+    {OPTION_UNTIL, 'U', "until", "TIME", "only lines up to this time, of all runs"},
+    {OPTION_OUTPUT, 'o', "output", "FORM", "how lines are shown: " LINE_FORMS},
+    {OPTION_OWNER, 'u', "owner", "USER", "whose agent, where several users have the id (root)"},
     {OPTION_ID, 0, "id", "ID", "refuse a card of another agent_id"},
     {OPTION_JSON, 'j', "json", NULL, "print JSON"},
     {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
@@ -91,6 +94,15 @@ static bool number_parse(const char *text, uint32_t max, uint32_t *ret)
     return true;
 }
 
+/* What the daemon takes; that it is a time, journalctl(1) will see. */
+static bool time_is_sane(const char *text)
+{
+    size_t length = strlen(text);
+
+    return length > 0 && length <= HISTORY_TIME_MAX &&
+           strspn(text, HISTORY_TIME_CHARACTERS) == length;
+}
+
 static int refuse_value(const struct option_help *row, const char *value, const char *expected,
                         char *why, size_t size)
 {
@@ -127,6 +139,16 @@ static int option_set(struct options *o, const struct option_help *row, const ch
         if (!*value)
             return refuse_value(row, value, "the id of an agent", why, size);
         o->id = value;
+        break;
+    case OPTION_SINCE:
+    case OPTION_UNTIL:
+        if (!time_is_sane(value))
+            return refuse_value(row, value, "a time as in systemd.time(7)", why, size);
+        *(row->bit == OPTION_SINCE ? &o->since : &o->until) = value;
+        break;
+    case OPTION_OUTPUT:
+        if (line_form_from_string(value, &o->form) < 0)
+            return refuse_value(row, value, LINE_FORMS, why, size);
         break;
     case OPTION_SOCKET:
         if (!*value)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "line-form.h"
 #include "util.h"
 #include "verb.h"
 
@@ -26,6 +27,9 @@ enum option_bit {
     OPTION_NO_WAIT = 1 << 10,
     OPTION_OWNER = 1 << 11,
     OPTION_HELP = 1 << 12, /* every verb has it */
+    OPTION_SINCE = 1 << 13,
+    OPTION_UNTIL = 1 << 14,
+    OPTION_OUTPUT = 1 << 15,
     OPTION_ID = 1 << 20,
 };
 
@@ -38,7 +42,10 @@ struct options {
     int signal;         /* with OPTION_SIGNAL: 1 to SIGRTMAX */
     const char *owner;  /* with OPTION_OWNER: as given, not empty */
     const char *id;     /* with OPTION_ID: as given, not empty */
-    char **arguments;   /* this array is ours, its strings are argv's */
+    const char *since;  /* with OPTION_SINCE, as given; likewise `until` */
+    const char *until;
+    enum line_form form; /* with OPTION_OUTPUT */
+    char **arguments;    /* this array is ours, its strings are argv's */
     size_t n_arguments;
     char **rest; /* what follows `--`, for a verb that takes it: part of argv */
     size_t n_rest;

@@ -37,6 +37,8 @@ static const struct remote_error errors[] = {
      "nothing was started; change the card or ask the operator of this host"},
     {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})",
      "end some agents (cagectl list), or try again later"},
+    {INTERFACE_PREFIX "HistoryFailed", STATUS_OUTPUT, "the journal could not be read: {reason}",
+     "more may be in: journalctl -u cagedd"},
     {INTERFACE_PREFIX "SpawnFailed", STATUS_CAGE,
      "the agent could not be started: {step}: {reason}",
      "programs come from the host's /usr or the workspace; more may be in: journalctl -u cagedd"},

@@ -9,7 +9,9 @@
 static int run_spawned(const struct options *options, struct spawned *s)
 {
     CLEANUP(forwarder_freep) struct forwarder *forwarder = NULL;
-    struct follow f = {.connection = s->connection, .agent = {s->agent.id, s->agent.owner_uid}};
+    struct follow f = {.connection = s->connection,
+                       .socket = options->socket,
+                       .agent = {s->agent.id, s->agent.owner_uid}};
     struct reply reply = {};
     struct agent agent;
     int status = STATUS_OK;

@@ -53,7 +53,9 @@ int verb_spawn(const struct options *options)
     if (status != STATUS_OK)
         return status;
     status = print_spawned(options, &s);
-    struct follow f = {.connection = s.connection, .agent = {s.agent.id, s.agent.owner_uid}};
+    struct follow f = {.connection = s.connection,
+                       .socket = options->socket,
+                       .agent = {s.agent.id, s.agent.owner_uid}};
     if (status == STATUS_OK && follow)
         status = follow_logs(&f, true, NULL);
     if (status == STATUS_OK && (follow || option_given(options, OPTION_WAIT)))

@@ -82,6 +82,16 @@
 #define LOG_UNSENT_MAX (4 * 1024 * 1024) /* of one agent, or of the daemon's own entries */
 #define LOG_FLUSH_TIMEOUT 5              /* when the daemon ends */
 
+/* -- History: journalctl(1) on a user's behalf -- */
+#define HISTORIES_MAX 64        /* at once; root is not turned away */
+#define HISTORIES_PER_UID_MAX 8 /* each is a process, for as long as its client reads */
+#define HISTORY_SYNC_TIMEOUT 10 /* for journald to have written what it was sent */
+#define HISTORY_TIME_MAX 128    /* a time as a client words it (systemd.time(7)) */
+#define HISTORY_TIME_CHARACTERS                                                                    \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 +-:.,/@_"
+#define HISTORY_MEMORY_MAX (128 * 1024 * 1024) /* RLIMIT_DATA */
+#define HISTORY_FILES_MAX 8192                 /* of the journal, open at once */
+
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)
 #define SPEC_ENVIRONMENT_MAX (2 * CARD_ENVIRONMENT_MAX + 64) /* card, preset, the daemon's own */

@@ -24,6 +24,7 @@ struct log_queue {
     pthread_cond_t work, idle; /* signalled to the writer, and by it */
     bool is_idle, closing;
     size_t n_records;
+    uint64_t n_queued;          /* ever */
     struct share_list ready;    /* shares with records, in the order of their turns */
     struct share_list relieved; /* those whose owners are to be called */
     int fd;
@@ -195,6 +196,27 @@ void log_queue_dispatch(struct log_queue *queue)
     (void)pthread_mutex_unlock(&queue->mutex);
 }
 
+uint64_t log_queue_mark(struct log_queue *queue)
+{
+    (void)pthread_mutex_lock(&queue->mutex);
+    uint64_t mark = queue->n_queued;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    return mark;
+}
+
+/* The first record of each share is its oldest that is not written. */
+bool log_queue_is_written(struct log_queue *queue, uint64_t mark)
+{
+    const struct log_share *share;
+    bool written = true;
+
+    (void)pthread_mutex_lock(&queue->mutex);
+    TAILQ_FOREACH (share, &queue->ready, ready_entry)
+        written = written && STAILQ_FIRST(&share->records)->number > mark;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    return written;
+}
+
 /* -- shares -- */
 
 void log_share_init(struct log_share *share, struct log_queue *queue,
@@ -233,6 +255,7 @@ bool log_share_push(struct log_share *share, struct log_record *record)
         return false;
     }
     record->share = share;
+    record->number = ++queue->n_queued;
     if (STAILQ_EMPTY(&share->records))
         TAILQ_INSERT_TAIL(&queue->ready, share, ready_entry);
     STAILQ_INSERT_TAIL(&share->records, record, entry);

@@ -22,6 +22,7 @@ struct log_share;
 struct log_record {
     STAILQ_ENTRY(log_record) entry;
     struct log_share *share;
+    uint64_t number;        /* of all that were ever queued */
     uint64_t time_usec;     /* when it was logged, CLOCK_REALTIME */
     uint64_t sequence;      /* of an agent's line */
     const char *stream;     /* of an agent's line: static; NULL: another entry */
@@ -59,6 +60,10 @@ size_t log_queue_close(struct log_queue *queue, uint64_t timeout_usec);
 /* Readable (eventfd(2)) when log_queue_dispatch() has something to do; the queue's. */
 int log_queue_fd(const struct log_queue *queue);
 void log_queue_dispatch(struct log_queue *queue);
+
+/* Stands for all records queued so far; and whether these are written. */
+uint64_t log_queue_mark(struct log_queue *queue);
+bool log_queue_is_written(struct log_queue *queue, uint64_t mark);
 
 /* The share is part of something that `destroy` frees once it was left and all is written: in the
  * caller's thread or in the writer's. A share that is never left is its owner's. */

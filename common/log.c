@@ -14,7 +14,8 @@
 
 #define CLOSED_MAX 256
 
-static struct log_queue *queue;      /* NULL: not opened, or closed */
+static struct log_queue *queue; /* NULL: not opened, or closed */
+static bool to_journal;
 static struct log_agent daemons_own; /* of entries that are about no agent */
 
 /* -- making records -- */
@@ -126,7 +127,8 @@ static void keep(struct log_share *share)
 
 int log_open(void)
 {
-    int r = log_queue_new(log_journal_is_due() ? log_journal_write : log_text_write, &queue);
+    to_journal = log_journal_is_due();
+    int r = log_queue_new(to_journal ? log_journal_write : log_text_write, &queue);
 
     if (r >= 0)
         log_share_init(&daemons_own.share, queue, on_relieved, keep);
@@ -165,6 +167,21 @@ int log_fd(void)
 void log_dispatch(void)
 {
     log_queue_dispatch(queue);
+}
+
+bool log_has_journal(void)
+{
+    return queue && to_journal;
+}
+
+uint64_t log_mark(void)
+{
+    return queue ? log_queue_mark(queue) : 0;
+}
+
+bool log_mark_is_written(uint64_t mark)
+{
+    return !queue || log_queue_is_written(queue, mark);
 }
 
 /* -- agents -- */

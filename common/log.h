@@ -43,6 +43,13 @@ void log_close(void);
 int log_fd(void);
 void log_dispatch(void);
 
+/* Whether entries go to the journal. */
+bool log_has_journal(void);
+
+/* Stands for all entries logged so far; and whether these were written. */
+uint64_t log_mark(void);
+bool log_mark_is_written(uint64_t mark);
+
 /* -- agents -- */
 
 /* Whom entries are about. While more than LOG_UNSENT_PAUSE of an agent's entries are unwritten,

@@ -31,6 +31,7 @@ static void end_call(struct connection *c)
     c->filter = NULL;
     json_decref(c->result);
     c->result = NULL;
+    c->history = history_abandon(c->history);
 }
 
 struct connection *connection_free(struct connection *c)
@@ -279,6 +280,11 @@ static void settle(struct connection *c)
         connection_free(c);
     else
         set_events(c);
+}
+
+void connection_settle(struct connection *c)
+{
+    settle(c);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)

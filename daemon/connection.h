@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "agent.h"
+#include "history.h"
 #include "manager.h"
 #include "peer.h"
 #include "varlink-stream.h"
@@ -51,6 +52,7 @@ struct connection {
     enum agent_state told; /* for Wait: the state that the client knows */
     json_t *result;        /* what will be the reply, for Reload */
     uint64_t update;       /* of a gate: what the reply waits for */
+    struct history *history;
 
     struct agent *foreground;      /* the agent that ends with this connection */
     struct watch foreground_watch; /* keeps it from being forgotten meanwhile */
@@ -74,6 +76,9 @@ void connection_invalid(struct connection *connection, const char *parameter);
 /* Makes the call one that is answered by `pump`, and has it called soon. */
 void connection_set_pump(struct connection *connection, connection_pump pump,
                          struct watch_list *watches);
+
+/* After a call was answered outside of a pump: goes on with the next. May free the connection. */
+void connection_settle(struct connection *connection);
 
 /* Has the pump called again, when others had their turn: it sends a batch at a time. */
 void connection_wake(struct connection *connection);

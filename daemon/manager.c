@@ -13,6 +13,7 @@
 #include "seccomp-profile.h"
 
 #define SWEEP_USEC (1000 * 1000)
+#define JOURNAL_GROUP "systemd-journal" /* systemd-journald.service(8), "Access control" */
 
 /* A helper program is opened once: what runs later is what was there at start. */
 static int open_helper(const char *folder, const char *name, int *ret)
@@ -46,7 +47,7 @@ static int load_seccomp(struct manager *manager)
     return r;
 }
 
-static void find_group(struct manager *manager, const char *name)
+static void find_groups(struct manager *manager, const char *name)
 {
     struct group *group = getgrnam(name);
 
@@ -55,6 +56,10 @@ static void find_group(struct manager *manager, const char *name)
         manager->group = group->gr_gid;
     else
         log_warning("there is no group %s: only root may use this daemon", name);
+    group = getgrnam(JOURNAL_GROUP);
+    manager->have_journal_group = group != NULL;
+    if (group)
+        manager->journal_group = group->gr_gid;
 }
 
 static int init_host(struct manager *manager, const char *cgroup_name)
@@ -101,6 +106,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
     };
     TAILQ_INIT(&manager->live);
     TAILQ_INIT(&manager->ended);
+    LIST_INIT(&manager->histories);
     if (manager->null < 0)
         return negative_errno();
     if (!manager->events)
@@ -116,7 +122,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         r = init_host(manager, options->cgroup_name);
     if (r < 0)
         return r;
-    find_group(manager, options->group_name);
+    find_groups(manager, options->group_name);
     *ret = TAKE_PTR(manager);
     return 0;
 }
@@ -127,6 +133,7 @@ struct manager *manager_free(struct manager *manager)
 
     if (!manager)
         return NULL;
+    history_end_all(manager);
     while ((agent = TAILQ_FIRST(&manager->ended))) {
         TAILQ_REMOVE(&manager->ended, agent, entry);
         agent_free(agent);

@@ -8,6 +8,7 @@
 #include "airlock.h"
 #include "cgroup.h"
 #include "closer.h"
+#include "history.h"
 #include "ring.h"
 #include "uid-range.h"
 #include "util.h"
@@ -22,6 +23,8 @@ struct manager {
     const char *data_dir;
     gid_t group; /* whose members may use the daemon */
     bool have_group;
+    gid_t journal_group; /* that may read the journal */
+    bool have_journal_group;
 
     int null;            /* /dev/null */
     int init_executable; /* O_PATH */
@@ -36,6 +39,8 @@ struct manager {
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */
     size_t n_live;
+
+    struct history_list histories; /* under way */
 
     struct ring *events; /* tag: owner's uid; data: the event as JSON text */
     struct watch_list event_watches;

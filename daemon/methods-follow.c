@@ -43,9 +43,13 @@ static json_t *convert_line(const struct connection *c, const struct ring_entry 
     return agent_line_to_json(entry);
 }
 
-static json_t *lines_reply(json_t *lines, json_int_t lost)
+/* What comes next is told so that a client knows exactly which lines it has not got: it can ask the
+ * journal for them. */
+static json_t *lines_reply(const struct connection *c, json_t *lines, json_int_t lost)
 {
-    return lines ? json_pack("{s:o, s:I}", "lines", lines, "lost", lost) : NULL;
+    return lines ? json_pack("{s:s, s:o, s:I, s:I}", "invocation_id", c->agent->invocation_id,
+                             "lines", lines, "lost", lost, "next_sequence", (json_int_t)c->cursor)
+                 : NULL;
 }
 
 /* Whether the cursor is where this call ends: at the last line of an agent that writes no more, or
@@ -74,18 +78,18 @@ static void pump_logs(struct connection *c)
     if (agent == c->foreground && n > 0)
         agent_hold_output(agent, c->cursor);
     if (logs_done(c)) {
-        connection_reply(c, lines_reply(lines, lost));
+        connection_reply(c, lines_reply(c, lines, lost));
     } else if (n == 0) {
         c->lost = lost;
         json_decref(lines);
     } else {
-        connection_continue(c, lines_reply(lines, lost));
+        connection_continue(c, lines_reply(c, lines, lost));
         connection_wake(c);
     }
 }
 
-/* Where to begin: at the first line ever, so that what has left the ring is counted as lost, unless
- * the last `lines` were asked for. A reply without `more` has what fits into SINGLE_BYTES. */
+/* Where to begin: at the first line ever, or at the first of the last `lines`; what of this has
+ * left the ring is counted as lost. A reply without `more` has what fits into SINGLE_BYTES. */
 static uint64_t logs_start(const struct ring *ring, json_int_t lines, bool more,
                            json_int_t *ret_lost)
 {
@@ -93,7 +97,7 @@ static uint64_t logs_start(const struct ring *ring, json_int_t lines, bool more,
     size_t bytes = 0;
 
     if (lines >= 0)
-        start = MAX_OF(first, end - MIN_OF((uint64_t)lines, end - 1));
+        start = end - MIN_OF((uint64_t)lines, end - 1);
     *ret_lost = 0;
     if (more)
         return start;
@@ -136,6 +140,9 @@ void method_logs(struct call *call)
     c->follow = follow;
     c->end = follow ? UINT64_MAX : ring_end(agent->ring);
     c->cursor = logs_start(agent->ring, lines, c->more, &c->lost);
+    /* At once, so that the client knows from where on nothing is missed. */
+    if (follow)
+        connection_continue(c, lines_reply(c, json_array(), 0));
     connection_set_pump(c, pump_logs, &agent->watches);
 }
 

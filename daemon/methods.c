@@ -20,6 +20,7 @@ static const struct method {
     {"io.caged", "List", USERS, method_list},
     {"io.caged", "Inspect", USERS, method_inspect},
     {"io.caged", "Logs", USERS, method_logs},
+    {"io.caged", "History", USERS, method_history},
     {"io.caged", "Wait", USERS, method_wait},
     {"io.caged", "Events", USERS, method_events},
 };

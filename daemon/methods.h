@@ -22,7 +22,8 @@ void method_stop(struct call *call);   /* methods-agent.c */
 void method_kill(struct call *call);
 void method_list(struct call *call);
 void method_inspect(struct call *call);
-void method_logs(struct call *call); /* methods-follow.c */
+void method_history(struct call *call); /* methods-history.c */
+void method_logs(struct call *call);    /* methods-follow.c */
 void method_wait(struct call *call);
 void method_events(struct call *call);
 void method_get_info(struct call *call); /* varlink-service.c */

@@ -2,6 +2,7 @@
 #include "process.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -49,15 +50,73 @@ static int join_cgroups(const int *fds, size_t n)
     return 0;
 }
 
-static NORETURN void child(const struct process_spec *spec)
+/* The C library's own functions would have each thread of the process do the same, and its list of
+ * threads is the daemon's: this copy has one. */
+#ifdef SYS_setresuid32
+#define SYS_SETGROUPS SYS_setgroups32
+#define SYS_SETRESGID SYS_setresgid32
+#define SYS_SETRESUID SYS_setresuid32
+#else
+#define SYS_SETGROUPS SYS_setgroups
+#define SYS_SETRESGID SYS_setresgid
+#define SYS_SETRESUID SYS_setresuid
+#endif
+
+static int change_user(uid_t uid, gid_t gid)
 {
-    char *arguments[] = {(char *)spec->name, NULL}, *environment[] = {NULL};
+    if (syscall(SYS_SETGROUPS, 0, NULL) < 0 || syscall(SYS_SETRESGID, gid, gid, gid) < 0 ||
+        syscall(SYS_SETRESUID, uid, uid, uid) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* The bounding set first, which needs CAP_SETPCAP; then the user, for which capabilities are needed
+ * too; then what root would still have. From no_new_privs on execve(2) gives nothing back, and an
+ * empty bounding set gives root nothing (capabilities(7)). */
+static int drop_privileges(const struct process_drop *drop)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+
+    for (size_t i = 0; i < drop->n_limits; i++) {
+        const struct rlimit limit = {drop->limits[i].maximum, drop->limits[i].maximum};
+        if (setrlimit(drop->limits[i].resource, &limit) < 0)
+            return negative_errno();
+    }
+    if (setpriority(PRIO_PROCESS, 0, drop->nice) < 0)
+        return negative_errno();
+    for (unsigned long c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+        if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+            return negative_errno();
+    int r = change_user(drop->uid, drop->gid);
+    if (r < 0)
+        return r;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+        syscall(SYS_capset, &header, none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return negative_errno();
+    return 0;
+}
+
+/* It ends with the daemon. A change of credentials forgets the signal, so this comes after; it is
+ * sent when the thread ends that started the process, which is the daemon's first. */
+static int end_with_parent(pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return negative_errno();
+    return getppid() == parent ? 0 : -ESRCH;
+}
+
+static NORETURN void child(const struct process_spec *spec, pid_t parent)
+{
+    char *name_alone[] = {(char *)spec->name, NULL}, *environment[] = {NULL};
+    char *const *arguments = spec->arguments ? spec->arguments : name_alone;
     int executable = fcntl(spec->executable, F_DUPFD_CLOEXEC, PROCESS_FDS_MAX);
 
     default_signals();
     if (executable >= 0 && join_cgroups(spec->tasks_fds, spec->n_tasks_fds) >= 0 &&
         place_descriptors(spec->fds, spec->n_fds) >= 0 &&
-        close_range((unsigned)spec->n_fds, ~0u, CLOSE_RANGE_CLOEXEC) >= 0)
+        close_range((unsigned)spec->n_fds, ~0u, CLOSE_RANGE_CLOEXEC) >= 0 &&
+        (!spec->drop || (drop_privileges(spec->drop) >= 0 && end_with_parent(parent) >= 0)))
         (void)syscall(SYS_execveat, executable, "", arguments, environment, AT_EMPTY_PATH);
     _exit(PROCESS_NOT_STARTED);
 }
@@ -77,11 +136,12 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidf
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)spec->cgroup_fd;
     }
+    pid_t parent = getpid();
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid < 0)
         return negative_errno();
     if (pid == 0)
-        child(spec);
+        child(spec, parent);
     *ret_pid = pid;
     *ret_pidfd = pidfd;
     return 0;

@@ -1,20 +1,38 @@
-/* Starts one of our helper programs (caged-init, caged-gate) with exactly the descriptors that its
- * contract names, signals it and reaps it. */
+/* Starts a helper program (caged-init, caged-gate, journalctl) with exactly the descriptors that
+ * its contract names, signals it and reaps it. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
+struct process_limit {
+    __rlimit_resource_t resource;
+    rlim_t maximum;
+};
+
+/* For a program that has no part in caged's own steps of giving up privileges: it is started
+ * without any, and cannot gain one. */
+struct process_drop {
+    uid_t uid; /* root too is without a capability then */
+    gid_t gid; /* no other group */
+    int nice;
+    const struct process_limit *limits;
+    size_t n_limits;
+};
+
 struct process_spec {
-    int executable;       /* opened with O_PATH: what runs is what was opened at start */
-    const char *name;     /* argv[0], the only argument */
-    const int *fds;       /* fds[i] becomes descriptor i; all others are closed */
-    size_t n_fds;         /* up to PROCESS_FDS_MAX */
-    uint64_t clone_flags; /* CLONE_NEW... */
-    int cgroup_fd;        /* v2 cgroup to be born into, or negative */
-    const int *tasks_fds; /* `tasks` files of v1 cgroups that it joins before it runs */
-    size_t n_tasks_fds;   /* negative descriptors are passed over */
+    int executable;                  /* opened with O_PATH: what runs is what was opened */
+    const char *name;                /* argv[0], the only argument unless there are `arguments` */
+    char *const *arguments;          /* all of argv, up to a NULL; or NULL */
+    const struct process_drop *drop; /* NULL: it keeps what the daemon has */
+    const int *fds;                  /* fds[i] becomes descriptor i; all others are closed */
+    size_t n_fds;                    /* up to PROCESS_FDS_MAX */
+    uint64_t clone_flags;            /* CLONE_NEW... */
+    int cgroup_fd;                   /* v2 cgroup to be born into, or negative */
+    const int *tasks_fds;            /* `tasks` files of v1 cgroups that it joins before it runs */
+    size_t n_tasks_fds;              /* negative descriptors are passed over */
 };
 
 #define PROCESS_FDS_MAX 32

@@ -1,10 +1,12 @@
 """cagectl as far as it needs no cagedd: help, usage errors, check, what it says when no daemon can
 be reached, and what it does with a daemon that talks nonsense."""
 
+import contextlib
 import json
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -52,18 +54,32 @@ class FakeDaemon:
         self.thread.start()
 
     def _serve(self):
-        connection, _ = self.server.accept()
-        connection.settimeout(20)
-        with connection, self.server:
+        """A client may call on several connections; what it sends along is closed."""
+        with contextlib.ExitStack() as stack, self.server:
+            buffers = {}
             for reply in self.replies:
-                data = b""
-                while not data.endswith(b"\0"):
-                    piece = connection.recv(65536)
-                    if not piece:
-                        return
-                    data += piece
-                self.calls.append(json.loads(data[:-1]))
+                connection = self._receive(stack, buffers)
+                if not connection:
+                    return
                 connection.sendall(reply)
+
+    def _receive(self, stack, buffers):
+        """Takes the next call, and returns the connection that it came by, None at the end."""
+        while True:
+            ready, _, _ = select.select([self.server, *buffers], [], [], 20)
+            if self.server in ready:
+                buffers[stack.enter_context(self.server.accept()[0])] = b""
+                continue
+            piece = ready[0].recv(65536) if ready else b""
+            data = buffers.pop(ready[0], b"") + piece if ready else b""
+            if piece:
+                buffers[ready[0]] = data
+            if not piece and not buffers:
+                return None
+            if data.endswith(b"\0"):
+                self.calls.append(json.loads(data[:-1]))
+                buffers[ready[0]] = b""
+                return ready[0]
 
     def done(self):
         self.thread.join(10)
@@ -124,6 +140,11 @@ def test_each_verb_has_its_help(verb):
     (["stop", "-g"], "an argument is missing after '-g'", "help stop"),
     (["kill", "-s", "NOPE", "x"], "--signal wants a signal", "help kill"),
     (["logs", "-n", "x", "y"], "--lines wants a number of lines, not 'x'", "help logs"),
+    (["logs", "-o", "long", "y"], "--output wants short, json or cat, not 'long'", "help logs"),
+    (["logs", "-S", "", "y"], "--since wants a time as in systemd.time(7), not ''", "help logs"),
+    (["logs", "-U", "a\nb", "y"], "--until wants a time as in systemd.time(7)", "help logs"),
+    (["logs", "-f", "-U", "now", "y"], "cannot be combined with --until", "help logs"),
+    (["logs", "-j", "-o", "cat", "y"], "cannot be combined with another form", "help logs"),
 ])
 def test_wrong_usage_is_named_with_a_hint(words, why, hint):
     status, out, err = cagectl(*words)
@@ -336,8 +357,9 @@ def test_strings_of_strangers_are_made_safe_in_tables(answer):
 
 
 def logs_reply(*lines, lost=0):
-    return {"parameters": {"lines": [
-        {"sequence": n, "time_usec": n, **line} for n, line in enumerate(lines, 1)], "lost": lost}}
+    return {"parameters": {"invocation_id": "0123456789abcdef" * 2, "lines": [
+        {"sequence": n, "time_usec": n, **line} for n, line in enumerate(lines, lost + 1)],
+        "lost": lost, "next_sequence": lost + len(lines) + 1}}
 
 
 def test_output_is_exact(answer):
@@ -345,12 +367,55 @@ def test_output_is_exact(answer):
                        {"stream": "stdout", "data": "/wAb", "partial": True},
                        {"stream": "stdout", "text": ""}, lost=3)
     path_words = ["logs", "a"]
+    no_journal = {"error": "io.caged.NotSupported",
+                  "parameters": {"what": "history", "reason": "this host has no journal"}}
     (status, out, err), calls = answer(path_words, json.dumps(reply).replace("/wAb", "QRtC").encode()
-                                       + b"\0")
+                                       + b"\0", no_journal)
     assert status == 0 and out == "é\nA\x1bB\n"
-    assert err == ("cagectl: 3 lines lost here: too old for the daemon's memory, or you read too "
-                   "slowly\nerror\n")
-    assert calls == [{"method": "io.caged.Logs", "more": True, "parameters": {"agent_id": "a"}}]
+    assert err == ("cagectl: 3 lines lost here: not in the daemon's memory any more, and this host "
+                   "has no journal\nerror\n")
+    assert calls == [{"method": "io.caged.Logs", "more": True, "parameters": {"agent_id": "a"}},
+                     {"method": "io.caged.History",
+                      "parameters": {"agent_id": "a", "output_fd": 0,
+                                     "invocation_id": "0123456789abcdef" * 2}}]
+
+
+def test_lines_in_the_other_forms(answer):
+    reply = logs_reply({"stream": "stdout", "text": "half", "partial": True},
+                       {"stream": "stderr", "text": "between"},
+                       {"stream": "stdout", "text": "whole"},
+                       {"stream": "stdout", "text": "one, ", "partial": True},
+                       {"stream": "stdout", "text": "going on"})
+    (status, out, err), _ = answer(["logs", "-o", "short", "a"], reply)
+    heads, texts = zip(*(line.split(": ", 1) for line in out.splitlines()))
+    assert (status, err) == (0, "")
+    assert texts == ("half", "between", "whole", "one, going on")
+    assert [head.split()[-1] for head in heads] == ["stdout", "stderr", "stdout", "stdout"]
+    assert all(re.fullmatch(r"19(69|70)-\d\d-\d\d \d\d:\d\d:\d\d\.000 \w+", head) for head in heads)
+    (status, out, _), _ = answer(["logs", "-o", "json", "a"], reply)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert lines == [{**line, "invocation_id": "0123456789abcdef" * 2}
+                     for line in reply["parameters"]["lines"]]
+    assert answer(["logs", "-j", "a"], reply)[0] == (0, out, "")
+
+
+def test_what_the_journal_lacks_too_is_told_in_its_place(answer):
+    reply = logs_reply({"stream": "stdout", "text": "4"}, {"stream": "stdout", "text": "6"}, lost=3)
+    reply["parameters"]["lines"][1]["sequence"] = 6
+    reply["parameters"].update(lost=4, next_sequence=7)
+    (status, out, err), _ = answer(["logs", "a"], reply, {"parameters": {}}, {"parameters": {}},
+                                   {"parameters": {}})
+    assert (status, out) == (0, "4\n6\n")
+    assert re.findall(r"(\d+) lines? lost here: neither", err) == ["3", "1"]
+
+
+@pytest.mark.parametrize("change", [{"next_sequence": 0}, {"next_sequence": 1}, {"lost": 5},
+                                    {"invocation_id": "x"}, {"next_sequence": None}])
+def test_replies_whose_numbers_make_no_sense_are_a_protocol_error(answer, change):
+    reply = logs_reply({"stream": "stdout", "text": "x"}, lost=1)
+    reply["parameters"].update(change)
+    (status, _, err), _ = answer(["logs", "a"], reply)
+    assert status == 76, err
 
 
 @pytest.mark.parametrize("line", [{"stream": "stdout", "data": "A"}, {"stream": "stdout"},

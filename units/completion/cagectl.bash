@@ -8,7 +8,7 @@ _cagectl_ids() {
 
 # The options of a verb, as its help lists them.
 _cagectl_options() {
-    cagectl help "$1" 2>/dev/null | sed '1,/^Options:/d' | grep -oE -- '(^  -[a-z]|--[a-z-]+)' | tr -d ' '
+    cagectl help "$1" 2>/dev/null | sed '1,/^Options:/d' | grep -oE -- '(^  -[a-zA-Z]|--[a-z-]+)' | tr -d ' '
 }
 
 _cagectl_verbs() {
@@ -43,7 +43,9 @@ _cagectl() {
     case $previous in
         --socket) _cagectl_files '' ; return ;;
         -s | --signal) _cagectl_words "HUP INT QUIT TERM USR1 USR2 STOP CONT WINCH KILL" ; return ;;
-        -o | --owner) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
+        -u | --owner) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
+        -o | --output) _cagectl_words "cat short json" ; return ;;
+        -S | --since | -U | --until) _cagectl_words "today yesterday now" ; return ;;
         -n | --lines | -g | --grace) return ;;
     esac
     if [[ $current == -* ]]; then
