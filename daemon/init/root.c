@@ -196,8 +196,9 @@ static int make_row(const struct root *root, const struct root_row *row, struct 
 }
 
 /* On disk the agent is `owner`. The kernel lets nobody write to what belongs to an id without a
- * counterpart, whatever its mode says; so a folder of somebody else's, in which the owner may write,
- * gets one that nobody in the cage is. What belongs to third ones below it stays read-only. */
+ * counterpart, whatever its mode says; so a folder of somebody else's, in which the owner may
+ * write, gets one that nobody in the cage is. What belongs to third ones below it stays read-only.
+ */
 static struct id_maps workspace_maps(const struct init_spec *spec, uint64_t owner, uint64_t folder)
 {
     uint32_t base = (uint32_t)spec->uid_base;
