@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "caged-limits.h"
@@ -107,6 +108,31 @@ static void test_a_share_is_written_in_order(void **state)
     assert_int_equal(owner.last, 1000);
     assert_int_equal(owner.destroyed, 1);
     assert_int_equal(set_up(NULL), 0);
+}
+
+/* Whichever shares they are in, and whatever comes after. */
+static void test_a_mark_stands_for_what_was_queued_before_it(void **state)
+{
+    struct owner one, other;
+
+    assert_true(log_queue_is_written(queue, log_queue_mark(queue)));
+    init(&one);
+    init(&other);
+    stop_writer();
+    assert_true(push(&one, 1, 10));
+    assert_true(push(&other, 1, 10));
+    uint64_t mark = log_queue_mark(queue);
+    assert_true(push(&one, 2, 10));
+    assert_false(log_queue_is_written(queue, mark));
+    uint64_t later = log_queue_mark(queue);
+    assert_true(later > mark);
+    let_writer_go_on();
+    while (!log_queue_is_written(queue, later))
+        (void)sched_yield();
+    assert_true(log_queue_is_written(queue, mark));
+    (void)pthread_mutex_lock(&gate);
+    assert_int_equal(n_written, 3);
+    (void)pthread_mutex_unlock(&gate);
 }
 
 static void test_shares_take_turns(void **state)
@@ -267,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         QUEUE_TEST(test_a_share_is_written_in_order),
+        QUEUE_TEST(test_a_mark_stands_for_what_was_queued_before_it),
         QUEUE_TEST(test_shares_take_turns),
         QUEUE_TEST(test_one_that_is_over_the_bound_is_told_when_half_is_written),
         QUEUE_TEST(test_a_full_share_takes_no_more_and_others_do),
