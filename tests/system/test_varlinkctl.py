@@ -132,6 +132,24 @@ def wait(varlinkctl):
     assert (end["state"], end["reason"], end["exit_status"]) == ("ended", "exited", 7)
 
 
+@exercises("Reload")
+def reload(varlinkctl):
+    card = varlinkctl.caged.card(FOREVER, allowed_hosts=["a.example", "b.example"])
+    varlinkctl.call("Spawn", card=card)
+    reply = varlinkctl.call("Reload", card={**card, "allowed_hosts": ["b.example", "c.example"]})
+    assert (reply["added"], reply["removed"]) == (["c.example"], ["a.example"]), reply
+    network = varlinkctl.call("Inspect", agent_id=card["agent_id"])["network"]
+    assert network["allowed_hosts"] == ["b.example", "c.example"]
+
+
+@exercises("History")
+def history(varlinkctl):
+    """What it answers with goes into a pipe of the client's, and varlinkctl cannot send one along."""
+    agent = varlinkctl.spawn("true")
+    error = varlinkctl.error("History", agent_id=agent["agent_id"], output_fd=0)
+    assert "org.varlink.service.InvalidParameter" in error and "output_fd" in error, error
+
+
 @exercises("Stop")
 def stop(varlinkctl):
     agent = varlinkctl.spawn(f"touch ready; {FOREVER}")
