@@ -8,6 +8,7 @@
 #include "airlock.h"
 #include "cgroup.h"
 #include "closer.h"
+#include "refusal-log.h"
 #include "ring.h"
 #include "uid-range.h"
 #include "util.h"
@@ -39,6 +40,7 @@ struct manager {
 
     struct ring *events; /* tag: owner's uid; data: the event as JSON text */
     struct watch_list event_watches;
+    struct refusal_logs refusals;
     bool shutting_down;
 };
 
