@@ -62,14 +62,26 @@ static void finish_record(struct log_queue *queue, struct log_share *share)
     share->turn += cost;
     if (share->over && share->unsent <= LOG_UNSENT_PAUSE / 2)
         tell_relieved(queue, share);
-    if (!STAILQ_EMPTY(&share->records) && share->turn < TURN_SIZE)
+    if (!STAILQ_EMPTY(&share->records))
         return;
     share->turn = 0;
     TAILQ_REMOVE(&queue->ready, share, ready_entry);
-    if (!STAILQ_EMPTY(&share->records))
-        TAILQ_INSERT_TAIL(&queue->ready, share, ready_entry);
-    else if (share->left)
+    if (share->left)
         share->destroy(share);
+}
+
+/* The share whose turn it is, or NULL. What a large record was over a turn is taken off the next
+ * ones: who writes large records gets no more than the others. */
+static struct log_share *next_share(struct log_queue *queue)
+{
+    struct log_share *share;
+
+    while ((share = TAILQ_FIRST(&queue->ready)) && share->turn >= TURN_SIZE) {
+        share->turn -= TURN_SIZE;
+        TAILQ_REMOVE(&queue->ready, share, ready_entry);
+        TAILQ_INSERT_TAIL(&queue->ready, share, ready_entry);
+    }
+    return share;
 }
 
 static void *run(void *user)
@@ -79,7 +91,7 @@ static void *run(void *user)
 
     (void)pthread_mutex_lock(&queue->mutex);
     for (;;) {
-        while (!(share = TAILQ_FIRST(&queue->ready)) && !queue->closing) {
+        while (!(share = next_share(queue)) && !queue->closing) {
             queue->is_idle = true;
             (void)pthread_cond_wait(&queue->work, &queue->mutex);
         }

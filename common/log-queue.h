@@ -44,7 +44,7 @@ struct log_share {
     STAILQ_HEAD(, log_record) records;
     TAILQ_ENTRY(log_share) ready_entry, relieved_entry;
     size_t unsent; /* bytes of all records, the one that is being written included */
-    size_t turn;   /* bytes written since it was this share's turn */
+    size_t turn;   /* bytes written in this turn, and over the turns before */
     bool over, is_relieved, left;
 };
 

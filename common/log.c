@@ -218,7 +218,8 @@ struct log_agent *log_agent_new(const struct log_agent_setup *setup)
         p = put(put(p, fields[i].name, strlen(fields[i].name)), "=", 1);
         p = put(p, fields[i].value, strlen(fields[i].value) + 1);
     }
-    agent->id = agent->fields[0] + sizeof("CAGED_AGENT=") - 1;
+    if (setup->agent_id)
+        agent->id = agent->fields[0] + sizeof("CAGED_AGENT=") - 1;
     log_share_init(&agent->share, queue, on_relieved, destroy);
     return agent;
 }
@@ -236,6 +237,11 @@ struct log_agent *log_agent_free(struct log_agent *agent)
 bool log_agent_is_over(struct log_agent *agent)
 {
     return log_share_is_over(&agent->share);
+}
+
+bool log_agent_has_room(struct log_agent *agent)
+{
+    return log_share_has_room(&agent->share);
 }
 
 bool log_agent_is_written(struct log_agent *agent)

@@ -56,9 +56,9 @@ bool log_mark_is_written(uint64_t mark);
  * what makes them is to be stopped; `relieved` tells when it may go on. */
 struct log_agent;
 
-struct log_agent_setup { /* strings are copied */
-    const char *agent_id, *invocation_id;
-    const char *unit; /* of systemd, whose cgroup it is in; NULL: none */
+struct log_agent_setup {                  /* strings are copied */
+    const char *agent_id, *invocation_id; /* NULL: they are about its owner alone */
+    const char *unit;                     /* of systemd, whose cgroup it is in; NULL: none */
     uint64_t owner_uid;
     void (*relieved)(void *user);
     void *user;
@@ -71,6 +71,7 @@ struct log_agent *log_agent_new(const struct log_agent_setup *setup);
 struct log_agent *log_agent_free(struct log_agent *agent);
 
 bool log_agent_is_over(struct log_agent *agent);    /* over the bound, and to be relieved */
+bool log_agent_has_room(struct log_agent *agent);   /* for half of LOG_UNSENT_MAX */
 bool log_agent_is_written(struct log_agent *agent); /* nothing is queued */
 
 /* -- entries -- */

@@ -131,7 +131,11 @@ int agent_reload(struct agent *agent, struct card *card, uid_t by, struct agent_
     CLEANUP(agent_change_deinit) struct agent_change change = {};
     bool left_out[CARD_HOSTS_MAX];
     struct agent_hosts hosts;
-    int r = agent_hosts_change(&agent->hosts, card, agent->card->api_provider, &hosts, left_out);
+    int r;
+
+    if (!log_agent_has_room(agent->log))
+        return -EBUSY;
+    r = agent_hosts_change(&agent->hosts, card, agent->card->api_provider, &hosts, left_out);
 
     if (r >= 0)
         r = describe(agent, card, &hosts, left_out, &change);

@@ -17,6 +17,7 @@ void agent_change_deinit(struct agent_change *change);
 /* Takes over the lists of hosts of `card`, whose memory the agent may take; the card stays the
  * caller's to free. What is no longer allowed is cut soon: the agent's gate is gone or has said so
  * when gate_supervisor_is_updated() says yes to *ret_update. `by` is who asked, for the log. 0 with
- * *ret for agent_change_deinit(); on failure -errno, and all is as it was. */
+ * *ret for agent_change_deinit(); on failure -errno, and all is as it was: -EBUSY if the log has no
+ * room for the entry. */
 int agent_reload(struct agent *agent, struct card *card, uid_t by, struct agent_change *ret,
                  uint64_t *ret_update);

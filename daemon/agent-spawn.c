@@ -327,7 +327,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
     fd_close(b.pipes[1]);
     fd_close(b.init_end);
     if (r < 0) {
-        report_refusal(request->peer->uid,
+        report_refusal(manager, request->peer->uid,
                        b.agent ? b.agent->card->agent_id : request->card->agent_id, b.agent,
                        &problem);
         demolish(b.agent);

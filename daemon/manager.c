@@ -138,6 +138,7 @@ struct manager *manager_free(struct manager *manager)
         TAILQ_REMOVE(&manager->ended, agent, entry);
         agent_free(agent);
     }
+    refusal_logs_deinit(&manager->refusals);
     sd_event_source_disable_unref(manager->sweep_source);
     airlock_free(manager->airlock);
     cgroup_host_deinit(&manager->cgroups);

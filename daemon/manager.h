@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "closer.h"
 #include "history.h"
+#include "refusal-log.h"
 #include "ring.h"
 #include "uid-range.h"
 #include "util.h"
@@ -44,6 +45,7 @@ struct manager {
 
     struct ring *events; /* tag: owner's uid; data: the event as JSON text */
     struct watch_list event_watches;
+    struct refusal_logs refusals;
     bool shutting_down;
 };
 

@@ -35,7 +35,10 @@ static void reload(struct connection *c, struct agent *agent, struct card *card)
     if (r < 0) {
         connection_error(c, "io.caged.ReloadFailed",
                          json_pack("{s:s, s:i, s:s}", "agent_id", agent->card->agent_id, "errno",
-                                   -r, "reason", strerror(-r)));
+                                   -r, "reason",
+                                   r == -EBUSY ? "the log does not take what was changed before; "
+                                                 "try again later"
+                                               : strerror(-r)));
         return;
     }
     c->result = change_to_json(&change);

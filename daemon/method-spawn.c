@@ -268,7 +268,8 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     if (r < 0) {
         if (problem->failure == FAILURE_NONE)
             (void)agent_problem_set(problem, FAILURE_SPAWN, r, "request", "%s", strerror(-r));
-        report_refusal(call->connection->peer.uid, card ? card->agent_id : NULL, NULL, problem);
+        report_refusal(call->connection->manager, call->connection->peer.uid,
+                       card ? card->agent_id : NULL, NULL, problem);
         free(arguments.items);
         return r;
     }

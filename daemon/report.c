@@ -235,9 +235,10 @@ void report_gate_failure(struct agent *agent, const char *why)
               agent->card->agent_id, agent->owner, why);
 }
 
-void report_refusal(uid_t owner, const char *agent_id, const struct agent *agent,
-                    const struct agent_problem *problem)
+void report_refusal(struct manager *manager, uid_t owner, const char *agent_id,
+                    const struct agent *agent, const struct agent_problem *problem)
 {
+    struct log_agent *log = refusal_logs_get(&manager->refusals, owner);
     const char *between = *problem->step && *problem->why ? ": " : "";
     struct number owner_text;
     struct printable detail;
@@ -246,13 +247,13 @@ void report_refusal(uid_t owner, const char *agent_id, const struct agent *agent
     (void)snprintf(why, sizeof(why), "%s%s%s", problem->step, between, problem->why);
     const struct log_field fields[] = {
         {"CAGED_AGENT", agent_id},
-        {"CAGED_OWNER_UID", number(owner, &owner_text)},
+        {"CAGED_OWNER_UID", log ? NULL : number(owner, &owner_text)}, /* its log has it */
         {"CAGED_INVOCATION_ID", agent ? agent->invocation_id : NULL},
         {"OBJECT_SYSTEMD_UNIT", agent ? agent->unit : NULL},
         {"CAGED_DETAIL", printable(why, &detail)},
     };
 
-    log_entry(NULL, LOG_WARNING, LOG_ID_AGENT_REFUSED, fields, ARRAY_SIZE(fields),
+    log_entry(log, LOG_WARNING, LOG_ID_AGENT_REFUSED, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u was not started: %s", agent_id ? agent_id : "(unnamed)", owner,
               why);
 }

@@ -14,11 +14,17 @@ import pytest
 from harness import leftovers, paths
 from harness.daemon import Client, Daemon, until
 from harness.journal import JournaledDaemon
+from harness.varlink import VarlinkError
 
 PAUSE = 256 * 1024  # LOG_UNSENT_PAUSE
 NOISE = "x" * 1000
 FLUSH_TIMEOUT = 5
 REFUSED = "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a07"
+ENDED = "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a02"
+REFUSED_CARD = "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a03"
+LOST = "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a09"
+RELOADED = "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a10"
+FLOOD = 20000  # refusals, more than LOG_UNSENT_MAX
 AGENTS_PER_UID_MAX = 256
 
 
@@ -266,6 +272,38 @@ def test_ended_agents_count_until_their_entries_are_written(a, b, journal):
     assert b.run("echo hello").stdout == b"hello\n"
     journal.take_until(MESSAGE_ID="8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a03")
     until(lambda: a.run("true").status == 0, what="there is room again")
+
+
+def test_no_host_is_changed_that_the_log_cannot_tell_of(a, journal):
+    """However many reloads come while the journal stands still."""
+    card = a.card("sleep 600", allowed_hosts=[])
+    assert a.cagectl("spawn", a.cards.write(card)).status == 0
+    taken = []
+    with pytest.raises(VarlinkError, match="ReloadFailed.*log"):
+        for n in range(100):
+            hosts = [f"{n}.{i}.{'x' * 63}.{'y' * 63}.{'z' * 63}" for i in range(240)]
+            a.call("Reload", card={**card, "allowed_hosts": hosts})
+            taken.append(hosts)
+    assert a.inspect(card["agent_id"])["card"]["allowed_hosts"] == taken[-1]
+    a.call("Kill", agent_id=card["agent_id"])
+    journal.take_until(CAGED_AGENT=card["agent_id"], CAGED_REASON="killed", MESSAGE_ID=ENDED)
+    told = journal.of(card["agent_id"], MESSAGE_ID=RELOADED)
+    assert [entry["CAGED_ADDED"].decode().split(" ") for entry in told] == taken
+    assert journal.of(card["agent_id"], MESSAGE_ID=LOST) == []
+
+
+def test_a_flood_of_refused_cards_hides_nobody_elses_refusal(a, b, journal):
+    with a.connect() as flood:
+        for _ in range(FLOOD // 100):
+            for _ in range(100):
+                flood.send("Spawn", {"card": {"agent_id": "x" * 500}})
+            for _ in range(100):
+                with pytest.raises(VarlinkError):
+                    flood.reply()
+    assert b.cagectl("spawn", b.cards.write(b.card("true", agent="no-such-agent"))).status != 0
+    entry = journal.take_until(MESSAGE_ID=REFUSED_CARD, CAGED_OWNER_UID=str(b.user.uid))
+    assert entry["CAGED_DETAIL"].startswith(b"$.agent: ")
+    journal.take_until(MESSAGE_ID=LOST, CAGED_OWNER_UID=str(a.user.uid))
 
 
 def test_a_daemon_with_a_dead_journal_ends_in_time_and_says_what_is_not_written(a, stuck):

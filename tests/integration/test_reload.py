@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from harness import paths
 from harness.daemon import until
 from harness.varlink import VarlinkError
 
@@ -405,6 +406,18 @@ def test_two_users_with_the_same_id_reload_their_own(a, b, root, agent, people):
     finally:
         b.call("Kill", agent_id=card["agent_id"])
         b.wait(card["agent_id"])
+
+
+def test_the_unit_reloads_no_agent_of_a_user(a, root, agent):
+    """Who has the id of a unit's agent gets none of its hosts, though the unit's agent is gone."""
+    card = agent(allowed_hosts=["x.example"])
+    unit = (paths.BUILD / "units" / "caged-agent@.service").read_text()
+    (line,) = re.findall("^ExecReload=(.*)$", unit, re.M)
+    path = root.cards.write({**card, "allowed_hosts": ["root.example"]})
+    program, *words = line.split()
+    assert program.endswith("/cagectl") and words[-1].endswith("/agents/%i.json")
+    assert root.cagectl(*words[:-1], path).status == 67
+    assert a.inspect(card["agent_id"])["network"]["allowed_hosts"] == ["x.example"]
 
 
 @pytest.mark.parametrize("keys, path", [

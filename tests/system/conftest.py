@@ -38,9 +38,23 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("virtual_machine", kernels, indirect=True, scope="session")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What runs side by side (pytest -n): the tests of one file with one kernel stay together, and those
+    with the same kernel come one after another, so that a worker seldom starts another machine."""
+    items.sort(key=lambda item: kernel_of(item) == KERNELS[-1])
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{kernel_of(item)}"))
+
+
+def kernel_of(item):
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return parameters.get("virtual_machine", KERNELS[0])
+
+
 @pytest.fixture(scope="session")
 def virtual_machine(request):
-    """One at a time: pytest orders the tests by it."""
+    """One at a time in each worker: pytest orders the tests by it."""
     machine = Machine(request.param).start()
     yield machine
     machine.stop()

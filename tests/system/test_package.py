@@ -279,7 +279,7 @@ def test_purging_leaves_the_operators_cards(installed):
     card = {"agent_id": "mine", "workspace": "/home/alice/work"}
     installed.write("/etc/caged/agents/mine.json", json.dumps(card))
     installed.systemctl("enable", "caged-agent@mine.service")
-    links = "find /etc/systemd/system -name 'cage*'"
+    links = "find /etc/systemd/system -name 'caged-agent@*'"
     assert "caged-agent@mine.service" in installed.output(links)
     installed.apt("purge", "caged")
     assert json.loads(installed.read("/etc/caged/agents/mine.json")) == card

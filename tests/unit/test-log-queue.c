@@ -157,6 +157,32 @@ static void test_shares_take_turns(void **state)
     assert_int_equal(set_up(NULL), 0);
 }
 
+/* Else a user's long lines would hold up the others' short ones. */
+static void test_large_records_get_no_longer_turns(void **state)
+{
+    enum { LARGE = 40, SMALL = 200 };
+    struct owner large, small;
+
+    init(&large);
+    init(&small);
+    stop_writer();
+    for (uint64_t i = 1; i <= LARGE; i++)
+        assert_true(push(&large, i, 50000));
+    for (uint64_t i = 1; i <= SMALL; i++)
+        assert_true(push(&small, i, 1000));
+    let_writer_go_on();
+    log_share_leave(&large.share);
+    log_share_leave(&small.share);
+    assert_int_equal(tear_down(NULL), 0);
+    size_t n_large = 0, n_small = 0;
+    for (size_t i = 0; n_small < SMALL; i++) {
+        n_small += written[i] == &small;
+        n_large += written[i] == &large;
+    }
+    assert_in_range(n_large, 4, 8); /* as many bytes */
+    assert_int_equal(set_up(NULL), 0);
+}
+
 static void test_one_that_is_over_the_bound_is_told_when_half_is_written(void **state)
 {
     struct owner owner;
@@ -295,6 +321,7 @@ int main(void)
         QUEUE_TEST(test_a_share_is_written_in_order),
         QUEUE_TEST(test_a_mark_stands_for_what_was_queued_before_it),
         QUEUE_TEST(test_shares_take_turns),
+        QUEUE_TEST(test_large_records_get_no_longer_turns),
         QUEUE_TEST(test_one_that_is_over_the_bound_is_told_when_half_is_written),
         QUEUE_TEST(test_a_full_share_takes_no_more_and_others_do),
         QUEUE_TEST(test_a_share_that_is_left_lives_until_it_is_written),

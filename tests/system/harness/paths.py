@@ -12,4 +12,5 @@ EVIDENCE = LOGS / "system"
 IMAGE_SCRIPTS = ROOT / "tests" / "system" / "image"
 # caged as it is installed by a distribution: prefix /usr, no tests.
 PRODUCT_BUILD = BUILD / "system-build"
-PRODUCT_TREE = BUILD / "system-tree"
+# Each worker of a parallel run has its own.
+PRODUCT_TREE = BUILD / f"system-tree{os.environ.get('PYTEST_XDIST_WORKER', '')}"
