@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("virtual_machine", kernels, indirect=True, scope="session")
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist takes the groups in its own
 def pytest_collection_modifyitems(items):
     """What runs side by side (pytest -n): the tests of one file with one kernel stay together, and those
     with the same kernel come one after another, so that a worker seldom starts another machine."""
