@@ -62,6 +62,8 @@ def test_a_command_that_cannot_start_fails_the_start(unit):
     assert unit.start(check=False).status != 0
     assert unit.show("Result") == "exit-code" and unit.show("ExecMainStatus") == "71"
     assert "/no/such/program" in unit.said()
+    status = unit.show("StatusText")
+    assert status.startswith("not started: ") and "/no/such/program" in status
 
 
 def test_the_journal_has_nothing_of_the_output_from_the_client(machine, unit):
