@@ -179,15 +179,6 @@ static int run_spawned(struct service *service)
     return connection_failed(service->s.connection, r);
 }
 
-static int check_id(const struct options *options, const struct card_file *file)
-{
-    if (!option_given(options, OPTION_ID) || streq(options->id, file->card->agent_id))
-        return STATUS_OK;
-    say("%s: $.agent_id: found '%s', expected '%s': the unit's name is the agent's", file->name,
-        file->card->agent_id, options->id);
-    return STATUS_CARD;
-}
-
 static int start(struct service *service)
 {
     AUTO_FREE char *card = NULL;
@@ -196,7 +187,7 @@ static int start(struct service *service)
     if (status == STATUS_OK)
         status = spawn_read_card(card, &service->s);
     if (status == STATUS_OK)
-        status = check_id(service->options, &service->s.file);
+        status = card_trust_check_id(service->options, &service->s.file);
     if (status == STATUS_OK)
         status = own_unit_prepare(service->s.file.card->agent_id);
     if (status == STATUS_OK)
