@@ -52,3 +52,12 @@ int card_trust_check(const char *path, char **ret_resolved)
     *ret_resolved = TAKE_PTR(resolved);
     return STATUS_OK;
 }
+
+int card_trust_check_id(const struct options *options, const struct card_file *file)
+{
+    if (!option_given(options, OPTION_ID) || streq(options->id, file->card->agent_id))
+        return STATUS_OK;
+    say("%s: $.agent_id: found '%s', expected '%s': the unit's name is the agent's", file->name,
+        file->card->agent_id, options->id);
+    return STATUS_CARD;
+}

@@ -27,7 +27,7 @@ const struct verb verbs[] = {
          OPTION_OUTPUT,
      1, 1, "the id of an agent", false, verb_logs},
     {"reload", "CARD", "Give a running agent the hosts of its card as it is now",
-     OPTION_OWNER | OPTIONS_JSON | OPTION_QUIET, 1, 1, "a card", false, verb_reload},
+     OPTION_OWNER | OPTION_ID | OPTIONS_JSON | OPTION_QUIET, 1, 1, "a card", false, verb_reload},
     {"stop", "[--grace SECONDS] [--no-wait] ID...|--all", "End agents in good order",
      OPTION_OWNER | OPTION_SOCKET | OPTION_ALL | OPTION_GRACE | OPTION_NO_WAIT, 0, ANY_NUMBER, "",
      false, verb_stop},

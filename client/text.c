@@ -7,6 +7,8 @@
 
 #define MESSAGE_MAX 2048
 
+static char last[MESSAGE_MAX]; /* what say() said */
+
 /* How many bytes from `p` on are one character that must not be sent to a terminal; 0: none. */
 static size_t harmful_length(const unsigned char *p)
 {
@@ -66,11 +68,21 @@ static void say_safely(const char *prefix, const char *format, va_list arguments
 
 void say(const char *format, ...)
 {
-    va_list arguments;
+    char message[MESSAGE_MAX];
+    va_list arguments, again;
 
     va_start(arguments, format);
+    va_copy(again, arguments);
     say_safely("cagectl: ", format, arguments);
+    if (vsnprintf(message, sizeof(message), format, again) >= 0)
+        text_make_safe(message, last, sizeof(last));
+    va_end(again);
     va_end(arguments);
+}
+
+const char *said_last(void)
+{
+    return last;
 }
 
 void say_hint(const char *format, ...)

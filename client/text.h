@@ -17,6 +17,9 @@ void text_make_safe(const char *text, char *buffer, size_t size);
 void say(const char *format, ...) PRINTF_LIKE(1, 2);
 void say_hint(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* What say() said last, made safe, without "cagectl: "; "" before that. Valid until the next. */
+const char *said_last(void);
+
 /* "42s", "5m 3s", "2h 10m", "3d 4h". */
 void duration_format(uint64_t seconds, char *buffer, size_t size);
 

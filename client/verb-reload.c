@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "card-file.h"
+#include "card-trust.h"
 #include "connection.h"
 #include "exit-status.h"
 #include "field.h"
@@ -100,11 +101,21 @@ int verb_reload(const struct options *options)
     struct card_file file = {};
     struct card_error error;
     struct agent_name name;
-    int r = card_file_read(options->arguments[0], &file, &error);
+    AUTO_FREE char *trusted = NULL;
+    const char *path = options->arguments[0];
+    int status = STATUS_OK;
 
+    /* With --id it is a unit's card, which must be what `service` would start. */
+    if (option_given(options, OPTION_ID))
+        status = card_trust_check(path, &trusted);
+    if (status != STATUS_OK)
+        return status;
+    int r = card_file_read(trusted ? trusted : path, &file, &error);
     if (r < 0)
-        return card_file_say(options->arguments[0], r, &error);
-    int status = target_from_options(options, file.card->agent_id, &name);
+        return card_file_say(path, r, &error);
+    status = card_trust_check_id(options, &file);
+    if (status == STATUS_OK)
+        status = target_from_options(options, file.card->agent_id, &name);
     if (status == STATUS_OK)
         status = reload(options, &file, &name);
     card_file_deinit(&file);

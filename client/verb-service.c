@@ -179,19 +179,25 @@ static int run_spawned(struct service *service)
     return connection_failed(service->s.connection, r);
 }
 
-static int check_id(const struct options *options, const struct card_file *file)
+static int start(struct service *service)
 {
-    if (!option_given(options, OPTION_ID) || streq(options->id, file->card->agent_id))
-        return STATUS_OK;
-    say("%s: $.agent_id: found '%s', expected '%s': the unit's name is the agent's", file->name,
-        file->card->agent_id, options->id);
-    return STATUS_CARD;
+    AUTO_FREE char *card = NULL;
+    int status = card_trust_check(service->options->arguments[0], &card);
+
+    if (status == STATUS_OK)
+        status = spawn_read_card(card, &service->s);
+    if (status == STATUS_OK)
+        status = card_trust_check_id(service->options, &service->s.file);
+    if (status == STATUS_OK)
+        status = own_unit_prepare(service->s.file.card->agent_id);
+    if (status == STATUS_OK)
+        status = spawn_start(service->options, SPAWN_UNIT, &service->s);
+    return status;
 }
 
 int verb_service(const struct options *options)
 {
     struct service service = {.options = options, .timer = -EBADF};
-    AUTO_FREE char *card = NULL;
     int status;
 
     if (!own_unit_is_notified()) {
@@ -201,18 +207,11 @@ int verb_service(const struct options *options)
         return STATUS_USAGE;
     }
     (void)sd_notify(0, "STATUS=starting");
-    status = card_trust_check(options->arguments[0], &card);
-    if (status != STATUS_OK)
-        return status;
-    status = spawn_read_card(card, &service.s);
-    if (status == STATUS_OK)
-        status = check_id(options, &service.s.file);
-    if (status == STATUS_OK)
-        status = own_unit_prepare(service.s.file.card->agent_id);
-    if (status == STATUS_OK)
-        status = spawn_start(options, SPAWN_UNIT, &service.s);
+    status = start(&service);
     if (status == STATUS_OK)
         status = run_spawned(&service);
+    else
+        (void)sd_notifyf(0, "STATUS=not started: %s", said_last());
     forwarder_free(service.forwarder);
     fd_close(service.timer);
     spawned_deinit(&service.s);

@@ -62,6 +62,8 @@ def test_a_command_that_cannot_start_fails_the_start(unit):
     assert unit.start(check=False).status != 0
     assert unit.show("Result") == "exit-code" and unit.show("ExecMainStatus") == "71"
     assert "/no/such/program" in unit.said()
+    status = unit.show("StatusText")
+    assert status.startswith("not started: ") and "/no/such/program" in status
 
 
 def test_the_journal_has_nothing_of_the_output_from_the_client(machine, unit):
@@ -338,6 +340,21 @@ def test_systemctl_reload_takes_over_the_hosts_of_the_card(machine, unit):
     inspected = unit.caged.cagectl("inspect", "-j", "alpha", user=None).json()
     assert inspected["network"]["allowed_hosts"] == ["two.example"]
     assert unit.show("ActiveState") == "active" and "alpha reloaded" in unit.said()
+
+
+def test_systemctl_reload_takes_no_card_that_a_start_would_refuse(machine, caged, unit):
+    other = AgentUnit(machine, caged, "beta")
+    for each in (unit, other):
+        each.start(f"touch /workspace/ready; {WAIT}", allowed_hosts=[f"{each.agent_id}.example"])
+    machine.run(f"sed -i s/beta.example/evil.example/ {other.card_path}")
+    machine.run(f"cp {other.card_path} {unit.card_path}")
+    assert machine.systemctl("reload", unit.name, check=False).status != 0
+    assert "$.agent_id: found 'beta', expected 'alpha'" in unit.said()
+    machine.run(f"chown alice {other.card_path}")
+    assert machine.systemctl("reload", other.name, check=False).status != 0
+    assert "cannot be trusted" in other.said()
+    inspected = caged.cagectl("inspect", "-j", "beta", user=None).json()
+    assert inspected["network"]["allowed_hosts"] == ["beta.example"]
 
 
 # -- the daemon --
