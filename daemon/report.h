@@ -21,5 +21,5 @@ void report_gate_failure(struct agent *agent, const char *why);
 
 /* A spawn that was refused; `agent_id` is NULL if the card has none, `agent` what there is of the
  * agent so far, or NULL. */
-void report_refusal(struct manager *manager, uid_t owner, const char *agent_id, const struct agent *agent,
-                    const struct agent_problem *problem);
+void report_refusal(struct manager *manager, uid_t owner, const char *agent_id,
+                    const struct agent *agent, const struct agent_problem *problem);

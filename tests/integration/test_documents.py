@@ -105,3 +105,15 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     gate_memory = f"at most {limits['GATE_MEMORY_MAX'] >> 20} MiB each"
     assert gate_memory in daemon and gate_memory in README
     assert f"requests of {limits['WIRE_REQUEST_SIZE_MAX'] >> 10} KiB at most" in README
+
+
+def test_no_search_of_the_journal_trusts_what_any_user_can_write():
+    """Fields are the writer's; only what journald adds, as _UID=, is not."""
+    files = [paths.ROOT / "README.md", paths.ROOT / "units" / "quickstart",
+             paths.ROOT / "units" / "caged.catalog",
+             *(path for folder in ("client", "common", "daemon", "units")
+               for path in (paths.ROOT / folder).glob("*.scd"))]
+    searches = [(path.name, search) for path in files for search in
+                re.findall(r"journalctl[^\n`]*(?:CAGED_|MESSAGE_ID=)", path.read_text())]
+    assert len(searches) >= 6
+    assert [found for found in searches if "_UID=0" not in found[1]] == []

@@ -172,3 +172,15 @@ def test_a_daemon_that_starts_before_the_journal_waits_for_it(fast):
     fast.until("cagectl list", what="it serves")
     fast.systemctl("start", "systemd-journald.socket", "systemd-journald.service")
     fast.until("journalctl --sync; journalctl -q -t cagedd -b | grep -q 'is ready'")
+
+
+def test_what_a_user_forges_is_not_found_by_what_the_manual_says(fast):
+    """carol writes to the journal what looks like an entry of the daemon's about a unit's agent."""
+    fast.run(["logger", "--journald"], user="carol",
+             data=(f"MESSAGE=forged\nMESSAGE_ID={NETWORK_REFUSED}\nCAGED_AGENT=quick\n"
+                   "OBJECT_SYSTEMD_UNIT=caged-agent@quick.service\n"
+                   "UNIT=caged-agent@quick.service\n").encode())
+    assert [entry["MESSAGE"] for entry in fast.journal("CAGED_AGENT=quick")] == ["forged"]
+    for search in ("_UID=0 CAGED_AGENT=quick", f"_UID=0 MESSAGE_ID={NETWORK_REFUSED}",
+                   "-u caged-agent@quick"):
+        assert "forged" not in fast.run(f"journalctl --no-pager {search}", check=False).text
