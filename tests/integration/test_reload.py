@@ -414,8 +414,8 @@ def test_the_unit_reloads_no_agent_of_a_user(a, root, agent):
     unit = (paths.BUILD / "units" / "caged-agent@.service").read_text()
     (line,) = re.findall("^ExecReload=(.*)$", unit, re.M)
     path = root.cards.write({**card, "allowed_hosts": ["root.example"]})
-    program, *words = line.split()
-    assert program.endswith("/cagectl") and words[-1].endswith("/agents/%i.json")
+    program, *words = line.replace("%i", card["agent_id"]).split()
+    assert program.endswith("/cagectl") and words[-1].endswith(f"/agents/{card['agent_id']}.json")
     assert root.cagectl(*words[:-1], path).status == 67
     assert a.inspect(card["agent_id"])["network"]["allowed_hosts"] == ["x.example"]
 
