@@ -10,7 +10,9 @@ import time
 from . import paths
 
 MEMORY_MIB = 2048
-PROCESSORS = 2
+# With more of them, emulated, a kernel that patches its own code (as it does when the first quota of
+# processor time is set) has been seen to run into what it was just patching.
+PROCESSORS = 1
 MONITOR_TIMEOUT = 180
 
 
