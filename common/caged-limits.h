@@ -85,7 +85,7 @@
 /* -- History: journalctl(1) on a user's behalf -- */
 #define HISTORIES_MAX 64        /* at once; root is not turned away */
 #define HISTORIES_PER_UID_MAX 8 /* each is a process, for as long as its client reads */
-#define HISTORY_SYNC_TIMEOUT 10 /* for journald to have written what it was sent */
+#define HISTORY_SYNC_TIMEOUT 30 /* for journald to have written what it was sent */
 #define HISTORY_TIME_MAX 128    /* a time as a client words it (systemd.time(7)) */
 #define HISTORY_TIME_CHARACTERS                                                                    \
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 +-:.,/@_"

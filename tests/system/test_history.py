@@ -198,7 +198,7 @@ with open("/home/alice/said", "w") as file:
     file.write("92 were told to wait")
 time.sleep(600)
 """], user="alice", timeout=700)
-    fast.until("[ -s /home/alice/said ]", timeout=60)
+    fast.until("[ -s /home/alice/said ]", timeout=120)
     fast.until("[ $(grep -lazE '^--output$' /proc/[0-9]*/cmdline | wc -l) = 8 ]")
     running = journalctls(fast)
     for path in running:
@@ -272,7 +272,7 @@ def test_a_journald_that_hangs_is_an_error_and_not_an_end(fast, fast_caged):
     agent = ended(fast_caged, fast_caged.spawn("echo x"))
     fast.run("systemctl kill --signal=STOP systemd-journald")
     try:
-        result = fast_caged.cagectl("logs", "--since=-1h", agent, check=False, timeout=40)
+        result = fast_caged.cagectl("logs", "--since=-1h", agent, check=False, timeout=90)
         assert result.status == 74 and "journald did not take in" in result.errors
         assert fast_caged.cagectl("logs", agent).text == "x\n"
     finally:
