@@ -6,14 +6,15 @@ import shlex
 
 # A call to History whose pipe nobody reads, or many of them; runs in the guest as some user.
 CALLER = r"""
-import array, json, os, socket, sys
+import array, contextlib, json, os, socket, sys
 def call(parameters):
     connection = socket.socket(socket.AF_UNIX)
     connection.connect("/run/caged/caged.sock")
     reader, writer = os.pipe()
     message = json.dumps({"method": "io.caged.History", "parameters": {"output_fd": 0, **parameters}})
-    connection.sendmsg([message.encode() + b"\0"],
-                       [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [writer]))])
+    with contextlib.suppress(BrokenPipeError):  # one too many: refused already, the answer is there
+        connection.sendmsg([message.encode() + b"\0"],
+                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [writer]))])
     os.close(writer)
     return connection, reader
 def reply(connection):
