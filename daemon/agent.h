@@ -62,6 +62,8 @@ struct agent {
     bool have_link;
     struct agent_hosts hosts;
     struct gate_supervisor *gate;
+    struct cgroup gate_cgroup;
+    uint64_t gate_oom_kills; /* in it so far */
     pid_t init_pid, agent_pid;
     int init_pidfd, agent_pidfd;
     int control;

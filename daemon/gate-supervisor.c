@@ -410,10 +410,13 @@ static void refuse_waiting(const struct gate_supervisor *gate)
     }
 }
 
-static const char *describe_exit(int status)
+static const char *describe_exit(const struct gate_supervisor *gate, int status)
 {
+    bool (*ran_out)(void *user) = gate->setup.ran_out_of_memory;
+
     if (WIFSIGNALED(status))
-        return "it was killed";
+        return ran_out && ran_out(gate->setup.user) ? "it was killed: out of memory"
+                                                    : "it was killed";
     return WEXITSTATUS(status) == PROCESS_NOT_STARTED ? "it could not be executed" : "it exited";
 }
 
@@ -433,7 +436,7 @@ static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *
         finish_stop(gate);
         return 0;
     }
-    gate->setup.failed(gate->setup.user, describe_exit(status));
+    gate->setup.failed(gate->setup.user, describe_exit(gate, status));
     set_state(gate, GATE_PAUSED);
     if (set_timer(gate, PAUSE_USEC) < 0)
         set_state(gate, GATE_LISTENING);
@@ -459,7 +462,9 @@ static int start_process(struct gate_supervisor *gate)
         .name = "caged-gate",
         .fds = fds,
         .n_fds = GATE_FD_LISTENER + gate->setup.n_listeners,
-        .cgroup_fd = -EBADF,
+        .cgroup_fd = gate->setup.cgroup_fd,
+        .tasks_fds = gate->setup.tasks_fds,
+        .n_tasks_fds = gate->setup.n_tasks_fds,
     };
     r = process_start(&spec, &gate->pid, &gate->pidfd);
     fd_close(pair[1]);
