@@ -13,6 +13,7 @@
 #define CARD_HOSTS_MAX 256
 #define CARD_ENVIRONMENT_MAX 256
 #define CARD_PROXY_MAX 1024
+#define PROXY_AUTH_SIZE_MAX 1024 /* user:password of a parent proxy, in a file */
 #define CARD_MEMORY_MB_MIN 16
 #define CARD_MEMORY_MB_MAX (16 * 1024 * 1024)
 #define CARD_MEMORY_MB_DEFAULT 4096
@@ -115,7 +116,7 @@
  * 1536 tunnels with every buffer full and both ends deaf are 95 MiB of its own and 695 MiB in the
  * buffers of sockets. (On cgroup v1 those have a sum of their own, of the same size.) */
 #define GATE_CGROUP_MEMORY_MAX (1024 * 1024 * 1024)
-#define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
-#define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
+#define GATE_BUFFER_SIZE (64 * 1024) /* one direction of one connection */
+#define GATE_FORWARDS_MAX 16         /* loopback ports of the host led into a cage */
 #define GATE_LISTEN_BACKLOG 128
 #define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */

@@ -45,6 +45,8 @@ enum gate_config_record {
     GATE_CONFIG_PARENT_PROXY, /* string, at most once: http://[user:password@]host:port */
     GATE_CONFIG_FORWARD, /* string, any number: "ADDRESS:PORT" on the host's loopback to which the
                             connections of the next forward listener lead */
+    GATE_CONFIG_PARENT_AUTH = 11, /* string, at most once: user:password for a parent proxy that has
+                                     no user in its URI */
 };
 
 /* What cagedd says to a gate: one record a message. */
