@@ -42,6 +42,10 @@ static int print_change(const json_t *parameters)
         r = print_list(parameters, "private_added", "+", " (private)", &changes);
     if (r == 0)
         r = print_list(parameters, "private_removed", "-", " (private)", &changes);
+    if (r == 0)
+        r = print_list(parameters, "denied_added", "+", " (denied)", &changes);
+    if (r == 0)
+        r = print_list(parameters, "denied_removed", "-", " (denied)", &changes);
     if (r == 0 && changes == 0)
         (void)printf("  its hosts are as they were\n");
     if (r == 0)

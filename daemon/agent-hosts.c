@@ -41,7 +41,8 @@ static bool is_loopback(const struct host_pattern *pattern)
            pattern->prefix_length == 32 && pattern->network.v4.s_addr == htonl(INADDR_LOOPBACK);
 }
 
-/* The ports of the host's loopback that an entry wants led into the cage, two at most. */
+/* The ports of the host's loopback that an entry wants led into the cage, two at most: "every port"
+ * can be asked of the proxy, but not be listened on. */
 static int forwards_of(const char *text, uint16_t ports[static 2], size_t *ret_n)
 {
     struct host_pattern pattern;
@@ -52,7 +53,25 @@ static int forwards_of(const char *text, uint16_t ports[static 2], size_t *ret_n
         return r;
     ports[0] = pattern.port ? pattern.port : 80;
     ports[1] = 443;
-    *ret_n = !is_loopback(&pattern) ? 0 : pattern.port ? 1 : 2;
+    *ret_n = !is_loopback(&pattern) || pattern.any_port ? 0 : pattern.port ? 1 : 2;
+    return 0;
+}
+
+/* What is denied is refused by the gate, though something listens for it in the cage. */
+static int drop_denied_forwards(struct agent_hosts *hosts, const struct card *card)
+{
+    const struct ip_address loopback = {.family = AF_INET, .v4.s_addr = htonl(INADDR_LOOPBACK)};
+    struct host_pattern pattern;
+    const char *why;
+
+    for (size_t i = 0; i < card->denied_hosts.count; i++) {
+        int r = host_pattern_parse(card->denied_hosts.items[i], &pattern, &why);
+        if (r < 0)
+            return r;
+        for (size_t k = 0; k < hosts->n_forward_ports; k++)
+            if (host_pattern_denies_address(&pattern, &loopback, hosts->forward_ports[k]))
+                hosts->forward_listed[k] = false;
+    }
     return 0;
 }
 
@@ -75,6 +94,9 @@ int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret)
         if (r < 0)
             return r;
     }
+    int r = drop_denied_forwards(&hosts, card);
+    if (r < 0)
+        return r;
     *ret = hosts;
     return 0;
 }
@@ -111,6 +133,9 @@ int agent_hosts_change(const struct agent_hosts *running, const struct card *car
     /* Only a list that is empty in the card, not one of which nothing could be taken. */
     if (card->allowed_hosts.count == 0 && fallback)
         hosts.allowed[hosts.n_allowed++] = fallback;
+    int r = drop_denied_forwards(&hosts, card);
+    if (r < 0)
+        return r;
     memcpy(ret_left_out, left_out, sizeof(left_out));
     *ret = hosts;
     return 0;
@@ -127,6 +152,8 @@ int agent_hosts_seal(const struct agent_hosts *hosts, const struct card *card, u
         (void)records_put_string(&w, GATE_CONFIG_ALLOW, hosts->allowed[i]);
     for (size_t i = 0; i < card->private_hosts.count; i++)
         (void)records_put_string(&w, GATE_CONFIG_PRIVATE, card->private_hosts.items[i]);
+    for (size_t i = 0; i < card->denied_hosts.count; i++)
+        (void)records_put_string(&w, GATE_CONFIG_DENY, card->denied_hosts.items[i]);
     if (card->proxy)
         (void)records_put_string(&w, GATE_CONFIG_PARENT_PROXY, card->proxy);
     for (size_t i = 0; i < hosts->n_forward_ports; i++) {

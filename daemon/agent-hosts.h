@@ -14,7 +14,7 @@ struct agent_hosts {
     const char *allowed[CARD_HOSTS_MAX];
     size_t n_allowed;
     uint16_t forward_ports[GATE_FORWARDS_MAX]; /* of 127.0.0.1, led into the cage at its start */
-    bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed */
+    bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed, and not denied */
     size_t n_forward_ports;
 };
 

@@ -9,6 +9,7 @@
 struct agent_change {
     json_t *added, *removed;                 /* patterns of allowed_hosts */
     json_t *private_added, *private_removed; /* of private_hosts */
+    json_t *denied_added, *denied_removed;   /* of denied_hosts */
     json_t *ignored; /* JSON paths of what differs and needs a new start to take effect */
 };
 

@@ -22,9 +22,10 @@ static void pump_reload(struct connection *c)
 
 static json_t *change_to_json(const struct agent_change *change)
 {
-    return json_pack("{s:O, s:O, s:O, s:O, s:O}", "added", change->added, "removed",
+    return json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:O}", "added", change->added, "removed",
                      change->removed, "private_added", change->private_added, "private_removed",
-                     change->private_removed, "ignored", change->ignored);
+                     change->private_removed, "denied_added", change->denied_added,
+                     "denied_removed", change->denied_removed, "ignored", change->ignored);
 }
 
 static void reload(struct connection *c, struct agent *agent, struct card *card)
