@@ -91,29 +91,41 @@ static bool take_entry(struct agent_hosts *hosts, const char *text, const uint16
     return true;
 }
 
+int agent_hosts_take(const struct agent_hosts *running, const struct host_lists *lists,
+                     struct agent_hosts *ret, bool ret_left_out[static CARD_HOSTS_MAX])
+{
+    const struct string_list *allowed = &lists->allowed, *denied = &lists->denied;
+    struct agent_hosts hosts = {.n_forward_ports = running->n_forward_ports};
+    bool left_out[CARD_HOSTS_MAX] = {};
+
+    memcpy(hosts.forward_ports, running->forward_ports, sizeof(hosts.forward_ports));
+    for (size_t i = 0; i < allowed->count; i++) {
+        uint16_t ports[2];
+        size_t n;
+        int r = forwards_of(allowed->items[i], ports, &n);
+        if (r < 0)
+            return r;
+        left_out[i] = !take_entry(&hosts, allowed->items[i], ports, n);
+    }
+    for (size_t i = 0; i < denied->count; i++)
+        hosts.denied[hosts.n_denied++] = denied->items[i];
+    memcpy(ret_left_out, left_out, sizeof(left_out));
+    *ret = hosts;
+    return 0;
+}
+
 int agent_hosts_change(const struct agent_hosts *running, const struct card *card,
                        enum api_provider provider, struct agent_hosts *ret,
                        bool ret_left_out[static CARD_HOSTS_MAX])
 {
-    struct agent_hosts hosts = {.n_forward_ports = running->n_forward_ports};
+    const struct host_lists lists = {.allowed = card->allowed_hosts};
     const char *fallback = api_provider_host(provider);
-    bool left_out[CARD_HOSTS_MAX] = {};
+    int r = agent_hosts_take(running, &lists, ret, ret_left_out);
 
-    memcpy(hosts.forward_ports, running->forward_ports, sizeof(hosts.forward_ports));
-    for (size_t i = 0; i < card->allowed_hosts.count; i++) {
-        uint16_t ports[2];
-        size_t n;
-        int r = forwards_of(card->allowed_hosts.items[i], ports, &n);
-        if (r < 0)
-            return r;
-        left_out[i] = !take_entry(&hosts, card->allowed_hosts.items[i], ports, n);
-    }
     /* Only a list that is empty in the card, not one of which nothing could be taken. */
-    if (card->allowed_hosts.count == 0 && fallback)
-        hosts.allowed[hosts.n_allowed++] = fallback;
-    memcpy(ret_left_out, left_out, sizeof(left_out));
-    *ret = hosts;
-    return 0;
+    if (r == 0 && lists.allowed.count == 0 && fallback)
+        ret->allowed[ret->n_allowed++] = fallback;
+    return r;
 }
 
 int agent_hosts_seal(const struct agent_hosts *hosts, const struct card *card, uint32_t gate_uid)

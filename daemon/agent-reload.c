@@ -14,15 +14,16 @@ void agent_change_deinit(struct agent_change *change)
     json_decref(change->removed);
     json_decref(change->private_added);
     json_decref(change->private_removed);
+    json_decref(change->denied_added);
+    json_decref(change->denied_removed);
     json_decref(change->ignored);
     *change = (struct agent_change){};
 }
 
 /* -- what changes -- */
 
-/* What is in `of` and not in `without`, each once; NULL without memory. */
-static json_t *difference(const char *const *of, size_t n, const char *const *without,
-                          size_t n_without)
+json_t *agent_change_difference(const char *const *of, size_t n, const char *const *without,
+                                size_t n_without)
 {
     json_t *array = json_array(), *seen = json_object();
     int r = array && seen ? 0 : -ENOMEM;
@@ -88,15 +89,23 @@ static int describe(const struct agent *agent, const struct card *card,
     const char *const *was = (const char *const *)private_now->items;
     const char *const *is = (const char *const *)private_next->items;
     struct agent_change change = {
-        .added = difference(next->allowed, next->n_allowed, now->allowed, now->n_allowed),
-        .removed = difference(now->allowed, now->n_allowed, next->allowed, next->n_allowed),
-        .private_added = difference(is, private_next->count, was, private_now->count),
-        .private_removed = difference(was, private_now->count, is, private_next->count),
+        .added =
+            agent_change_difference(next->allowed, next->n_allowed, now->allowed, now->n_allowed),
+        .removed =
+            agent_change_difference(now->allowed, now->n_allowed, next->allowed, next->n_allowed),
+        .private_added = agent_change_difference(is, private_next->count, was, private_now->count),
+        .private_removed =
+            agent_change_difference(was, private_now->count, is, private_next->count),
+        .denied_added =
+            agent_change_difference(next->denied, next->n_denied, now->denied, now->n_denied),
+        .denied_removed =
+            agent_change_difference(now->denied, now->n_denied, next->denied, next->n_denied),
         .ignored = list_ignored(agent, card, left_out),
+        .live = agent->live_changed,
     };
 
     if (!change.added || !change.removed || !change.private_added || !change.private_removed ||
-        !change.ignored) {
+        !change.denied_added || !change.denied_removed || !change.ignored) {
         agent_change_deinit(&change);
         return -ENOMEM;
     }
@@ -149,6 +158,8 @@ int agent_reload(struct agent *agent, struct card *card, uid_t by, struct agent_
         return config;
     }
     report_reload(agent, &change, by); /* before anything can happen by the new lists */
+    host_lists_deinit(&agent->live);
+    agent->live_changed = false;
     *ret_update = gate_supervisor_update(agent->gate, config);
     *ret = change;
     change = (struct agent_change){};

@@ -261,6 +261,7 @@ static void on_gate_updated(void *user, uint64_t n_ended)
 {
     struct agent *agent = user;
 
+    agent->cut += n_ended;
     if (n_ended > 0)
         report_cut(agent, n_ended);
     agent_update_flow(agent);

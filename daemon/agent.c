@@ -83,6 +83,7 @@ struct agent *agent_free(struct agent *agent)
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
     free(agent->unit);
+    host_lists_deinit(&agent->live);
     card_free(agent->card);
     ring_free(agent->ring);
     log_agent_free(agent->log);

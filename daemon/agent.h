@@ -61,6 +61,9 @@ struct agent {
     struct airlock_link link;
     bool have_link;
     struct agent_hosts hosts;
+    struct host_lists
+        live; /* what `hosts` points into since agent_change_hosts(), not the card's */
+    bool live_changed;
     struct gate_supervisor *gate;
     pid_t init_pid, agent_pid;
     int init_pidfd, agent_pidfd;
@@ -75,6 +78,7 @@ struct agent {
     struct ring *ring;         /* tag: see output.h */
     bool held;                 /* a foreground client reads: nothing may leave the ring unread */
     uint64_t allowed, refused; /* decisions of its gate */
+    uint64_t cut;              /* connections that changes of its hosts have ended */
     struct watch_list watches; /* woken by every change of state and by new output */
 };
 
