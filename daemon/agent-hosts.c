@@ -41,7 +41,8 @@ static bool is_loopback(const struct host_pattern *pattern)
            pattern->prefix_length == 32 && pattern->network.v4.s_addr == htonl(INADDR_LOOPBACK);
 }
 
-/* The ports of the host's loopback that an entry wants led into the cage, two at most. */
+/* The ports of the host's loopback that an entry wants led into the cage, two at most: "every port"
+ * can be asked of the proxy, but not be listened on. */
 static int forwards_of(const char *text, uint16_t ports[static 2], size_t *ret_n)
 {
     struct host_pattern pattern;
@@ -52,7 +53,7 @@ static int forwards_of(const char *text, uint16_t ports[static 2], size_t *ret_n
         return r;
     ports[0] = pattern.port ? pattern.port : 80;
     ports[1] = 443;
-    *ret_n = !is_loopback(&pattern) ? 0 : pattern.port ? 1 : 2;
+    *ret_n = !is_loopback(&pattern) || pattern.any_port ? 0 : pattern.port ? 1 : 2;
     return 0;
 }
 

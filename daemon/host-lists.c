@@ -38,7 +38,7 @@ static bool is_same_address(const struct ip_address *a, const struct ip_address 
 
 static bool is_same(const struct host_pattern *a, const struct host_pattern *b)
 {
-    if (a->kind != b->kind || a->port != b->port)
+    if (a->kind != b->kind || a->port != b->port || a->any_port != b->any_port)
         return false;
     if (a->kind != HOST_PATTERN_NETWORK)
         return streq(a->name, b->name);

@@ -24,6 +24,7 @@ static void test_the_hosts_of_a_card(void **state)
                                        "127.0.0.1:9", "127.0.0.0/8:7"};
     static const char *const fallback[] = {"api.openai.com:443"};
     static const char *const bare[] = {"localhost"};
+    static const char *const every[] = {"localhost:*"};
     struct card card = card_of(list, ARRAY_SIZE(list), API_PROVIDER_ANTHROPIC);
     struct agent_hosts hosts;
 
@@ -33,6 +34,11 @@ static void test_the_hosts_of_a_card(void **state)
     assert_int_equal(hosts.forward_ports[0], 8080);
     assert_int_equal(hosts.forward_ports[1], 9);
     assert_true(hosts.forward_listed[0] && hosts.forward_listed[1]);
+
+    card = card_of(every, 1, API_PROVIDER_CUSTOM);
+    assert_int_equal(agent_hosts_from_card(&card, &hosts), 0);
+    check_allowed(&hosts, every, 1);
+    assert_int_equal(hosts.n_forward_ports, 0);
 
     card = card_of(NULL, 0, API_PROVIDER_OPENAI);
     assert_int_equal(agent_hosts_from_card(&card, &hosts), 0);

@@ -62,8 +62,9 @@ static void test_entries_move_from_list_to_list(void **state)
 static void test_what_is_alike_is_not_the_same(void **state)
 {
     static const char *const different[] = {
-        "x.example",     "x.example:443", "x.example:80", "*.x.example", "10.0.0.0/8", "10.0.0.0/9",
-        "10.0.0.0/8:80", "10.0.0.0",      "[fd00::]/8",   "[fd00::]",    "localhost",  "127.0.0.1"};
+        "x.example",  "x.example:443", "x.example:80", "*.x.example", "10.0.0.0/8",
+        "10.0.0.0/9", "10.0.0.0/8:80", "10.0.0.0",     "[fd00::]/8",  "[fd00::]",
+        "localhost",  "127.0.0.1",     "x.example:*"};
     const struct host_lists none = {};
     struct host_lists lists;
     struct host_change_fault fault;
@@ -89,6 +90,21 @@ static void test_a_bad_entry_is_named(void **state)
     assert_int_equal(change(&none, LIST("a", "x y"), LIST("c"), &lists, &fault), -EINVAL);
     assert_string_equal(fault.list, "allow");
     assert_int_equal(fault.index, 1);
+    assert_int_equal(change(&none, LIST("a;sni=any"), LIST("c;sni=any"), &lists, &fault), -EINVAL);
+    assert_string_equal(fault.list, "deny");
+}
+
+static void test_options_do_not_make_another_entry(void **state)
+{
+    const struct host_lists now = {.allowed = list_of(LIST("a.example:443", "b.example;sni=any"))};
+    struct host_lists lists;
+    struct host_change_fault fault = {};
+
+    assert_int_equal(change(&now, LIST("a.example:443;sni=any"), LIST("b.example"), &lists, &fault),
+                     0);
+    check(&lists.allowed, LIST("a.example:443;sni=any"));
+    check(&lists.denied, LIST("b.example"));
+    host_lists_deinit(&lists);
 }
 
 static void test_no_list_grows_without_bound(void **state)
@@ -122,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_entries_move_from_list_to_list),
         cmocka_unit_test(test_what_is_alike_is_not_the_same),
         cmocka_unit_test(test_a_bad_entry_is_named),
+        cmocka_unit_test(test_options_do_not_make_another_entry),
         cmocka_unit_test(test_no_list_grows_without_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
