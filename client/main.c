@@ -36,6 +36,8 @@ const struct verb verbs[] = {
      false, verb_deny},
     {"hosts", "ID", "Show which hosts an agent may reach", OPTION_OWNER | OPTIONS_JSON, 1, 1,
      "the id of an agent", false, verb_hosts},
+    {"suggest", "ID", "Print the allowed_hosts that would cover what an agent was refused",
+     OPTION_OWNER | OPTIONS_JSON, 1, 1, "the id of an agent", false, verb_suggest},
     {"stop", "[--grace SECONDS] [--no-wait] ID...|--all", "End agents in good order",
      OPTION_OWNER | OPTION_SOCKET | OPTION_ALL | OPTION_GRACE | OPTION_NO_WAIT, 0, ANY_NUMBER, "",
      false, verb_stop},

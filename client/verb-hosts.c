@@ -62,8 +62,8 @@ static int hosts_print(const json_t *parameters)
     uint64_t allowed, refused;
     int r = 0;
 
-    if (field_u64(parameters, "allowed", &allowed) < 0 ||
-        field_u64(parameters, "refused", &refused) < 0)
+    if (field_u64(parameters, "requests_allowed", &allowed) < 0 ||
+        field_u64(parameters, "requests_refused", &refused) < 0)
         return -EPROTO;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lists); i++)
         r = list_width(parameters, lists[i].key, &width);

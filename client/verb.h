@@ -36,6 +36,7 @@ int verb_reload(const struct options *options);
 int verb_allow(const struct options *options);
 int verb_deny(const struct options *options);
 int verb_hosts(const struct options *options);
+int verb_suggest(const struct options *options);
 int verb_stop(const struct options *options);
 int verb_kill(const struct options *options);
 int verb_wait(const struct options *options);

@@ -242,10 +242,29 @@ static int on_spawn_timeout(sd_event_source *source, uint64_t usec, void *user)
     return 0;
 }
 
+/* For Hosts. */
+static void note_decision(struct agent *agent, const struct gate_decision *decision)
+{
+    const struct refusal_note note = {
+        .host = decision->host,
+        .address = decision->address,
+        .code = decision->reason,
+        .port = decision->port,
+        .count = 1,
+        .usec = clock_usec(CLOCK_REALTIME),
+    };
+
+    if (!decision->allowed)
+        refused_hosts_note(&agent->refused_hosts, &note);
+}
+
 static void on_decision(void *user, const struct gate_decision *decision)
 {
-    report_decision(user, decision);
-    agent_update_flow(user);
+    struct agent *agent = user;
+
+    report_decision(agent, decision);
+    note_decision(agent, decision);
+    agent_update_flow(agent);
 }
 
 static void on_gate_failure(void *user, const char *why)

@@ -29,6 +29,7 @@
 #include "output.h"
 #include "peer-unit.h"
 #include "peer.h"
+#include "refused-hosts.h"
 #include "ring.h"
 #include "watch.h"
 
@@ -78,6 +79,7 @@ struct agent {
     struct ring *ring;         /* tag: see output.h */
     bool held;                 /* a foreground client reads: nothing may leave the ring unread */
     uint64_t allowed, refused; /* decisions of its gate */
+    struct refused_hosts refused_hosts;
     uint64_t cut;              /* connections that changes of its hosts have ended */
     struct watch_list watches; /* woken by every change of state and by new output */
 };

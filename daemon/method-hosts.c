@@ -158,6 +158,32 @@ static json_t *live_to_json(const struct agent *agent)
     return array;
 }
 
+static json_t *refused_to_json(const struct refused_hosts *hosts)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < hosts->count; i++) {
+        const struct refused_host *host = &hosts->items[i];
+        json_t *item = json_pack("{s:s, s:i, s:s, s:I, s:I}", "host", host->host, "port",
+                                 (int)host->port, "code", host->code, "count",
+                                 (json_int_t)host->count, "last_usec", (json_int_t)host->last_usec);
+        if (item && *host->address)
+            (void)json_object_set_new(item, "address", json_string(host->address));
+        (void)json_array_append_new(array, item);
+    }
+    return array;
+}
+
+static json_t *hosts_to_json(const struct agent *agent)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:I}", "allowed_hosts",
+                     agent_allowed_to_json(agent), "denied_hosts", agent_denied_to_json(agent),
+                     "private_hosts", agent_private_to_json(agent), "live", live_to_json(agent),
+                     "requests_allowed", (json_int_t)agent->allowed, "requests_refused",
+                     (json_int_t)agent->refused, "refused", refused_to_json(&agent->refused_hosts),
+                     "refused_lost", (json_int_t)agent->refused_hosts.lost);
+}
+
 void method_hosts(struct call *call)
 {
     json_int_t owner = -1;
@@ -170,12 +196,6 @@ void method_hosts(struct call *call)
     if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
     struct agent *agent = method_find_agent(call->connection, id, owner);
-    if (!agent)
-        return;
-    connection_reply(call->connection,
-                     json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}", "allowed_hosts",
-                               agent_allowed_to_json(agent), "denied_hosts",
-                               agent_denied_to_json(agent), "private_hosts",
-                               agent_private_to_json(agent), "live", live_to_json(agent), "allowed",
-                               (json_int_t)agent->allowed, "refused", (json_int_t)agent->refused));
+    if (agent)
+        connection_reply(call->connection, hosts_to_json(agent));
 }

@@ -120,7 +120,7 @@ def test_hosts_shows_what_is_in_force_and_where_it_is_from(a, agent, echoes):
     assert "1 request allowed, 1 refused" in done.text
     reply = json.loads(a.cagectl("hosts", "-j", agent_id).text)
     assert reply["live"] == ["live.example", "never.example"]
-    assert (reply["allowed"], reply["refused"]) == (1, 1)
+    assert (reply["requests_allowed"], reply["requests_refused"]) == (1, 1)
 
 
 def test_an_entry_that_a_denied_one_makes_useless_is_told(a, agent):
@@ -382,3 +382,75 @@ def test_changes_at_once_are_all_made(a, agent, echoes):
     until(lambda: set(hosts_of(a, agent_id)[0]) == expected, timeout=30)
     assert set(hosts_of(a, agent_id)[1]) == {f"{n}{i}.invalid" for n in "abcd" for i in range(30)}
     assert is_alive(conn)
+
+
+# -- what it was refused --
+
+
+def refuse_all(client, agent_id, targets):
+    place = place_of(client, agent_id)
+    for target in targets:
+        conn, status = ask_at(place, target)
+        conn.close()
+        assert status == "403", target
+
+
+def test_suggest_prints_what_would_have_been_allowed(a, agent):
+    agent_id = agent(allowed_hosts=["ok.example"])["agent_id"]
+    assert a.cagectl("suggest", agent_id).text == ""
+    refuse_all(a, agent_id, [
+        "web.example:443", "web.example:80", "WEB.example:443", "api.example:443", "git.example:22",
+        "git.example:9418", "[2001:db8::1]:443", "203.0.113.7:8443", "web.example:443"])
+    done = a.cagectl("suggest", agent_id)
+    assert (done.status, done.errors) == (0, "")
+    expected = ["[2001:db8::1]:443", "203.0.113.7:8443", "api.example:443", "git.example:22",
+                "git.example:9418", "web.example"]
+    assert done.text.splitlines() == expected
+    assert json.loads(a.cagectl("suggest", "-j", agent_id).text) == {
+        "allowed_hosts": expected, "private_hosts": [], "denied": [], "lost": 0}
+    refused = a.call("Hosts", agent_id=agent_id)["refused"]
+    web = next(item for item in refused if (item["host"], item["port"]) == ("web.example", 443))
+    assert web["count"] == 3 and web["code"] == "host-not-allowed" and web["last_usec"] > 0
+
+    # It covers what was refused: nothing is left to suggest.
+    assert a.cagectl("allow", agent_id, *expected).status == 0
+    assert a.cagectl("suggest", agent_id).text == ""
+    a.cagectl("deny", agent_id, "git.example:22", "*.example:443")
+    assert "git.example:22" in a.cagectl("suggest", agent_id).text
+    lines = a.cagectl("suggest", agent_id).text.splitlines()
+    assert all(line.startswith("# ") for line in lines), lines
+    assert "# git.example:22 is denied, by git.example:22 in denied_hosts" in lines
+    assert "# web.example:443 is denied, by *.example:443 in denied_hosts" in lines
+    reply = json.loads(a.cagectl("suggest", "-j", agent_id).text)
+    assert reply["allowed_hosts"] == []
+    assert {"host": "api.example", "port": 443, "by": "*.example:443"} in reply["denied"]
+
+
+def test_a_name_that_was_refused_for_its_address_is_told_apart(a, agent):
+    """localhost is in the gate's own hosts table; its address is what is refused."""
+    agent_id = agent(allowed_hosts=["0.0.0.0/0:*"])["agent_id"]
+    refuse_all(a, agent_id, ["127.0.0.3:80"])
+    assert a.cagectl("suggest", agent_id).text == "127.0.0.3:80\n"
+    item, = a.call("Hosts", agent_id=agent_id)["refused"]
+    assert (item["code"], item["address"]) == ("address-not-allowed", "127.0.0.3")
+
+
+def test_what_an_agent_was_refused_is_remembered_after_its_end(a, b, agent):
+    agent_id = agent(allowed_hosts=["ok.example"])["agent_id"]
+    refuse_all(a, agent_id, ["late.example:443"])
+    a.call("Kill", agent_id=agent_id)
+    a.wait(agent_id)
+    assert a.cagectl("suggest", agent_id).text == "late.example:443\n"
+    assert b.cagectl("suggest", agent_id).status == 67
+
+
+def test_the_memory_of_refusals_is_bounded_and_says_so(a, agent):
+    agent_id = agent(allowed_hosts=["ok.example"])["agent_id"]
+    refuse_all(a, agent_id, [f"h{i}.example:443" for i in range(300)])
+    refuse_all(a, agent_id, ["h0.example:443", "h299.example:443"])
+    reply = a.call("Hosts", agent_id=agent_id)
+    assert len(reply["refused"]) == 256
+    assert sum(item["count"] for item in reply["refused"]) + reply["refused_lost"] == 302
+    done = a.cagectl("suggest", agent_id)
+    assert len(done.text.splitlines()) == 256
+    assert "refusals are not remembered" in done.errors
