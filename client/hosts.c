@@ -47,6 +47,6 @@ bool hosts_entry_covers(const char *denied, const char *entry)
         host_pattern_parse(entry, &allowing, &why) < 0 || !host_of(&allowing, &host))
         return false;
     if (allowing.port != 0)
-        return host_pattern_matches(&denying, &host, allowing.port);
-    return host_pattern_matches(&denying, &host, 80) || host_pattern_matches(&denying, &host, 443);
+        return host_pattern_denies(&denying, &host, allowing.port);
+    return host_pattern_denies(&denying, &host, 80) || host_pattern_denies(&denying, &host, 443);
 }

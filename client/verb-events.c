@@ -81,7 +81,7 @@ static int print_hosts(const json_t *event, const char *key, const char *sign, c
     return 0;
 }
 
-/* "reloaded by uid 0: +github.com -evil.example +build.lan(private)" */
+/* "reloaded by uid 0: +github.com -evil.example +build.lan(private) +x.example(denied)" */
 static int print_reload(const json_t *event)
 {
     uint64_t by;

@@ -81,7 +81,7 @@ static int refused_read(const json_t *item, const json_t *denied, struct refused
     if (port == 0 || host_parse(host, strlen(host), &r.host, &why) < 0)
         return 0;
     r.port = (uint16_t)port;
-    r.denied_by = find_entry(denied, &r, host_pattern_matches);
+    r.denied_by = find_entry(denied, &r, host_pattern_denies);
     *ret = r;
     return 1;
 }

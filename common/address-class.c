@@ -144,6 +144,45 @@ const char *address_special(const struct ip_address *address)
     return address_special_block(address, &prefix_length);
 }
 
+/* -- what an IPv6 address embeds -- */
+
+/* Where the four bytes stand behind a prefix. */
+static const struct {
+    struct in6_addr network;
+    unsigned prefix_length;
+    unsigned offset;
+    uint8_t mask; /* Teredo's client is written with every bit turned (RFC 4380) */
+} embeddings[] = {
+    {V6([10] = 0xff, [11] = 0xff), 96, 12, 0},
+    {V6([8] = 0xff, [9] = 0xff), 96, 12, 0},
+    {V6(0), 96, 12, 0},
+    {V6(0x00, 0x64, 0xff, 0x9b), 96, 12, 0},             /* RFC 6052 */
+    {V6(0x00, 0x64, 0xff, 0x9b, 0x00, 0x01), 48, 12, 0}, /* RFC 8215 */
+    {V6(0x20, 0x02), 16, 2, 0},                          /* RFC 3056 */
+    {V6(0x20, 0x01, 0x00, 0x00), 32, 4, 0},              /* Teredo's server */
+    {V6(0x20, 0x01, 0x00, 0x00), 32, 12, 0xff},
+};
+
+size_t address_embedded(const struct ip_address *address,
+                        struct ip_address ret[static ADDRESS_EMBEDDED_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(embeddings) && n < ADDRESS_EMBEDDED_MAX; i++) {
+        struct ip_address network = {.family = AF_INET6, .v6 = embeddings[i].network};
+        if (!address_in_network(address, &network, embeddings[i].prefix_length))
+            continue;
+        uint8_t bytes[4];
+        for (size_t b = 0; b < sizeof(bytes); b++)
+            bytes[b] = address->v6.s6_addr[embeddings[i].offset + b] ^ embeddings[i].mask;
+        ret[n] = (struct ip_address){.family = AF_INET};
+        memcpy(&ret[n++].v4, bytes, sizeof(bytes));
+    }
+    return n;
+}
+
+/* -- kinds -- */
+
 bool address_is_loopback(const struct ip_address *address)
 {
     if (address->family == AF_INET)

@@ -16,8 +16,8 @@
  * ends before its head was whole made no request and has no record.
  *
  * An update gives a running gate other lists of hosts: a whole configuration (the records of the
- * sealed one), in which nothing but ALLOW and PRIVATE may differ. It comes in messages over the
- * control socket, because a gate that could receive a descriptor would need more calls. UPDATE
+ * sealed one), in which nothing but ALLOW, PRIVATE and DENY may differ. It comes in messages over
+ * the control socket, because a gate that could receive a descriptor would need more calls. UPDATE
  * begins it, PARTs follow until they are as many bytes as it said; then it is parsed, and only a
  * good one takes effect, at once and as a whole: what is under way and no longer allowed is refused
  * or cut, all else goes on. The gate answers UPDATED behind the records of what it refused; until
@@ -45,6 +45,8 @@ enum gate_config_record {
     GATE_CONFIG_PARENT_PROXY, /* string, at most once: http://[user:password@]host:port */
     GATE_CONFIG_FORWARD, /* string, any number: "ADDRESS:PORT" on the host's loopback to which the
                             connections of the next forward listener lead */
+    GATE_CONFIG_DENY,    /* string, any number: a pattern without options; wins over ALLOW, PRIVATE
+                            and FORWARD */
 };
 
 /* What cagedd says to a gate: one record a message. */
@@ -63,7 +65,8 @@ enum gate_message_record {
     GATE_MESSAGE_PORT,      /*   u64; 0 if none could be read */
     GATE_MESSAGE_ADDRESS,   /*   string: the address dialled (the parent proxy's, if the request
                                  went there) or refused; "" if none */
-    GATE_MESSAGE_RULE,      /*   string: the pattern that allowed it; "" if none */
+    GATE_MESSAGE_RULE,      /*   string: the pattern that allowed it, or that denied it (reason
+                                 host-denied); "" if none */
     GATE_MESSAGE_REASON,    /*   string: stable code, [a-z-]+; "ok" when allowed */
     GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 if none was: allowed,
                                  a forward, or a client that had gone */

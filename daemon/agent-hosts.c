@@ -57,6 +57,24 @@ static int forwards_of(const char *text, uint16_t ports[static 2], size_t *ret_n
     return 0;
 }
 
+/* What is denied is refused by the gate, though something listens for it in the cage. */
+static int drop_denied_forwards(struct agent_hosts *hosts)
+{
+    const struct ip_address loopback = {.family = AF_INET, .v4.s_addr = htonl(INADDR_LOOPBACK)};
+    struct host_pattern pattern;
+    const char *why;
+
+    for (size_t i = 0; i < hosts->n_denied; i++) {
+        int r = host_pattern_parse(hosts->denied[i], &pattern, &why);
+        if (r < 0)
+            return r;
+        for (size_t k = 0; k < hosts->n_forward_ports; k++)
+            if (host_pattern_denies_address(&pattern, &loopback, hosts->forward_ports[k]))
+                hosts->forward_listed[k] = false;
+    }
+    return 0;
+}
+
 int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret)
 {
     struct agent_hosts hosts = {.n_allowed = 0};
@@ -66,6 +84,8 @@ int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret)
         hosts.allowed[hosts.n_allowed++] = card->allowed_hosts.items[i];
     if (hosts.n_allowed == 0 && provider)
         hosts.allowed[hosts.n_allowed++] = provider;
+    for (size_t i = 0; i < card->denied_hosts.count; i++)
+        hosts.denied[hosts.n_denied++] = card->denied_hosts.items[i];
 
     for (size_t i = 0; i < hosts.n_allowed; i++) {
         uint16_t ports[2];
@@ -76,6 +96,9 @@ int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret)
         if (r < 0)
             return r;
     }
+    int r = drop_denied_forwards(&hosts);
+    if (r < 0)
+        return r;
     *ret = hosts;
     return 0;
 }
@@ -110,6 +133,9 @@ int agent_hosts_take(const struct agent_hosts *running, const struct host_lists 
     }
     for (size_t i = 0; i < denied->count; i++)
         hosts.denied[hosts.n_denied++] = denied->items[i];
+    int r = drop_denied_forwards(&hosts);
+    if (r < 0)
+        return r;
     memcpy(ret_left_out, left_out, sizeof(left_out));
     *ret = hosts;
     return 0;
@@ -119,7 +145,7 @@ int agent_hosts_change(const struct agent_hosts *running, const struct card *car
                        enum api_provider provider, struct agent_hosts *ret,
                        bool ret_left_out[static CARD_HOSTS_MAX])
 {
-    const struct host_lists lists = {.allowed = card->allowed_hosts};
+    const struct host_lists lists = {.allowed = card->allowed_hosts, .denied = card->denied_hosts};
     const char *fallback = api_provider_host(provider);
     int r = agent_hosts_take(running, &lists, ret, ret_left_out);
 
@@ -140,6 +166,8 @@ int agent_hosts_seal(const struct agent_hosts *hosts, const struct card *card, u
         (void)records_put_string(&w, GATE_CONFIG_ALLOW, hosts->allowed[i]);
     for (size_t i = 0; i < card->private_hosts.count; i++)
         (void)records_put_string(&w, GATE_CONFIG_PRIVATE, card->private_hosts.items[i]);
+    for (size_t i = 0; i < hosts->n_denied; i++)
+        (void)records_put_string(&w, GATE_CONFIG_DENY, hosts->denied[i]);
     if (card->proxy)
         (void)records_put_string(&w, GATE_CONFIG_PARENT_PROXY, card->proxy);
     for (size_t i = 0; i < hosts->n_forward_ports; i++) {

@@ -17,7 +17,7 @@ struct agent_hosts {
     const char *denied[CARD_HOSTS_MAX];
     size_t n_denied;
     uint16_t forward_ports[GATE_FORWARDS_MAX]; /* of 127.0.0.1, led into the cage at its start */
-    bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed */
+    bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed, and not denied */
     size_t n_forward_ports;
 };
 

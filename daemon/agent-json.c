@@ -128,12 +128,13 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
 
     (void)inet_ntop(AF_INET, &agent->link.agent_address, agent_address, sizeof(agent_address));
     (void)inet_ntop(AF_INET, &agent->link.gate_address, gate_address, sizeof(gate_address));
-    network = json_pack(
-        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I}", "interface", agent->link.name,
-        "agent_address", agent_address, "gate_address", gate_address, "gate_port", GATE_PORT,
-        "allowed_hosts", agent_allowed_to_json(agent), "denied_hosts", agent_denied_to_json(agent),
-        "private_hosts", agent_private_to_json(agent), "forwards", forwards_to_json(config),
-        "allowed", (json_int_t)agent->allowed, "refused", (json_int_t)agent->refused);
+    network =
+        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I}", "interface",
+                  agent->link.name, "agent_address", agent_address, "gate_address", gate_address,
+                  "gate_port", GATE_PORT, "allowed_hosts", agent_allowed_to_json(agent),
+                  "private_hosts", agent_private_to_json(agent), "denied_hosts",
+                  agent_denied_to_json(agent), "forwards", forwards_to_json(config), "allowed",
+                  (json_int_t)agent->allowed, "refused", (json_int_t)agent->refused);
     if (network && gate_pid > 0)
         (void)json_object_set_new(network, "gate_pid", json_integer(gate_pid));
     if (network && json_object_get(card, "proxy")) /* as card_to_json() masks it */
@@ -141,12 +142,13 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
     return network;
 }
 
-/* The card as it is in force: of the hosts what is allowed. */
+/* The card as it is in force. */
 static json_t *card_in_force(const struct agent *agent)
 {
     json_t *card = card_to_json(agent->card);
 
-    if (card && json_object_set_new(card, "allowed_hosts", agent_allowed_to_json(agent)) < 0) {
+    if (card && (json_object_set_new(card, "allowed_hosts", agent_allowed_to_json(agent)) < 0 ||
+                 json_object_set_new(card, "denied_hosts", agent_denied_to_json(agent)) < 0)) {
         json_decref(card);
         return NULL;
     }

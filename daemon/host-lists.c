@@ -28,29 +28,12 @@ void host_lists_deinit(struct host_lists *lists)
 
 /* -- entries -- */
 
-static bool is_same_address(const struct ip_address *a, const struct ip_address *b)
-{
-    if (a->family != b->family)
-        return false;
-    return a->family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->v6, &b->v6)
-                                 : a->v4.s_addr == b->v4.s_addr;
-}
-
-static bool is_same(const struct host_pattern *a, const struct host_pattern *b)
-{
-    if (a->kind != b->kind || a->port != b->port || a->any_port != b->any_port)
-        return false;
-    if (a->kind != HOST_PATTERN_NETWORK)
-        return streq(a->name, b->name);
-    return a->prefix_length == b->prefix_length && is_same_address(&a->network, &b->network);
-}
-
 /* Its index, or how many there are. */
 static size_t find(const struct entries *entries, const struct host_pattern *pattern)
 {
     size_t i = 0;
 
-    while (i < entries->count && !is_same(&entries->items[i].pattern, pattern))
+    while (i < entries->count && !host_pattern_is_same(&entries->items[i].pattern, pattern))
         i++;
     return i;
 }

@@ -153,7 +153,7 @@ static json_t *live_to_json(const struct agent *agent)
         if (!card_allows(agent->card, hosts->allowed[i]))
             (void)json_array_append_new(array, json_string(hosts->allowed[i]));
     for (size_t i = 0; array && i < hosts->n_denied; i++)
-        if (!is_in(&(struct string_list){}, hosts->denied[i]))
+        if (!is_in(&agent->card->denied_hosts, hosts->denied[i]))
             (void)json_array_append_new(array, json_string(hosts->denied[i]));
     return array;
 }

@@ -23,6 +23,7 @@
 #include "gate.h"
 #include "http-body.h"
 #include "http-head.h"
+#include "policy.h"
 #include "refusal.h"
 #include "relay.h"
 
@@ -52,7 +53,7 @@ struct connection {
     struct buffer head;
     size_t head_scanned, head_size; /* head_size: 0 until it is whole; what follows came early */
     struct http_request request;    /* spans into `head` */
-    const struct allow_rule *rule;  /* that allowed it, or NULL */
+    const struct allow_rule *rule;  /* that allowed it, or denied it; or NULL */
     bool via_parent;
     bool recorded;
 
@@ -102,7 +103,9 @@ bool connection_record_allowed(struct connection *c);
 
 void request_read(struct connection *c);          /* request.c: state reading-head */
 void request_forward_begin(struct connection *c); /* request.c: a connection of a forward */
-void request_refuse_address(struct connection *c, const char *fault); /* of c->address */
+void request_refuse_address(struct connection *c,
+                            const struct policy_fault *fault); /* c->address */
+void request_refuse_denied(struct connection *c, const struct allow_rule *denial);
 void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
 void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */
 void dial_attempt_expired(struct connection *c);

@@ -5,6 +5,15 @@
 
 #include "address-class.h"
 
+const struct allow_rule *policy_find_denial(const struct gate_config *config,
+                                            const struct host *host, uint16_t port)
+{
+    for (size_t i = 0; i < config->n_deny; i++)
+        if (host_pattern_denies(&config->deny[i].pattern, host, port))
+            return &config->deny[i];
+    return NULL;
+}
+
 const struct allow_rule *policy_find_rule(const struct gate_config *config, const struct host *host,
                                           uint16_t port)
 {
@@ -24,10 +33,11 @@ const struct allow_rule *policy_find_listing(const struct gate_config *config,
     return NULL;
 }
 
-static bool is_private_host(const struct gate_config *config, const struct host *host)
+static bool is_private_host(const struct gate_config *config, const struct host *host,
+                            uint16_t port)
 {
     for (size_t i = 0; i < config->n_private_hosts; i++)
-        if (streq(config->private_hosts[i].name, host->name))
+        if (host_pattern_matches(&config->private_hosts[i], host, port))
             return true;
     return false;
 }
@@ -41,7 +51,17 @@ static bool is_listed(const struct gate_config *config, const struct ip_address 
     return false;
 }
 
-const char *policy_address_fault(const struct gate_config *config, const struct host *host,
+static const struct allow_rule *find_address_denial(const struct gate_config *config,
+                                                    const struct ip_address *address, uint16_t port)
+{
+    for (size_t i = 0; i < config->n_deny; i++)
+        if (host_pattern_denies_address(&config->deny[i].pattern, address, port))
+            return &config->deny[i];
+    return NULL;
+}
+
+/* What is special about the address and not consented to, or NULL. */
+static const char *special_fault(const struct gate_config *config, const struct host *host,
                                  const struct ip_address *address, uint16_t port)
 {
     const char *special = address_special(address);
@@ -49,21 +69,34 @@ const char *policy_address_fault(const struct gate_config *config, const struct 
     /* "localhost" means this machine, whatever a hosts file or a name server says. */
     if (streq(host->name, "localhost") && !address_is_loopback(address))
         return "not loopback";
-    if (!special || is_listed(config, address, port) || is_private_host(config, host))
+    if (!special || is_listed(config, address, port) || is_private_host(config, host, port))
         return NULL;
     return special;
 }
 
+bool policy_address_fault(const struct gate_config *config, const struct host *host,
+                          const struct ip_address *address, uint16_t port, struct policy_fault *ret)
+{
+    struct policy_fault fault = {.denial = find_address_denial(config, address, port)};
+
+    if (!fault.denial)
+        fault.what = special_fault(config, host, address, port);
+    if (!fault.denial && !fault.what)
+        return false;
+    *ret = fault;
+    return true;
+}
+
 size_t policy_filter_addresses(const struct gate_config *config, const struct host *host,
                                uint16_t port, struct ip_address *addresses, size_t count,
-                               struct ip_address *ret_refused, const char **ret_fault)
+                               struct ip_address *ret_refused, struct policy_fault *ret_fault)
 {
     size_t kept = 0;
     bool refused = false;
 
     for (size_t i = 0; i < count; i++) {
-        const char *fault = policy_address_fault(config, host, &addresses[i], port);
-        if (!fault) {
+        struct policy_fault fault;
+        if (!policy_address_fault(config, host, &addresses[i], port, &fault)) {
             addresses[kept++] = addresses[i];
         } else if (!refused) {
             refused = true;
@@ -74,23 +107,33 @@ size_t policy_filter_addresses(const struct gate_config *config, const struct ho
     return kept;
 }
 
-const struct allow_rule *policy_recheck(const struct gate_config *config,
-                                        const struct policy_subject *subject,
-                                        const char **ret_fault)
+/* By the addresses of which it is known that the request leads there: the one that it names (also
+ * where a parent proxy dials it) and the one that is dialled. */
+static bool recheck_addresses(const struct gate_config *config,
+                              const struct policy_subject *subject, struct policy_fault *ret)
 {
     const struct host *host = subject->host;
-    const char *fault = NULL;
 
-    *ret_fault = NULL;
+    if (host->address.family != AF_UNSPEC &&
+        policy_address_fault(config, host, &host->address, subject->port, ret))
+        return true;
+    return subject->address &&
+           policy_address_fault(config, host, subject->address, subject->port, ret);
+}
+
+const struct allow_rule *policy_recheck(const struct gate_config *config,
+                                        const struct policy_subject *subject,
+                                        struct policy_fault *ret_fault)
+{
+    const struct host *host = subject->host;
+
+    *ret_fault = (struct policy_fault){.denial = policy_find_denial(config, host, subject->port)};
+    if (ret_fault->denial)
+        return NULL;
     if (subject->forward)
         return policy_find_listing(config, subject->forward);
     const struct allow_rule *rule = policy_find_rule(config, host, subject->port);
-    if (!rule)
+    if (rule && recheck_addresses(config, subject, ret_fault))
         return NULL;
-    if (host->address.family != AF_UNSPEC) /* also where a parent proxy dials it */
-        fault = policy_address_fault(config, host, &host->address, subject->port);
-    if (!fault && subject->address)
-        fault = policy_address_fault(config, host, subject->address, subject->port);
-    *ret_fault = fault;
-    return fault ? NULL : rule;
+    return rule;
 }

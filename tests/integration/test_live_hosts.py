@@ -81,6 +81,21 @@ def test_entries_are_the_same_however_they_are_written(a, agent):
     assert reply["allowed_hosts"] == ["y.example:443", "x.example"]
 
 
+def test_an_entry_of_denied_hosts_wins_over_wider_ones_of_allowed_hosts(a, agent, echoes):
+    wide, denied = "127.0.0.2/32:*", echoes[1].host
+    agent_id = agent(allowed_hosts=[wide, "x.example"], denied_hosts=["never.example"])["agent_id"]
+    kept, gone = tunnel(a, agent_id, echoes[0].host), tunnel(a, agent_id, denied)
+    reply = change(a, agent_id, deny=[denied])
+    assert (reply["allowed_hosts"], reply["cut"]) == ([wide, "x.example"], 1)
+    assert is_cut(gone) and is_alive(kept)
+    assert a.call("Hosts", agent_id=agent_id)["live"] == [denied]
+    assert status_of(a, agent_id, denied) == "403"
+    item, = a.call("Hosts", agent_id=agent_id)["refused"]
+    assert f"{item['host']}:{item['port']} {item['code']}" == f"{denied} host-denied"
+    change(a, agent_id, allow=["never.example"])
+    assert hosts_of(a, agent_id)[1] == [denied], "what the card denies can be allowed, too"
+
+
 def test_the_host_of_the_provider_stays_until_it_is_denied(a, agent):
     agent_id = agent(allowed_hosts=[], api_provider="openai")["agent_id"]
     change(a, agent_id, allow=["x.example"])
@@ -125,9 +140,9 @@ def test_hosts_shows_what_is_in_force_and_where_it_is_from(a, agent, echoes):
 
 def test_an_entry_that_a_denied_one_makes_useless_is_told(a, agent):
     agent_id = agent(allowed_hosts=["x.example"])["agent_id"]
-    a.cagectl("deny", agent_id, "*.evil.example")
+    a.cagectl("deny", agent_id, "*.evil.example:443")
     done = a.cagectl("allow", agent_id, "www.evil.example:8443", "www.evil.example")
-    assert "  ! www.evil.example is of no use: denied_hosts has *.evil.example\n" in done.text
+    assert "  ! www.evil.example is of no use: denied_hosts has *.evil.example:443\n" in done.text
     assert "8443 is of no use" not in done.text
     assert a.cagectl("allow", "-q", agent_id, "y.example").text == ""
 

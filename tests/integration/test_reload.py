@@ -63,6 +63,35 @@ def test_private_hosts_are_taken_over_too(a, agent):
     assert a.inspect(card["agent_id"])["card"]["private_hosts"] == ["new.example", "x.example"]
 
 
+def test_denied_hosts_are_taken_over_and_cut_what_they_deny(a, agent, echoes):
+    kept, denied = echoes[0].host, echoes[1].host
+    card = agent(allowed_hosts=[kept, denied], denied_hosts=["old.example"])
+    agent_id = card["agent_id"]
+    assert a.inspect(agent_id)["network"]["denied_hosts"] == ["old.example"]
+    stays, goes = tunnel(a, agent_id, kept), tunnel(a, agent_id, denied)
+    with a.connect() as follower:
+        follower.send("Events", more=True)
+        assert follower.reply() == {"events": [], "lost": 0}
+        reply = reload(a, card, denied_hosts=[denied])
+        assert (reply["denied_added"], reply["denied_removed"]) == ([denied], ["old.example"])
+        assert (reply["added"], reply["removed"], reply["ignored"]) == ([], [], [])
+        event, = follower.reply()["events"]
+        assert (event["denied_added"], event["denied_removed"]) == ([denied], ["old.example"])
+    assert is_alive(stays) and not is_alive(goes)
+    assert status_of(a, agent_id, denied) == "403"
+    inspected = a.inspect(agent_id)
+    assert inspected["network"]["denied_hosts"] == [denied]
+    assert inspected["card"]["denied_hosts"] == [denied]
+    a.daemon.log_lines(f"CAGED_DENIED_ADDED=\"{denied}\"")
+    shown = a.cagectl("inspect", agent_id).text
+    assert "denied hosts" in shown and denied in shown
+    done = a.cagectl("reload", a.cards.write({**card, "denied_hosts": []}))
+    assert f"  - {denied} (denied)" in done.text
+    tunnel(a, agent_id, denied).close()
+    stays.close()
+    goes.close()
+
+
 def test_without_a_list_it_is_the_host_of_the_provider_that_runs(a, agent):
     card = agent(allowed_hosts=["x.example"], api_provider="openai")
     del card["allowed_hosts"]

@@ -278,7 +278,7 @@ def echo_server(address=PUBLIC, port=0):
 # -- the gate --
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
-          "forward": 7}
+          "forward": 7, "deny": 8}
 READY, FAILED, DECISION, UPDATED = 1, 2, 3, 11
 UPDATE, PART = 1, 2  # what cagedd says
 FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status"}
@@ -306,14 +306,16 @@ def records(data):
             yield kind, value[:-1].decode()
 
 
-def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester"):
+def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
+                  deny=()):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
     data += b"".join(record(CONFIG["private"], x) for x in private)
     if parent:
         data += record(CONFIG["parent"], parent)
-    return data + b"".join(record(CONFIG["forward"], x) for x in forwards)
+    data += b"".join(record(CONFIG["forward"], x) for x in forwards)
+    return data + b"".join(record(CONFIG["deny"], x) for x in deny)
 
 
 def memfd(data, seals=SEALS):
