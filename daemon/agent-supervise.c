@@ -18,6 +18,7 @@
 #include "log.h"
 #include "process.h"
 #include "records.h"
+#include "report-network.h"
 #include "report.h"
 
 /* -- the end -- */
@@ -248,11 +249,17 @@ static void on_decision(void *user, const struct gate_decision *decision)
     agent_update_flow(user);
 }
 
-static void on_gate_failure(void *user, const char *why)
+static void on_request_ended(void *user, const struct gate_end *end)
+{
+    report_request_end(user, end);
+    agent_update_flow(user);
+}
+
+static void on_gate_failure(void *user, const char *why, uint64_t n_without_end)
 {
     struct agent *agent = user;
 
-    report_gate_failure(agent, why);
+    report_gate_failure(agent, why, n_without_end);
     watch_list_wake(&agent->watches); /* its death settles an update */
     agent_update_flow(agent);
 }
@@ -289,6 +296,7 @@ static int supervise_gate(struct agent *agent)
         .n_listeners = 1 + agent->link.n_forwards,
         .user = agent,
         .decided = on_decision,
+        .ended = on_request_ended,
         .failed = on_gate_failure,
         .updated = on_gate_updated,
         .stopped = on_gate_stopped,

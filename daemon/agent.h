@@ -74,7 +74,8 @@ struct agent {
     struct output outputs[2];  /* stdout, stderr */
     struct ring *ring;         /* tag: see output.h */
     bool held;                 /* a foreground client reads: nothing may leave the ring unread */
-    uint64_t allowed, refused; /* decisions of its gate */
+    uint64_t allowed, refused; /* requests, by its gate */
+    uint64_t records;          /* entries about its network */
     struct watch_list watches; /* woken by every change of state and by new output */
 };
 
