@@ -24,6 +24,7 @@
 #include "cgroup.h"
 #include "end-reason.h"
 #include "gate-supervisor.h"
+#include "held-requests.h"
 #include "log.h"
 #include "manager.h"
 #include "output.h"
@@ -78,7 +79,10 @@ struct agent {
     struct output outputs[2];  /* stdout, stderr */
     struct ring *ring;         /* tag: see output.h */
     bool held;                 /* a foreground client reads: nothing may leave the ring unread */
-    uint64_t allowed, refused; /* decisions of its gate */
+    uint64_t allowed, refused; /* requests, by its gate */
+    uint64_t records;          /* entries about its network */
+    uint32_t ask_seconds;      /* how long its gate holds an unknown host; 0: it refuses it */
+    struct held_requests held_requests;
     struct refused_hosts refused_hosts;
     uint64_t cut;              /* connections that changes of its hosts have ended */
     struct watch_list watches; /* woken by every change of state and by new output */

@@ -30,8 +30,8 @@ struct host_change_fault {
 
 /* `allow` is added to what is allowed and taken out of what is denied, `deny` the other way round.
  * Entries are the same if they stand for the same hosts and ports, however they are written and
- * whatever their options are; of two such in a list the newer stays, in the place of the older. `owner` is the agent's, for
- * host_ceiling_check(). 0 with lists for host_lists_deinit(); -EINVAL or -E2BIG with *ret_fault;
- * -ENOMEM. */
+ * whatever their options are; of two such in a list the newer stays, in the place of the older.
+ * `owner` is the agent's, for host_ceiling_check(). 0 with lists for host_lists_deinit(); -EINVAL
+ * or -E2BIG with *ret_fault; -ENOMEM. */
 int host_lists_change(const struct host_lists *now, const struct host_change *change, uid_t owner,
                       struct host_lists *ret, struct host_change_fault *ret_fault);
