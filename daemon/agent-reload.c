@@ -22,9 +22,8 @@ void agent_change_deinit(struct agent_change *change)
 
 /* -- what changes -- */
 
-/* What is in `of` and not in `without`, each once; NULL without memory. */
-static json_t *difference(const char *const *of, size_t n, const char *const *without,
-                          size_t n_without)
+json_t *agent_change_difference(const char *const *of, size_t n, const char *const *without,
+                                size_t n_without)
 {
     json_t *array = json_array(), *seen = json_object();
     int r = array && seen ? 0 : -ENOMEM;
@@ -62,8 +61,8 @@ static int add_left_out(json_t *ignored, const bool *left_out, size_t n)
 /* The same of two lists of cards. */
 static json_t *list_difference(const struct string_list *of, const struct string_list *without)
 {
-    return difference((const char *const *)of->items, of->count,
-                      (const char *const *)without->items, without->count);
+    return agent_change_difference((const char *const *)of->items, of->count,
+                                   (const char *const *)without->items, without->count);
 }
 
 /* Whether the path is that of a list that a running agent takes over. */
@@ -100,13 +99,18 @@ static int describe(const struct agent *agent, const struct card *card,
     const struct agent_hosts *now = &agent->hosts;
     const struct card *before = agent->card;
     struct agent_change change = {
-        .added = difference(next->allowed, next->n_allowed, now->allowed, now->n_allowed),
-        .removed = difference(now->allowed, now->n_allowed, next->allowed, next->n_allowed),
+        .added =
+            agent_change_difference(next->allowed, next->n_allowed, now->allowed, now->n_allowed),
+        .removed =
+            agent_change_difference(now->allowed, now->n_allowed, next->allowed, next->n_allowed),
         .private_added = list_difference(&card->private_hosts, &before->private_hosts),
         .private_removed = list_difference(&before->private_hosts, &card->private_hosts),
-        .denied_added = list_difference(&card->denied_hosts, &before->denied_hosts),
-        .denied_removed = list_difference(&before->denied_hosts, &card->denied_hosts),
+        .denied_added =
+            agent_change_difference(next->denied, next->n_denied, now->denied, now->n_denied),
+        .denied_removed =
+            agent_change_difference(now->denied, now->n_denied, next->denied, next->n_denied),
         .ignored = list_ignored(agent, card, left_out),
+        .live = agent->live_changed,
     };
 
     if (!change.added || !change.removed || !change.private_added || !change.private_removed ||
@@ -164,6 +168,8 @@ int agent_reload(struct agent *agent, struct card *card, uid_t by, struct agent_
         return config;
     }
     report_reload(agent, &change, by); /* before anything can happen by the new lists */
+    host_lists_deinit(&agent->live);
+    agent->live_changed = false;
     *ret_update = gate_supervisor_update(agent->gate, config);
     *ret = change;
     change = (struct agent_change){};

@@ -55,10 +55,17 @@ static void listener_ready(struct event_source *source, uint32_t events)
     gate_update_listeners(gate);
 }
 
-static void recorder_drained(void *userdata)
+static void recorder_sent(void *userdata)
 {
     struct gate *gate = userdata;
     connections_resume(gate);
+    gate_update_listeners(gate);
+}
+
+static void recorder_blocked(void *userdata)
+{
+    struct gate *gate = userdata;
+    connections_block(gate);
     gate_update_listeners(gate);
 }
 
@@ -92,12 +99,15 @@ static int recorder_told(void *userdata, const void *message, size_t size)
         return adopt(gate, TAKE_PTR(next));
     if (r == 0)
         return 0;
+    connections_close_all(gate);
+    (void)recorder_flush(&gate->recorder);
     recorder_send_failed(GATE_FD_CONTROL, why);
     return r < 0 ? r : -EBADMSG;
 }
 
 static const struct recorder_calls recorder_calls = {
-    .drained = recorder_drained,
+    .sent = recorder_sent,
+    .blocked = recorder_blocked,
     .ended = recorder_ended,
     .told = recorder_told,
 };

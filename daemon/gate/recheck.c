@@ -39,6 +39,7 @@ static bool recheck(struct connection *c)
         .forward = c->forward,
         .address = resolving || c->via_parent ? NULL : &c->address,
     };
+    const struct allow_rule *old_rule = c->rule;
     struct policy_fault fault;
 
     c->rule = NULL; /* of rules that are about to go */
@@ -49,11 +50,14 @@ static bool recheck(struct connection *c)
         drop_addresses(c);
         return false;
     }
-    if (answered)
-        connection_abort(c);
-    else
+    if (!answered) {
         refuse(c, &fault);
-    return answered;
+        return false;
+    }
+    c->rule = old_rule; /* it is there until all are held against the new ones */
+    connection_ended(c, end_code_to_string(END_CUT));
+    connection_abort(c);
+    return true;
 }
 
 /* Ending one connection frees no other. */

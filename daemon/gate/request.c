@@ -162,6 +162,7 @@ static void head_complete(struct connection *c)
     const char *why;
 
     timer_clear(c->gate->loop, &c->timer);
+    connection_number_request(c);
     if (http_request_parse(c->head.data, c->head_size, &c->request, &why) < 0) {
         connection_refuse(c, REFUSAL_BAD_REQUEST, why);
         return;
@@ -202,6 +203,7 @@ void request_read(struct connection *c)
 /* cagedd made the listener because the card lists its target; that is checked again here. */
 void request_forward_begin(struct connection *c)
 {
+    connection_number_request(c);
     c->request.host = c->forward->host;
     c->request.port = c->forward->port;
     const struct allow_rule *denial =

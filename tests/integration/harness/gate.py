@@ -285,10 +285,13 @@ def echo_server(address=PUBLIC, port=0):
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
           "forward": 7, "deny": 8}
-READY, FAILED, DECISION, UPDATED = 1, 2, 3, 11
+READY, FAILED, DECISION, UPDATED, END = 1, 2, 3, 11, 14
 UPDATE, PART = 1, 2  # what cagedd says
-FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status"}
-NUMBERS = {DECISION, 6, 10, UPDATED}
+FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status",
+          12: "request", 13: "count", 15: "bytes_up", 16: "bytes_down", 17: "duration_usec"}
+GROUPS = {DECISION: [12, 4, 5, 6, 7, 8, 9, 10, 13], END: [4, 5, 6, 7, 8, 9, 15, 16, 17, 13]}
+NUMBERS = {DECISION, 6, 10, UPDATED, 12, 13, END, 15, 16, 17}
+VERDICTS = ["refused", "allowed", "held"]
 
 
 def record(kind, value):
@@ -310,6 +313,21 @@ def records(data):
         else:
             assert value == b"" or value.endswith(b"\0")
             yield kind, value[:-1].decode()
+
+
+def group(message):
+    """Takes the first group, a decision or an end, out of a message's records."""
+    kind, number = message.pop(0)
+    order = GROUPS[kind]
+    fields, message[:len(order)] = message[:len(order)], []
+    assert [field for field, _ in fields] == order, (kind, fields)
+    found = {FIELDS[field]: value for field, value in fields}
+    if kind == END:
+        found["request"] = number
+    else:
+        found["verdict"] = VERDICTS[number]
+    assert (found["request"] == 0) == (found["count"] > 1), found
+    return kind, found
 
 
 def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
@@ -356,6 +374,7 @@ class Gate:
         self.forward_ports = [f.getsockname()[1] for f in self.forwards]
         self.status = None
         self.control.settimeout(15)
+        self.decisions, self.ends = [], []  # that came and were not asked for
         if ready:
             assert self.message() == [(READY, "")]
 
@@ -376,18 +395,44 @@ class Gate:
         data = self.control.recv(65536)
         return list(records(data))
 
+    def take(self, message):
+        """The groups of a message, until somebody asks for them."""
+        while message:
+            kind, found = group(message)
+            (self.ends if kind == END else self.decisions).append(found)
+
+    def record(self):
+        """The next decision, whole."""
+        while not self.decisions:
+            self.take(self.message())
+        return self.decisions.pop(0)
+
+    def end(self, **expected):
+        """The next end; of those that have these values, if some are given."""
+        while True:
+            for i, end in enumerate(self.ends):
+                if expected.items() <= end.items():
+                    return self.ends.pop(i)
+            self.take(self.message())
+
+    @staticmethod
+    def _brief(found):
+        """A decision about one request, without its number."""
+        assert found["count"] == 1 and found["verdict"] != "held", found
+        return {"allowed": found["verdict"] == "allowed",
+                **{key: value for key, value in found.items()
+                   if key not in ("verdict", "request", "count")}}
+
     def decision(self):
-        message = self.message()
-        assert message[0][0] == DECISION, message
-        found = {"allowed": message[0][1] == 1}
-        found.update((FIELDS[kind], value) for kind, value in message[1:])
-        assert len(found) == 8 and len(message) == 8, message
-        return found
+        return self._brief(self.record())
 
     def no_decision(self, seconds=0.3):
-        self.control.settimeout(seconds)
+        end = time.monotonic() + seconds
         try:
-            raise AssertionError(f"there is another record: {self.message()}")
+            while not self.decisions:
+                self.control.settimeout(max(end - time.monotonic(), 0.01))
+                self.take(self.message())
+            raise AssertionError(f"there is another record: {self.decisions}")
         except TimeoutError:
             self.control.settimeout(15)
 
@@ -399,14 +444,14 @@ class Gate:
 
     def updated(self):
         """The answer to an update: how many connections it cut, and the records before it."""
-        decisions = []
         while True:
             message = self.message()
-            if message[0][0] == UPDATED:
-                return message[0][1], decisions
-            assert message[0][0] == DECISION, message
-            decisions.append({"allowed": message[0][1] == 1,
-                              **{FIELDS[kind]: value for kind, value in message[1:]}})
+            if message[0][0] != UPDATED:
+                self.take(message)
+                continue
+            assert len(message) == 1, message
+            decisions, self.decisions = self.decisions, []
+            return message[0][1], [self._brief(found) for found in decisions]
 
     def update(self, allow=(), **kwargs):
         """Other lists of hosts, and waits until they are in force."""
