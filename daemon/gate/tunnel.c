@@ -40,7 +40,7 @@ static int push_early(struct connection *c)
             c->up.ended = true;
         size = (size_t)used;
     }
-    return relay_flow_push(&c->up, early, size);
+    return relay_flow_offer(&c->up, early, size);
 }
 
 static int push_first_bytes(struct connection *c)
@@ -55,7 +55,9 @@ static int push_first_bytes(struct connection *c)
         c->down.answer = &c->answer;
         r = push_head(c);
     } else {
-        r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
+        r = tunnel_hello_begin(c);
+        if (r == 0)
+            r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
         if (r == 0 && c->parent_head_size > 0)
             r = relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
                                 c->parent_head.size - c->parent_head_size);
@@ -72,7 +74,9 @@ void tunnel_begin(struct connection *c)
     c->request.method = c->request.path = c->request.headers = (struct span){0};
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
-    if (r == -EBADMSG)
+    if (r == -EBADMSG && c->up.hello)
+        tunnel_hello_refuse(c);
+    else if (r == -EBADMSG)
         connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
     else if (r < 0)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
@@ -123,6 +127,9 @@ static bool run_up(struct connection *c)
         c->down.broken = c->up.reset;
         relay_flow_abandon(&c->up);
         return true;
+    case RELAY_BAD_HELLO:
+        tunnel_hello_refuse(c);
+        return false;
     case RELAY_BAD_BODY:
         if (c->down.bytes == 0 && !c->down.pending) {
             connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
@@ -167,6 +174,7 @@ void tunnel_run(struct connection *c)
         connection_close(c);
         return;
     }
+    tunnel_hello_watch(c);
     if (want_client(c) < 0 || want_server(c) < 0)
         connection_abort(c);
 }
