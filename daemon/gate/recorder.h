@@ -2,7 +2,7 @@
  * end ends the gate, once what was decided or under way is recorded.
  *
  * A record that the socket does not take at once waits in a queue, and while one waits the gate
- * accepts no connection (recorder_is_blocked). Each open connection has at most one record, and
+ * accepts no connection (recorder_is_blocked). Each open connection has at most two records, and
  * there is one update at a time, so the queue is bounded by the number of connections. */
 #pragma once
 

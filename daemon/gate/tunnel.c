@@ -72,6 +72,8 @@ void tunnel_begin(struct connection *c)
     connection_set_state(c, CONNECTION_TUNNEL, 0);
     int r = push_first_bytes(c);
     c->request.method = c->request.path = c->request.headers = (struct span){0};
+    if (c->request.connect) /* it may have a second record */
+        c->request.method = (struct span){"CONNECT", strlen("CONNECT")};
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
     if (r == -EBADMSG && c->up.hello)
