@@ -102,6 +102,8 @@
 #define GATE_CONNECTIONS_MAX 512
 #define GATE_HEAD_SIZE_MAX (32 * 1024)
 #define GATE_HEAD_TIMEOUT 30
+#define GATE_HELLO_SIZE_MAX (16 * 1024) /* a TLS ClientHello: some 2 kB with post-quantum keys */
+#define GATE_HELLO_TIMEOUT 15           /* from its first byte to its last */
 #define GATE_DNS_TIMEOUT 10
 #define GATE_DIAL_TIMEOUT 20        /* for one request, whatever the number of addresses */
 #define GATE_DIAL_ATTEMPT_TIMEOUT 5 /* for one address while there is another to try */

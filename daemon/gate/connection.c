@@ -143,6 +143,19 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
     connection_drain(c);
 }
 
+void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert)
+{
+    const uint8_t said[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert}; /* RFC 8446, sections 5.1 and 6 */
+
+    /* Into the middle of what is on its way to the client no alert can be put. */
+    if (!record(c, refusal, 0) || alert == 0 || c->down.pending) {
+        connection_abort(c);
+        return;
+    }
+    (void)send(c->client.fd, said, sizeof(said), MSG_NOSIGNAL);
+    connection_drain(c);
+}
+
 /* -- events -- */
 
 static void client_ready(struct event_source *source, uint32_t events)
@@ -204,6 +217,9 @@ static void timer_expired(struct timer *timer)
         break;
     case CONNECTION_PARENT_HEAD:
         connection_refuse(c, REFUSAL_PARENT_FAILED, "it did not answer in time");
+        break;
+    case CONNECTION_TUNNEL:
+        tunnel_hello_expired(c);
         break;
     default:
         connection_close(c);

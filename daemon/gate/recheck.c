@@ -46,7 +46,7 @@ static bool recheck(struct connection *c)
     if (c->state == CONNECTION_READING_HEAD || c->state == CONNECTION_DRAINING)
         return false;
     c->rule = policy_recheck(c->gate->config, &subject, &fault);
-    if (c->rule) {
+    if (c->rule && tunnel_hello_recheck(c)) {
         drop_addresses(c);
         return false;
     }

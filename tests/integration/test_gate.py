@@ -923,7 +923,7 @@ def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
     parent = parent_proxy(b"HTTP/1.1 200 fine\r\nVia: x\r\n\r\nfirst", seen)
     uri = f"http://us%65r:pass@{name}:{parent.port}/"
     with Gate(["a.example", f"{PRIVATE}:1"], parent=uri) as gate:
-        with gate.tunnel("a.example:443") as conn:
+        with gate.tunnel("a.example:80") as conn:
             conn.sendall(b" more")
             assert receive(conn, 10) == b"first more"
         assert gate.decision()["address"] == PRIVATE
@@ -935,7 +935,7 @@ def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
         assert gate.ask(connect_to(f"{METADATA}:80")).reason == "host-not-allowed"
     authorization = b"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"
     assert seen == [
-        b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n" + authorization + b"\r\n",
+        b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n" + authorization + b"\r\n",
         b"GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n" + authorization
         + b"Connection: close\r\n\r\n"]
     assert "a.example" not in names.queries  # the parent resolves
