@@ -126,14 +126,10 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
         .detail = detail,
     };
 
+    unsigned status = c->forward ? 0 : refusal_status(refusal);
+    bool heard = c->recorded || connection_record_refused(c, refusal, status);
     connection_ended(c, refusal_code(refusal));
-    if (c->forward) { /* not HTTP: a reset is the only word there is */
-        if (!c->recorded)
-            (void)connection_record_refused(c, refusal, 0);
-        connection_abort(c);
-        return;
-    }
-    if (!c->recorded && !connection_record_refused(c, refusal, refusal_status(refusal))) {
+    if (c->forward || !heard) { /* what is not HTTP has no other word than a reset */
         connection_abort(c);
         return;
     }
@@ -147,8 +143,10 @@ void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsign
 {
     const uint8_t said[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert}; /* RFC 8446, sections 5.1 and 6 */
 
+    bool heard = connection_record_refused(c, refusal, 0);
+    connection_ended(c, refusal_code(refusal));
     /* Into the middle of what is on its way to the client no alert can be put. */
-    if (!record(c, refusal, 0) || alert == 0 || c->down.pending) {
+    if (!heard || alert == 0 || c->down.pending) {
         connection_abort(c);
         return;
     }
