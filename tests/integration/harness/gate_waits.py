@@ -74,6 +74,22 @@ def _trickle_a_hello():
         return seconds, first, second, passed, received
 
 
+def _parent_that_hangs():
+    """It takes the request, and says half of an answer's head."""
+    with socket.create_server((PUBLIC, 0)) as parent, \
+            Gate(["a.example"], parent=f"http://{PUBLIC}:{parent.getsockname()[1]}") as gate:
+        conn = gate.send(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
+        start = time.monotonic()
+        asked = parent.accept()[0]
+        read_until(asked)
+        asked.sendall(b"HTTP/1.1 200 OK\r\n")
+        answer = Answer(read_all(conn))
+        seconds = time.monotonic() - start
+        conn.close()
+        asked.close()
+        return answer, seconds
+
+
 def _run(wait, future):
     try:
         future.set_result(wait())
@@ -85,7 +101,7 @@ def _run(wait, future):
 def begin_waits():
     """Once; threads that are started from the world are in it."""
     if not _waits:
-        for wait in (_dial_into_the_void, _trickle_a_head, _trickle_a_hello):
+        for wait in (_dial_into_the_void, _trickle_a_head, _trickle_a_hello, _parent_that_hangs):
             future = _waits[wait.__name__.strip("_")] = concurrent.futures.Future()
             # Daemons, so that a run of other tests alone does not wait for them.
             threading.Thread(target=_run, args=(wait, future), daemon=True).start()
