@@ -114,12 +114,12 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
     (void)inet_ntop(AF_INET, &agent->link.agent_address, agent_address, sizeof(agent_address));
     (void)inet_ntop(AF_INET, &agent->link.gate_address, gate_address, sizeof(gate_address));
     network = json_pack(
-        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:I}", "interface", agent->link.name,
+        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:b, s:I, s:I}", "interface", agent->link.name,
         "agent_address", agent_address, "gate_address", gate_address, "gate_port", GATE_PORT,
         "allowed_hosts", strings_to_json((char *const *)config->allowed, config->n_allowed),
         "private_hosts",
         strings_to_json(agent->card->private_hosts.items, agent->card->private_hosts.count),
-        "forwards", forwards_to_json(config), "allowed", (json_int_t)agent->allowed, "refused",
+        "forwards", forwards_to_json(config), "transparent", agent->card->transparent, "allowed", (json_int_t)agent->allowed, "refused",
         (json_int_t)agent->refused);
     if (network && gate_pid > 0)
         (void)json_object_set_new(network, "gate_pid", json_integer(gate_pid));

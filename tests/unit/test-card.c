@@ -63,6 +63,7 @@ static void test_defaults(void **state)
     assert_int_equal(card->limits.max_open_files, 1024);
     assert_int_equal(card->allowed_hosts.count, 0);
     assert_int_equal(card->private_hosts.count, 0);
+    assert_false(card->transparent);
     assert_int_equal(card->ttl_seconds, 0);
     assert_int_equal(card->n_environment, 0);
 }
@@ -77,7 +78,7 @@ static void test_values(void **state)
         "\"proxy\":\"http://u:p%40@h.example:3128/\",\"resource_limits\":{\"memory_mb\":64,"
         "\"cpu_shares\":2,\"max_processes\":3,\"max_open_files\":16},"
         "\"allowed_hosts\":[\"*.example.com\",\"h\"],\"private_hosts\":[\"h\"],"
-        "\"ttl_seconds\":5,\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
+        "\"ttl_seconds\":5,\"transparent\":true,\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
 
     assert_string_equal(card->agent_id, "b-1");
     assert_string_equal(card->agent, "codex");
@@ -97,6 +98,7 @@ static void test_values(void **state)
     assert_string_equal(card->allowed_hosts.items[0], "*.example.com");
     assert_int_equal(card->private_hosts.count, 1);
     assert_int_equal(card->ttl_seconds, 5);
+    assert_true(card->transparent);
     assert_int_equal(card->n_environment, 2);
     assert_string_equal(card->environment[0].name, "A");
     assert_string_equal(card->environment[0].value, "b=c");
