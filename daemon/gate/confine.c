@@ -56,7 +56,7 @@
 /* How many descriptors the gate may ever have open. The 32: standard streams, inherited
  * descriptors, epoll, and the resolver's sockets (two for each server that resolv.conf can name,
  * three, and one while it changes over). */
-#define DESCRIPTORS_MAX (32 + GATE_FORWARDS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX)
+#define DESCRIPTORS_MAX (32 + GATE_LISTENERS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX)
 
 static int enter_empty_root(void)
 {
@@ -140,10 +140,11 @@ static int allow_plain_calls(scmp_filter_ctx filter)
 }
 
 /* shutdown(2), and connect(2) to AF_UNSPEC, would end a listener for good: it is one with cagedd's
- * own, and every later gate of the agent would find it dead. */
+ * own, and every later gate of the agent would find it dead. getsockname(2) is how a connection to
+ * a synthetic address says which. */
 static int allow_on_own_sockets(scmp_filter_ctx filter, unsigned first_own_fd)
 {
-    static const int calls[] = {SCMP_SYS(connect), SCMP_SYS(shutdown)};
+    static const int calls[] = {SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(getsockname)};
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)

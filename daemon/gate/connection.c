@@ -59,7 +59,7 @@ static bool record(struct connection *c, enum refusal refusal, unsigned status)
 {
     char address[INET6_ADDRSTRLEN];
     char method[64] = "tcp";
-    if (!c->forward) {
+    if (!connection_is_raw(c)) {
         size_t n = MIN_OF(c->request.method.size, sizeof(method) - 1);
         if (n > 0)
             memcpy(method, c->request.method.data, n);
@@ -115,6 +115,8 @@ void connection_close(struct connection *c)
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
     http_answer_deinit(&c->answer);
+    if (c->named)
+        names_table_release(gate->names.table, c->named);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
@@ -163,7 +165,7 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
         .detail = detail,
     };
 
-    if (c->forward) { /* not HTTP: a reset is the only word there is */
+    if (connection_is_raw(c)) { /* not HTTP: a reset is the only word there is */
         if (!c->recorded)
             (void)record(c, refusal, 0);
         connection_abort(c);
@@ -246,7 +248,7 @@ static void timer_expired(struct timer *timer)
     }
 }
 
-void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
+void connection_new(struct gate *gate, int fd, const struct listener *listener)
 {
     struct connection *c = calloc(1, sizeof(*c));
 
@@ -255,7 +257,8 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
         return;
     }
     c->gate = gate;
-    c->forward = forward;
+    c->forward = listener->forward;
+    c->transparent = listener->transparent;
     c->client = (struct event_source){.fd = fd, .ready = client_ready};
     c->server = (struct event_source){.fd = -EBADF, .ready = server_ready};
     c->timer.expired = timer_expired;
@@ -269,12 +272,14 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
     gate->n_connections++;
     net_tune(fd);
 
-    if (event_source_set(gate->loop, &c->client, forward ? 0 : EPOLLIN) < 0)
+    if (event_source_set(gate->loop, &c->client, connection_is_raw(c) ? 0 : EPOLLIN) < 0)
         connection_abort(c);
     else if (gate->n_connections > GATE_CONNECTIONS_MAX)
         connection_refuse(c, REFUSAL_TOO_MANY_CONNECTIONS, NULL);
-    else if (forward)
+    else if (c->forward)
         request_forward_begin(c);
+    else if (c->transparent)
+        request_transparent_begin(c);
     else
         timer_set(gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
 }

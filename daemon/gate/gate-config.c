@@ -114,6 +114,15 @@ static int read_forward(struct gate_config *config, const struct record *record,
     return 0;
 }
 
+static int read_transparent(struct gate_config *config, const struct record *record,
+                            const char **ret_why)
+{
+    if (record->size != 0)
+        return bad(ret_why, "the record \"transparent\" is not empty");
+    config->transparent = true;
+    return 0;
+}
+
 enum times {
     ONCE,
     AT_MOST_ONCE,
@@ -131,6 +140,7 @@ static const struct {
     [GATE_CONFIG_PRIVATE] = {read_private, ANY_NUMBER},
     [GATE_CONFIG_PARENT_PROXY] = {read_parent, AT_MOST_ONCE},
     [GATE_CONFIG_FORWARD] = {read_forward, ANY_NUMBER},
+    [GATE_CONFIG_TRANSPARENT] = {read_transparent, AT_MOST_ONCE},
 };
 
 static int read_all(struct gate_config *config, struct records_reader *reader, const char **ret_why)

@@ -30,6 +30,7 @@ struct gate_config {
     char *parent_authorization; /* "Basic ..." or NULL */
     struct endpoint *forwards;  /* literal loopback addresses, in the order of the listeners */
     size_t n_forwards;
+    bool transparent; /* two more descriptors behind those of the forwards */
 };
 
 /* 0; -EBADMSG with *ret_why where the records are not what gate-proto.h says; -ENOMEM. On failure
