@@ -114,8 +114,8 @@
 #define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
 #define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
 #define GATE_NAMES_MAX 4096 /* names with a synthetic address, for a card with `transparent` */
-/* How long a cage may keep such an address. Not long: a gate that dies takes its table along. Asking
- * again costs a datagram that leaves no machine. */
+/* How long a cage may keep such an address. Not long: a gate that dies takes its table along.
+ * Asking again costs a datagram that leaves no machine. */
 #define GATE_NAMES_TTL 10
 #define GATE_LISTENERS_MAX (1 + GATE_FORWARDS_MAX + 2)
 #define GATE_LISTEN_BACKLOG 128

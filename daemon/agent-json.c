@@ -119,8 +119,8 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
         "allowed_hosts", strings_to_json((char *const *)config->allowed, config->n_allowed),
         "private_hosts",
         strings_to_json(agent->card->private_hosts.items, agent->card->private_hosts.count),
-        "forwards", forwards_to_json(config), "transparent", agent->card->transparent, "allowed", (json_int_t)agent->allowed, "refused",
-        (json_int_t)agent->refused);
+        "forwards", forwards_to_json(config), "transparent", agent->card->transparent, "allowed",
+        (json_int_t)agent->allowed, "refused", (json_int_t)agent->refused);
     if (network && gate_pid > 0)
         (void)json_object_set_new(network, "gate_pid", json_integer(gate_pid));
     if (network && json_object_get(card, "proxy")) /* as card_to_json() masks it */

@@ -108,8 +108,8 @@ void connection_close(struct connection *c);
 /* Records that the request is allowed. False: the connection waits for that, or the gate ends. */
 bool connection_record_allowed(struct connection *c);
 
-void request_read(struct connection *c);          /* request.c: state reading-head */
-void request_forward_begin(struct connection *c); /* request.c: a connection of a forward */
+void request_read(struct connection *c);              /* request.c: state reading-head */
+void request_forward_begin(struct connection *c);     /* request.c: a connection of a forward */
 void request_transparent_begin(struct connection *c); /* transparent.c: to a synthetic address */
 void request_decide(struct connection *c);            /* request.c: the host is known */
 void request_refuse_address(struct connection *c, const char *fault); /* of c->address */

@@ -17,7 +17,9 @@ _Static_assert(ADDRESS_RECORD_SIZE + OPT_SIZE == DNS_ANSWER_EXTRA, "the answer's
 #define FLAGS_OPCODE 0x7800u
 #define FLAG_TRUNCATED 0x0200u
 #define FLAG_RECURSION_DESIRED 0x0100u
-#define FLAG_RECURSION_AVAILABLE 0x0080u /* without it glibc takes an empty answer for a referral */
+#define FLAG_RECURSION_AVAILABLE                                                                   \
+    0x0080u /* without it glibc takes an empty answer for a referral                               \
+             */
 #define FLAG_CHECKING_DISABLED 0x0010u
 
 static uint16_t get16(const uint8_t *data)
@@ -42,8 +44,7 @@ static int read_name(const uint8_t *data, size_t size, size_t *offset, char *tex
 
     for (;;) {
         size_t label = at < size ? data[at++] : LABEL_MAX + 1;
-        if (label > LABEL_MAX || label > size - at ||
-            at + label + 1 - *offset > NAME_MAX_WIRE)
+        if (label > LABEL_MAX || label > size - at || at + label - *offset > NAME_MAX_WIRE)
             return -EBADMSG;
         if (label == 0)
             break;
@@ -117,8 +118,7 @@ size_t dns_answer_write(const struct dns_question *question, enum dns_code code,
                         const struct in_addr *address, uint8_t buffer[static DNS_ANSWER_MAX])
 {
     uint8_t *to = buffer + question->size;
-    unsigned kept =
-        get16(question->raw + 2) & (FLAG_RECURSION_DESIRED | FLAG_CHECKING_DISABLED);
+    unsigned kept = get16(question->raw + 2) & (FLAG_RECURSION_DESIRED | FLAG_CHECKING_DISABLED);
 
     memcpy(buffer, question->raw, question->size);
     (void)put16(buffer + 2, FLAG_RESPONSE | FLAG_RECURSION_AVAILABLE | kept | code);

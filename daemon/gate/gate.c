@@ -1,6 +1,6 @@
-/* Listeners: when to accept, and to answer for names. Not while a record waits for cagedd (nothing may be decided that
- * cannot be recorded), and not when even the places for telling "too many" are taken. And the
- * change to another configuration, between two events of the loop. */
+/* Listeners: when to accept, and to answer for names. Not while a record waits for cagedd (nothing
+ * may be decided that cannot be recorded), and not when even the places for telling "too many" are
+ * taken. And the change to another configuration, between two events of the loop. */
 #include "gate.h"
 
 #include <sys/socket.h>

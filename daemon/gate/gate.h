@@ -27,7 +27,7 @@ struct gate {
     struct recorder recorder;
     struct listener listeners[GATE_LISTENERS_MAX];
     size_t n_listeners;
-    struct names_server names; /* without a table: the card is not transparent */
+    struct names_server names;      /* without a table: the card is not transparent */
     struct timer pause;             /* after accept(2) failed for want of something */
     struct connection *connections; /* list */
     size_t n_connections;

@@ -66,8 +66,8 @@ static void questions_ready(struct event_source *source, uint32_t events)
         struct sockaddr_in from;
         socklen_t from_size = sizeof(from);
         struct dns_question question;
-        ssize_t n = recvfrom(source->fd, data, sizeof(data), MSG_DONTWAIT,
-                             (struct sockaddr *)&from, &from_size);
+        ssize_t n = recvfrom(source->fd, data, sizeof(data), MSG_DONTWAIT, (struct sockaddr *)&from,
+                             &from_size);
         if (n < 0 && (errno == EAGAIN || errno == ENOMEM))
             return;
         if (n >= 0 && dns_question_parse(data, (size_t)n, &question) == 0)

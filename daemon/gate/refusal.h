@@ -20,7 +20,7 @@ enum refusal {
     REFUSAL_BAD_ANSWER, /* sent behind the record that allowed the request: no record has it */
     REFUSAL_GATE_FAILED,
     REFUSAL_ADDRESS_UNKNOWN, /* a synthetic address that no name has: a connection without HTTP */
-    REFUSAL_CLIENT_GONE, /* for the record alone: there is nobody left to answer */
+    REFUSAL_CLIENT_GONE,     /* for the record alone: there is nobody left to answer */
     REFUSAL_COUNT,
 };
 

@@ -42,8 +42,7 @@ void request_transparent_begin(struct connection *c)
     names_table_hold(table, named);
     c->named = named;
     c->request.connect = true;
-    c->request.method =
-        (struct span){.data = connect_method, .size = sizeof(connect_method) - 1};
+    c->request.method = (struct span){.data = connect_method, .size = sizeof(connect_method) - 1};
     c->request.version_minor = 1;
     request_decide(c);
 }
