@@ -112,6 +112,8 @@
 #define GATE_HOSTS_FILE_MAX (1024 * 1024)
 #define GATE_MEMORY_MAX (256 * 1024 * 1024) /* RLIMIT_DATA */
 #define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
+#define GATE_PIPES_MAX 32                   /* for bulk, of all its connections */
+#define GATE_PIPE_SIZE (1024 * 1024)        /* all of them within pipe-user-pages-soft (pipe(7)) */
 #define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
 #define GATE_LISTEN_BACKLOG 128
 #define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */

@@ -56,7 +56,8 @@
 /* How many descriptors the gate may ever have open. The 32: standard streams, inherited
  * descriptors, epoll, and the resolver's sockets (two for each server that resolv.conf can name,
  * three, and one while it changes over). */
-#define DESCRIPTORS_MAX (32 + GATE_FORWARDS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX)
+#define DESCRIPTORS_MAX                                                                            \
+    (32 + GATE_FORWARDS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 2 * GATE_PIPES_MAX)
 
 static int enter_empty_root(void)
 {
@@ -205,6 +206,24 @@ static int allow_narrow_calls(scmp_filter_ctx filter)
     return r;
 }
 
+/* Bulk goes from socket to socket through a pipe of a set size (pipe-pool.c, relay-bulk.c): never
+ * from or to what was inherited, and with no offset, which only files have. */
+static int allow_splicing(scmp_filter_ctx filter, unsigned first_own_fd)
+{
+    int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pipe2), 1,
+                             SCMP_A1_32(SCMP_CMP_EQ, O_NONBLOCK | O_CLOEXEC));
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2,
+                             SCMP_A1_32(SCMP_CMP_EQ, F_SETPIPE_SZ),
+                             SCMP_A2_32(SCMP_CMP_EQ, GATE_PIPE_SIZE));
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(splice), 5,
+                             SCMP_A0_32(SCMP_CMP_GE, first_own_fd), SCMP_A1(SCMP_CMP_EQ, 0),
+                             SCMP_A2_32(SCMP_CMP_GE, first_own_fd), SCMP_A3(SCMP_CMP_EQ, 0),
+                             SCMP_A5_32(SCMP_CMP_EQ, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    return r;
+}
+
 static int filter_calls(unsigned first_own_fd)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -221,6 +240,8 @@ static int filter_calls(unsigned first_own_fd)
         r = allow_socket_options(filter);
     if (r == 0)
         r = allow_narrow_calls(filter);
+    if (r == 0)
+        r = allow_splicing(filter, first_own_fd);
     if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);

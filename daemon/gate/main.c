@@ -15,6 +15,7 @@
 #include "gate-config.h"
 #include "gate-proto.h"
 #include "gate.h"
+#include "pipe-pool.h"
 #include "resolver.h"
 
 /* What went wrong, for cagedd's log. */
@@ -132,6 +133,7 @@ int main(void)
     }
     int r = event_loop_run(&loop);
     gate_deinit(&gate);
+    pipe_pool_deinit();
     resolver = resolver_free(resolver);
     event_loop_deinit(&loop);
     return r < 0 ? EXIT_FAILURE : loop.exit_status;

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include "caged-limits.h"
 #include "daemon/gate/confine.h"
 #include "util.h"
 
@@ -76,6 +77,29 @@ static void try_processes(void)
     TRY("mmap-file", SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, STDIN_FILENO, 0);
 }
 
+/* What goes through a pipe goes from socket to socket, and no other way. */
+static void try_splicing(void)
+{
+    const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    loff_t offset = 0;
+    int pipe[2];
+
+    TRY("pipe", SYS_pipe, pipe);
+    TRY("pipe2-blocking", SYS_pipe2, pipe, O_CLOEXEC);
+    TRY("pipe2-packets", SYS_pipe2, pipe, O_CLOEXEC | O_NONBLOCK | O_DIRECT);
+    TRY("pipe2", SYS_pipe2, pipe, O_CLOEXEC | O_NONBLOCK);
+    TRY("pipe-size", SYS_fcntl, pipe[1], F_SETPIPE_SZ, GATE_PIPE_SIZE);
+    TRY("pipe-other-size", SYS_fcntl, pipe[1], F_SETPIPE_SZ, 2 * GATE_PIPE_SIZE);
+    TRY("splice-from-inherited", SYS_splice, STDIN_FILENO, NULL, pipe[1], NULL, 1, flags);
+    TRY("splice-to-inherited", SYS_splice, pipe[0], NULL, STDOUT_FILENO, NULL, 1, flags);
+    TRY("splice-offset", SYS_splice, fd, &offset, pipe[1], NULL, 1, flags);
+    TRY("splice-blocking", SYS_splice, fd, NULL, pipe[1], NULL, 1, SPLICE_F_MOVE);
+    TRY("tee", SYS_tee, pipe[0], pipe[1], 1, flags);
+    TRY("vmsplice", SYS_vmsplice, pipe[1], NULL, 0, 0);
+    TRY("sendfile", SYS_sendfile, fd, fd, NULL, 1);
+}
+
 static void try_sockets(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -118,6 +142,7 @@ int main(int argc, char **argv)
     }
     try_files();
     try_processes();
+    try_splicing();
     try_sockets();
     return EXIT_SUCCESS;
 }
