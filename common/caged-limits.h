@@ -116,4 +116,9 @@
 #define GATE_PIPE_SIZE (1024 * 1024)        /* all of them within pipe-user-pages-soft (pipe(7)) */
 #define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
 #define GATE_LISTEN_BACKLOG 128
+/* A vanished peer is found after IDLE + PROBES * INTERVAL: tunnels have no idle time-out of their
+ * own, since event streams may be silent for hours. */
+#define GATE_KEEPALIVE_IDLE 60
+#define GATE_KEEPALIVE_INTERVAL 15
+#define GATE_KEEPALIVE_PROBES 8
 #define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */

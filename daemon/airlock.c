@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "gate-proto.h"
+#include "tcp-tune.h"
 #include "why.h"
 
 /* 100.64.0.0/10 (RFC 6598) inside namespaces that are connected to nothing: four addresses for each
@@ -251,6 +252,7 @@ static int listen_at(int fd, struct in_addr address, uint16_t port)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = address, .sin_port = htons(port)};
 
+    tcp_tune(fd);
     if (bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 ||
         listen(fd, GATE_LISTEN_BACKLOG) < 0)
         return negative_errno();

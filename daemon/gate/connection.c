@@ -267,7 +267,6 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
         c->next->link = &c->next;
     gate->connections = c;
     gate->n_connections++;
-    net_tune(fd);
 
     if (event_source_set(gate->loop, &c->client, forward ? 0 : EPOLLIN) < 0)
         connection_abort(c);

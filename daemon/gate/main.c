@@ -17,6 +17,7 @@
 #include "gate.h"
 #include "pipe-pool.h"
 #include "resolver.h"
+#include "tcp-tune.h"
 
 /* What went wrong, for cagedd's log. */
 struct failure {
@@ -63,6 +64,7 @@ static int check_descriptors(size_t n_forwards, struct failure *failure)
         int flags = fcntl(fd, F_GETFL);
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
             return fail(failure, "making a listener non-blocking", negative_errno());
+        tcp_tune(fd);
     }
     if (close_range(end, ~0U, 0) < 0)
         return fail(failure, "closing what should not be inherited", negative_errno());
