@@ -248,7 +248,6 @@ void connection_new(struct gate *gate, int fd, const struct listener *listener)
         c->next->link = &c->next;
     gate->connections = c;
     gate->n_connections++;
-    net_tune(fd);
 
     if (event_source_set(gate->loop, &c->client, connection_is_raw(c) ? 0 : EPOLLIN) < 0)
         connection_abort(c);
