@@ -70,6 +70,7 @@
 #define AGENTS_MAX 1024
 #define AGENTS_PER_UID_MAX 256 /* root: AGENTS_MAX */
 #define AGENTS_ENDED_KEPT 32   /* of each owner: ended agents that can still be asked about */
+#define REFUSED_HOSTS_MAX 256  /* of each agent: refused hosts that are remembered */
 #define AGENT_SPAWN_TIMEOUT 30
 #define AGENT_STOP_GRACE 10
 #define AGENT_STOP_GRACE_MAX 3600
@@ -98,7 +99,7 @@
 #define HELPER_MESSAGE_MAX 8192
 
 /* -- the gate, for each agent -- */
-#define GATE_CONNECTIONS_MAX 512
+#define GATE_CONNECTIONS_MAX 1536
 #define GATE_HEAD_SIZE_MAX (32 * 1024)
 #define GATE_HEAD_TIMEOUT 30
 #define GATE_HELLO_SIZE_MAX (16 * 1024) /* a TLS ClientHello: some 2 kB with post-quantum keys */
@@ -109,11 +110,14 @@
 #define GATE_CLOSE_TIMEOUT 2        /* how long a refused client may take to read why */
 #define GATE_HEADERS_MAX 256        /* lines of one head */
 #define GATE_ADDRESSES_MAX 16       /* of one name; further ones are not used */
-#define GATE_LOOKUPS_MAX 1024       /* DNS questions under way, abandoned ones included */
+#define GATE_LOOKUPS_MAX 2048       /* DNS questions under way, abandoned ones included */
 #define GATE_REFUSING_MAX 64        /* connections over GATE_CONNECTIONS_MAX, being told so */
 #define GATE_HOSTS_FILE_MAX (1024 * 1024)
 #define GATE_MEMORY_MAX (256 * 1024 * 1024) /* RLIMIT_DATA */
 #define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
 #define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
+#define GATE_HELD_MAX 64    /* requests that wait for an operator (Spawn's ask_seconds) */
+#define GATE_ASK_DEFAULT 60 /* how long */
+#define GATE_ASK_MAX 600
 #define GATE_LISTEN_BACKLOG 128
 #define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */

@@ -245,6 +245,12 @@ static bool is_subdomain(const char *name, const char *parent)
     return n > p + 1 && name[n - p - 1] == '.' && streq(name + n - p, parent);
 }
 
+static bool name_matches(const struct host_pattern *pattern, const char *name)
+{
+    return pattern->kind == HOST_PATTERN_SUBDOMAINS ? is_subdomain(name, pattern->name)
+                                                    : streq(name, pattern->name);
+}
+
 bool host_pattern_matches(const struct host_pattern *pattern, const struct host *host,
                           uint16_t port)
 {
@@ -252,16 +258,10 @@ bool host_pattern_matches(const struct host_pattern *pattern, const struct host 
 
     if (!port_matches(pattern, port))
         return false;
-    switch (pattern->kind) {
-    case HOST_PATTERN_NAME:
-        return !literal && streq(host->name, pattern->name);
-    case HOST_PATTERN_SUBDOMAINS:
-        return !literal && is_subdomain(host->name, pattern->name);
-    case HOST_PATTERN_NETWORK:
-        return literal && !address_is_mapped(&host->address) &&
-               address_in_network(&host->address, &pattern->network, pattern->prefix_length);
-    }
-    return false;
+    if (pattern->kind != HOST_PATTERN_NETWORK)
+        return !literal && name_matches(pattern, host->name);
+    return literal && !address_is_mapped(&host->address) &&
+           address_in_network(&host->address, &pattern->network, pattern->prefix_length);
 }
 
 bool host_pattern_lists_address(const struct host_pattern *pattern,
@@ -277,4 +277,41 @@ bool host_pattern_lists_address(const struct host_pattern *pattern,
         !address_in_network(address, &pattern->network, pattern->prefix_length))
         return false;
     return !address_special_block(address, &block_length) || pattern->prefix_length >= block_length;
+}
+
+/* -- denying -- */
+
+static bool port_is_denied(const struct host_pattern *pattern, uint16_t port)
+{
+    return pattern->port == 0 || port == pattern->port;
+}
+
+static bool covers(const struct host_pattern *pattern, const struct ip_address *address)
+{
+    if (pattern->kind == HOST_PATTERN_NETWORK)
+        return address_in_network(address, &pattern->network, pattern->prefix_length);
+    return pattern->kind == HOST_PATTERN_NAME && streq(pattern->name, "localhost") &&
+           address_is_loopback(address);
+}
+
+bool host_pattern_denies_address(const struct host_pattern *pattern,
+                                 const struct ip_address *address, uint16_t port)
+{
+    struct ip_address embedded[ADDRESS_EMBEDDED_MAX];
+    size_t n = address_embedded(address, embedded);
+
+    if (!port_is_denied(pattern, port))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (covers(pattern, &embedded[i]))
+            return true;
+    return covers(pattern, address);
+}
+
+bool host_pattern_denies(const struct host_pattern *pattern, const struct host *host, uint16_t port)
+{
+    if (host->address.family != AF_UNSPEC)
+        return host_pattern_denies_address(pattern, &host->address, port);
+    return port_is_denied(pattern, port) && pattern->kind != HOST_PATTERN_NETWORK &&
+           name_matches(pattern, host->name);
 }

@@ -1,9 +1,9 @@
-/* Patterns of allowed_hosts and what they match. Pure; fuzzed.
+/* Patterns of allowed_hosts and denied_hosts, and what they match. Pure; fuzzed.
  *
  * A pattern is an exact name, `*.name` (every subdomain, not the name itself), `localhost`, an
  * IPv4 or [IPv6] literal, or a CIDR range (10.0.0.0/8, [fd00::]/8, fd00::/8), each with an
- * optional `:port`, or `:*` for every port; without one it means ports 80 and 443. Options may
- * stand behind it: `;sni=any`. */
+ * optional `:port`, or `:*` for every port; without one it allows ports 80 and 443, and denies
+ * every port. Options may stand behind it: `;sni=any`. */
 #pragma once
 
 #include "host.h"
@@ -19,7 +19,7 @@ struct host_pattern {
     char name[HOST_NAME_MAX_LENGTH + 1]; /* without the leading "*." */
     struct ip_address network;
     unsigned prefix_length;
-    uint16_t port; /* 0: 80 and 443, or any_port */
+    uint16_t port; /* 0: none was given, or any_port */
     bool any_port;
     bool any_sni; /* ";sni=any": the name in a TLS ClientHello is not looked at */
 };
@@ -54,3 +54,12 @@ bool host_pattern_matches(const struct host_pattern *pattern, const struct host 
  * 0.0.0.0/0 is no consent to 169.254.169.254. An IPv4-mapped address is never listed. */
 bool host_pattern_lists_address(const struct host_pattern *pattern,
                                 const struct ip_address *address, uint16_t port);
+
+/* Whether the pattern, as an entry of denied_hosts, denies this host by the way it was named. */
+bool host_pattern_denies(const struct host_pattern *pattern, const struct host *host,
+                         uint16_t port);
+
+/* The same for an address, however it was come by: by a range or literal that it is in
+ * (`localhost`: loopback), itself or as the IPv4 address that it embeds. */
+bool host_pattern_denies_address(const struct host_pattern *pattern,
+                                 const struct ip_address *address, uint16_t port);

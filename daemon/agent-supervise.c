@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
+#include "agent-note.h"
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
@@ -18,6 +19,7 @@
 #include "log.h"
 #include "process.h"
 #include "records.h"
+#include "report-network.h"
 #include "report.h"
 
 /* -- the end -- */
@@ -43,6 +45,7 @@ static void on_gate_stopped(void *user)
 {
     struct agent *agent = user;
 
+    agent_note_gate_gone(agent);
     agent_release(agent);
     agent->ended_usec = clock_usec(CLOCK_REALTIME);
     agent_set_state(agent, AGENT_ENDED);
@@ -244,15 +247,25 @@ static int on_spawn_timeout(sd_event_source *source, uint64_t usec, void *user)
 
 static void on_decision(void *user, const struct gate_decision *decision)
 {
-    report_decision(user, decision);
+    struct agent *agent = user;
+
+    report_decision(agent, decision);
+    agent_note_decision(agent, decision);
+    agent_update_flow(agent);
+}
+
+static void on_request_ended(void *user, const struct gate_end *end)
+{
+    report_request_end(user, end);
     agent_update_flow(user);
 }
 
-static void on_gate_failure(void *user, const char *why)
+static void on_gate_failure(void *user, const char *why, uint64_t n_without_end)
 {
     struct agent *agent = user;
 
-    report_gate_failure(agent, why);
+    report_gate_failure(agent, why, n_without_end);
+    agent_note_gate_gone(agent);
     watch_list_wake(&agent->watches); /* its death settles an update */
     agent_update_flow(agent);
 }
@@ -261,6 +274,7 @@ static void on_gate_updated(void *user, uint64_t n_ended)
 {
     struct agent *agent = user;
 
+    agent->cut += n_ended;
     if (n_ended > 0)
         report_cut(agent, n_ended);
     agent_update_flow(agent);
@@ -289,6 +303,7 @@ static int supervise_gate(struct agent *agent)
         .n_listeners = 1 + agent->link.n_forwards,
         .user = agent,
         .decided = on_decision,
+        .ended = on_request_ended,
         .failed = on_gate_failure,
         .updated = on_gate_updated,
         .stopped = on_gate_stopped,

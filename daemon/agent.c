@@ -83,6 +83,9 @@ struct agent *agent_free(struct agent *agent)
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
     free(agent->unit);
+    host_lists_deinit(&agent->live);
+    held_requests_clear(&agent->held_requests);
+    refused_hosts_deinit(&agent->refused_hosts);
     card_free(agent->card);
     ring_free(agent->ring);
     log_agent_free(agent->log);

@@ -14,6 +14,7 @@
 enum advice {
     ADVICE_NONE,
     ADVICE_HOST,    /* the operator can allow the host */
+    ADVICE_DENIED,  /* the operator can take the entry away */
     ADVICE_ADDRESS, /* the operator can allow the address */
     ADVICE_SNI,     /* the operator can have the ClientHello not looked at */
 };
@@ -32,6 +33,10 @@ static const struct row rows[] = {
                                   "no entry of allowed_hosts in the agent's card matches this host "
                                   "and port",
                                   ADVICE_HOST},
+    [REFUSAL_HOST_DENIED] = {"host-denied", 403, "Forbidden",
+                             "an entry of denied_hosts in the agent's card matches this host or "
+                             "its address",
+                             ADVICE_DENIED},
     [REFUSAL_ADDRESS_NOT_ALLOWED] = {"address-not-allowed", 403, "Forbidden",
                                      "the name is allowed, but it leads to an address that is not "
                                      "on the public internet and that the card does not list",
@@ -130,6 +135,11 @@ static void put_advice(struct text *t, enum advice advice, const char *authority
             "To allow it, the agent's operator can add \"%s\" to allowed_hosts in the card of "
             "%s.\n",
             authority, agent_id);
+    else if (advice == ADVICE_DENIED)
+        put(t,
+            "To allow it, the agent's operator can take that entry out of denied_hosts in the card "
+            "of %s.\n",
+            agent_id);
     else if (advice == ADVICE_ADDRESS)
         put(t,
             "To allow it, the agent's operator can list the address in allowed_hosts, or the name "

@@ -55,6 +55,7 @@ static int push_first_bytes(struct connection *c)
         c->down.answer = &c->answer;
         r = push_head(c);
     } else {
+        c->own_bytes_down = sizeof(established_answer) - 1;
         r = tunnel_hello_begin(c);
         if (r == 0)
             r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
@@ -137,6 +138,7 @@ static bool run_up(struct connection *c)
             connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
             return false;
         }
+        connection_ended(c, refusal_code(REFUSAL_BAD_REQUEST));
         break;
     }
     connection_abort(c);
@@ -151,6 +153,10 @@ static bool run_down(struct connection *c)
         connection_refuse(c, REFUSAL_BAD_ANSWER, c->down.why);
         return false;
     }
+    if (r == RELAY_BAD_ANSWER)
+        connection_ended(c, refusal_code(REFUSAL_BAD_ANSWER));
+    if (r == RELAY_READ_FAILED)
+        connection_ended(c, end_code_to_string(END_SERVER_GONE));
     if (r == RELAY_READ_FAILED && is_plain_http(c)) {
         /* Heads and chunks tell the client whether its answer is whole; a reset could take away
          * the part that it has not read yet. */

@@ -14,7 +14,7 @@ from harness.gate import (CONFIG, FAILED, PUBLIC, UID, Answer, Gate, configurati
                           in_world, read_all, read_until, receive, record)
 from harness.gate_waits import begin_waits, waited
 
-CONNECTIONS_MAX = 512
+CONNECTIONS_MAX = 1536
 
 
 @pytest.fixture(scope="module", autouse=True)

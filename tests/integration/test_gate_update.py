@@ -468,6 +468,7 @@ def test_a_gate_that_cannot_take_an_update_ends(messages, why):
     gate.decision()
     for message in messages:
         gate.control.send(message)
+    assert gate.end()["reason"] == "gate-ended"
     (kind, text), = gate.message()
     assert kind == FAILED and why in text, text
     assert gate.control.recv(10) == b""

@@ -51,6 +51,26 @@ static void test_the_hosts_of_a_card(void **state)
     assert_int_equal(hosts.n_forward_ports, 2);
 }
 
+static void test_denied_ports_of_the_loopback_are_not_listed(void **state)
+{
+    static const char *const list[] = {"localhost:80", "localhost:81", "127.0.0.1:82"};
+    static const char *const denied[] = {"localhost:81", "127.0.0.0/8:82", "a.example"};
+    struct card card = card_of(list, ARRAY_SIZE(list), API_PROVIDER_CUSTOM);
+    struct agent_hosts hosts, next;
+    bool left_out[CARD_HOSTS_MAX];
+
+    card.denied_hosts = (struct string_list){(char **)denied, ARRAY_SIZE(denied)};
+    assert_int_equal(agent_hosts_from_card(&card, &hosts), 0);
+    assert_int_equal(hosts.n_forward_ports, 3);
+    assert_true(hosts.forward_listed[0]);
+    assert_false(hosts.forward_listed[1] || hosts.forward_listed[2]);
+    /* What is denied no more is listed again. */
+    card.denied_hosts.count = 1;
+    assert_int_equal(agent_hosts_change(&hosts, &card, API_PROVIDER_CUSTOM, &next, left_out), 0);
+    assert_true(next.forward_listed[0] && next.forward_listed[2]);
+    assert_false(next.forward_listed[1]);
+}
+
 static void test_too_many_ports_of_the_loopback(void **state)
 {
     static char texts[GATE_FORWARDS_MAX + 1][32];
@@ -119,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_hosts_of_a_card),
+        cmocka_unit_test(test_denied_ports_of_the_loopback_are_not_listed),
         cmocka_unit_test(test_too_many_ports_of_the_loopback),
         cmocka_unit_test(test_a_change_takes_what_needs_no_new_listener),
     };
