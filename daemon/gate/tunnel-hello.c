@@ -47,7 +47,7 @@ void tunnel_hello_refuse(struct connection *c)
     if (!recorded)
         connection_abort(c);
     else if (unanswered)
-        connection_refuse(c, hello->refusal, *hello->detail ? hello->detail : NULL);
+        connection_refuse(c, hello->refusal, hello->detail);
     else
         say_alert(c, hello->alert);
 }
