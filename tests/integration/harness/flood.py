@@ -2,6 +2,7 @@
 Both run as programs, also inside a cage (FLOOD, with /usr/bin/python3)."""
 
 import json
+import resource
 import subprocess
 
 # argv: address, port, how many, what each says as soon as it is connected (repr of bytes), how many
@@ -111,6 +112,12 @@ while True:
             poll.unregister(fd)
             conns.pop(fd).close()
 """
+
+
+def raise_limit(count):
+    """Of this process, whatever it was started with: so many descriptors may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), max(hard, count)))
 
 
 class Program:
