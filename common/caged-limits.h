@@ -99,7 +99,7 @@
 #define HELPER_MESSAGE_MAX 8192
 
 /* -- the gate, for each agent -- */
-#define GATE_CONNECTIONS_MAX 512
+#define GATE_CONNECTIONS_MAX 1536
 #define GATE_HEAD_SIZE_MAX (32 * 1024)
 #define GATE_HEAD_TIMEOUT 30
 #define GATE_HELLO_SIZE_MAX (16 * 1024) /* a TLS ClientHello: some 2 kB with post-quantum keys */
@@ -110,7 +110,7 @@
 #define GATE_CLOSE_TIMEOUT 2        /* how long a refused client may take to read why */
 #define GATE_HEADERS_MAX 256        /* lines of one head */
 #define GATE_ADDRESSES_MAX 16       /* of one name; further ones are not used */
-#define GATE_LOOKUPS_MAX 1024       /* DNS questions under way, abandoned ones included */
+#define GATE_LOOKUPS_MAX 2048       /* DNS questions under way, abandoned ones included */
 #define GATE_REFUSING_MAX 64        /* connections over GATE_CONNECTIONS_MAX, being told so */
 #define GATE_HOSTS_FILE_MAX (1024 * 1024)
 #define GATE_MEMORY_MAX (256 * 1024 * 1024) /* RLIMIT_DATA */
