@@ -115,6 +115,8 @@
 #define GATE_BUFFER_SIZE (64 * 1024)        /* one direction of one connection */
 #define GATE_FORWARDS_MAX 16                /* loopback ports of the host led into a cage */
 #define GATE_HELD_MAX 64    /* requests that wait for an operator (Spawn's ask_seconds) */
+#define GATE_HELD_BURST 128 /* and new ones, which come back with: */
+#define GATE_HELD_PER_SECOND 4
 #define GATE_ASK_DEFAULT 60 /* how long */
 #define GATE_ASK_MAX 600
 #define GATE_LISTEN_BACKLOG 128

@@ -60,6 +60,9 @@ enum gate_config_record {
                             connections of the next forward listener lead */
     GATE_CONFIG_DENY,    /* string, any number: a pattern without options; wins over ALLOW, PRIVATE
                             and FORWARD */
+    GATE_CONFIG_ASK, /* u64, at most once: for so many seconds a request for a host that no ALLOW
+                        and no DENY matches is held, until an update has one that does; at most
+                        GATE_ASK_MAX. Without it such a request is refused at once */
 };
 
 /* What cagedd says to a gate: one record a message. */

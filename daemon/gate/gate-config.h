@@ -33,6 +33,7 @@ struct gate_config {
     char *parent_authorization; /* "Basic ..." or NULL */
     struct endpoint *forwards;  /* literal loopback addresses, in the order of the listeners */
     size_t n_forwards;
+    unsigned ask_seconds; /* how long an unknown host is held; 0: it is refused at once */
 };
 
 /* 0; -EBADMSG with *ret_why where the records are not what gate-proto.h says; -ENOMEM. On failure

@@ -21,6 +21,8 @@ enum refusal {
     REFUSAL_BAD_ANSWER, /* sent behind the record that allowed the request: no record has it */
     REFUSAL_GATE_FAILED,
     REFUSAL_CLIENT_GONE, /* for the record alone: there is nobody left to answer */
+    REFUSAL_ASK_TIMEOUT,
+    REFUSAL_TOO_MANY_HELD,
     REFUSAL_COUNT,
 };
 
