@@ -25,8 +25,9 @@
  * allowed it and the last address tried), and before any byte of the agent goes out: the record is
  * sent first (or, in a flood, added to a sum), and while the socket is full the request waits and
  * nothing new is accepted. So no byte leaves without its record, and each record says how the
- * request ended up. A connection that
- * ends before its head was whole made no request and has no record.
+ * request ended up. A connection that ends before its head was whole made no request and has no
+ * record. A tunnel that was allowed has a second one, refused, if what its client says first is not
+ * what it must be (hello-filter.h).
  *
  * An update gives a running gate other lists of hosts: a whole configuration (the records of the
  * sealed one), in which nothing but ALLOW, PRIVATE and DENY may differ. It comes in messages over

@@ -270,6 +270,15 @@ static void on_gate_failure(void *user, const char *why, uint64_t n_without_end)
     agent_update_flow(agent);
 }
 
+static bool on_gate_killed(void *user)
+{
+    struct agent *agent = user;
+    uint64_t before = agent->gate_oom_kills;
+
+    agent->gate_oom_kills = cgroup_count_oom_kills(&agent->gate_cgroup);
+    return agent->gate_oom_kills > before;
+}
+
 static void on_gate_updated(void *user, uint64_t n_ended)
 {
     struct agent *agent = user;
@@ -299,12 +308,16 @@ static int supervise_gate(struct agent *agent)
         .executable = manager->gate_executable,
         .null = manager->null,
         .config = config,
+        .cgroup_fd = agent->gate_cgroup.unified_fd,
+        .tasks_fds = agent->gate_cgroup.tasks,
+        .n_tasks_fds = ARRAY_SIZE(agent->gate_cgroup.tasks),
         .listeners = listeners,
         .n_listeners = 1 + agent->link.n_forwards,
         .user = agent,
         .decided = on_decision,
         .ended = on_request_ended,
         .failed = on_gate_failure,
+        .ran_out_of_memory = on_gate_killed,
         .updated = on_gate_updated,
         .stopped = on_gate_stopped,
     };

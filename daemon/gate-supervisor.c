@@ -362,10 +362,13 @@ static void refuse_waiting(const struct gate_supervisor *gate)
     }
 }
 
-static const char *describe_exit(int status)
+static const char *describe_exit(const struct gate_supervisor *gate, int status)
 {
+    bool (*ran_out)(void *user) = gate->setup.ran_out_of_memory;
+
     if (WIFSIGNALED(status))
-        return "it was killed";
+        return ran_out && ran_out(gate->setup.user) ? "it was killed: out of memory"
+                                                    : "it was killed";
     return WEXITSTATUS(status) == PROCESS_NOT_STARTED ? "it could not be executed" : "it exited";
 }
 
@@ -383,7 +386,7 @@ static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *
     uint64_t n_open = gate->n_allowed - MIN_OF(gate->n_allowed, gate->n_ended);
     forget_process(gate);
     if (gate->state != GATE_STOPPING || n_open > 0)
-        gate->setup.failed(gate->setup.user, describe_exit(status), n_open);
+        gate->setup.failed(gate->setup.user, describe_exit(gate, status), n_open);
     if (gate->state == GATE_STOPPING) {
         finish_stop(gate);
         return 0;
@@ -413,7 +416,9 @@ static int start_process(struct gate_supervisor *gate)
         .name = "caged-gate",
         .fds = fds,
         .n_fds = GATE_FD_LISTENER + gate->setup.n_listeners,
-        .cgroup_fd = -EBADF,
+        .cgroup_fd = gate->setup.cgroup_fd,
+        .tasks_fds = gate->setup.tasks_fds,
+        .n_tasks_fds = gate->setup.n_tasks_fds,
     };
     r = process_start(&spec, &gate->pid, &gate->pidfd);
     fd_close(pair[1]);

@@ -131,20 +131,31 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
         .detail = detail,
     };
 
+    unsigned status = c->forward ? 0 : refusal_status(refusal);
+    bool heard = c->recorded || connection_record_refused(c, refusal, status);
     connection_ended(c, refusal_code(refusal));
-    if (c->forward) { /* not HTTP: a reset is the only word there is */
-        if (!c->recorded)
-            (void)connection_record_refused(c, refusal, 0);
-        connection_abort(c);
-        return;
-    }
-    if (!c->recorded && !connection_record_refused(c, refusal, refusal_status(refusal))) {
+    if (c->forward || !heard) { /* what is not HTTP has no other word than a reset */
         connection_abort(c);
         return;
     }
     /* The first bytes on this socket, and few: it takes them, or is broken anyway. */
     size_t size = refusal_response(refusal, &context, response);
     (void)send(c->client.fd, response, size, MSG_NOSIGNAL);
+    connection_drain(c);
+}
+
+void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert)
+{
+    const uint8_t said[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert}; /* RFC 8446, sections 5.1 and 6 */
+
+    bool heard = connection_record_refused(c, refusal, 0);
+    connection_ended(c, refusal_code(refusal));
+    /* Into the middle of what is on its way to the client no alert can be put. */
+    if (!heard || alert == 0 || c->down.pending) {
+        connection_abort(c);
+        return;
+    }
+    (void)send(c->client.fd, said, sizeof(said), MSG_NOSIGNAL);
     connection_drain(c);
 }
 
@@ -212,6 +223,9 @@ static void timer_expired(struct timer *timer)
         break;
     case CONNECTION_PARENT_HEAD:
         connection_refuse(c, REFUSAL_PARENT_FAILED, "it did not answer in time");
+        break;
+    case CONNECTION_TUNNEL:
+        tunnel_hello_expired(c);
         break;
     default:
         connection_close(c);

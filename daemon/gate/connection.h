@@ -102,6 +102,10 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
 /* Records the refusal (once per connection), answers it, and drains. `detail` may be NULL. */
 void connection_refuse(struct connection *c, enum refusal refusal, const char *detail);
 
+/* Refuses what a tunnel's client said behind the answer that opened the tunnel: a second record of
+ * the connection, then the TLS alert and the end; or a reset, if `alert` is 0. */
+void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert);
+
 /* Ends it with resets; what was not recorded yet is recorded as client-gone. */
 void connection_abort(struct connection *c);
 
@@ -139,3 +143,11 @@ void dial_read_parent_head(struct connection *c);
 void tunnel_begin(struct connection *c); /* tunnel.c: allowed, connected and recorded */
 void tunnel_run(struct connection *c);
 void tunnel_client_ready(struct connection *c);
+
+/* tunnel-hello.c: the first bytes of a tunnel */
+int tunnel_hello_begin(struct connection *c);    /* has them held back. 0 or -ENOMEM */
+void tunnel_hello_watch(struct connection *c);   /* behind each run: their clock */
+void tunnel_hello_refuse(struct connection *c);  /* the filter refused them */
+void tunnel_hello_expired(struct connection *c); /* they did not come in time */
+/* Another rule allows the connection now. False: what it let pass unread may not have passed. */
+bool tunnel_hello_recheck(struct connection *c);

@@ -219,6 +219,7 @@ struct gate_config *gate_config_free(struct gate_config *config)
     free(config->forwards);
     free(config->parent_authorization);
     free(config->agent_id);
+    own_addresses_free(config->own);
     free(config);
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "host-pattern.h"
+#include "own-addresses.h"
 #include "util.h"
 
 /* An entry of allowed_hosts or of denied_hosts. */
@@ -34,6 +35,7 @@ struct gate_config {
     struct endpoint *forwards;  /* literal loopback addresses, in the order of the listeners */
     size_t n_forwards;
     unsigned ask_seconds; /* how long an unknown host is held; 0: it is refused at once */
+    struct own_addresses *own; /* not from the records: added at the start; NULL: none */
 };
 
 /* 0; -EBADMSG with *ret_why where the records are not what gate-proto.h says; -ENOMEM. On failure

@@ -75,7 +75,7 @@ static void recorder_ended(void *userdata)
 }
 
 /* The array of forwards is the same in both, and listeners and connections point into the old one:
- * so that stays. */
+ * so that stays, and with it what was read at the start. */
 static int adopt(struct gate *gate, struct gate_config *next)
 {
     CLEANUP(gate_config_freep) struct gate_config *old = gate->config;
@@ -83,6 +83,7 @@ static int adopt(struct gate *gate, struct gate_config *next)
 
     next->forwards = old->forwards;
     old->forwards = forwards;
+    next->own = TAKE_PTR(old->own);
     gate->config = next;
     return recorder_put_updated(&gate->recorder, connections_recheck(gate));
 }

@@ -15,6 +15,7 @@
 #include "gate-config.h"
 #include "gate-proto.h"
 #include "gate.h"
+#include "own-addresses.h"
 #include "resolver.h"
 
 /* What went wrong, for cagedd's log. */
@@ -108,6 +109,9 @@ static int start(struct gate *gate, struct gate_config **config, struct event_lo
     r = resolver_new(loop, resolver);
     if (r < 0)
         return fail(failure, "starting the resolver (/etc/hosts, /etc/resolv.conf)", r);
+    r = own_addresses_read(&(*config)->own);
+    if (r < 0)
+        return fail(failure, "reading this host's addresses", r);
     r = enter_cage(*config, failure);
     if (r < 0)
         return r;

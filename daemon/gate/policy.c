@@ -42,13 +42,56 @@ static bool is_private_host(const struct gate_config *config, const struct host 
     return false;
 }
 
-static bool is_listed(const struct gate_config *config, const struct ip_address *address,
-                      uint16_t port)
+static unsigned full_length(const struct ip_address *address)
 {
-    for (size_t i = 0; i < config->n_allow; i++)
-        if (host_pattern_lists_address(&config->allow[i].pattern, address, port))
+    return address->family == AF_INET ? 32 : 128;
+}
+
+/* Whether a rule whose prefix has at least so many bits lists the address; `localhost` lists no
+ * other than loopback, whatever is asked. */
+static bool is_listed(const struct gate_config *config, const struct ip_address *address,
+                      uint16_t port, unsigned min_length)
+{
+    for (size_t i = 0; i < config->n_allow; i++) {
+        const struct host_pattern *pattern = &config->allow[i].pattern;
+        if ((pattern->kind != HOST_PATTERN_NETWORK || pattern->prefix_length >= min_length) &&
+            host_pattern_lists_address(pattern, address, port))
             return true;
+    }
     return false;
+}
+
+/* What is special about the address and not listed. An address of this host is listed by itself
+ * alone: a range that it happens to be in is no consent to it. */
+static const char *unlisted_fault(const struct gate_config *config,
+                                  const struct ip_address *address, uint16_t port)
+{
+    const char *special = address_special(address);
+
+    if (special)
+        return is_listed(config, address, port, 0) ? NULL : special;
+    if (own_addresses_have(config->own, address) &&
+        !is_listed(config, address, port, full_length(address)))
+        return "an address of this host";
+    return NULL;
+}
+
+/* The same of what it embeds, where it is listed by a range (NAT64, 6to4): that is consent to this
+ * way of reaching addresses, not to all that can be reached so. */
+static const char *embedded_fault(const struct gate_config *config,
+                                  const struct ip_address *address, uint16_t port)
+{
+    struct ip_address embedded[ADDRESS_EMBEDDED_MAX];
+    size_t n = address_embedded(address, embedded);
+
+    if (n == 0 || is_listed(config, address, port, full_length(address)))
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        const char *fault = unlisted_fault(config, &embedded[i], port);
+        if (fault)
+            return fault;
+    }
+    return NULL;
 }
 
 static const struct allow_rule *find_address_denial(const struct gate_config *config,
@@ -64,14 +107,13 @@ static const struct allow_rule *find_address_denial(const struct gate_config *co
 static const char *special_fault(const struct gate_config *config, const struct host *host,
                                  const struct ip_address *address, uint16_t port)
 {
-    const char *special = address_special(address);
-
     /* "localhost" means this machine, whatever a hosts file or a name server says. */
     if (streq(host->name, "localhost") && !address_is_loopback(address))
         return "not loopback";
-    if (!special || is_listed(config, address, port) || is_private_host(config, host, port))
+    if (is_private_host(config, host, port))
         return NULL;
-    return special;
+    const char *fault = unlisted_fault(config, address, port);
+    return fault ? fault : embedded_fault(config, address, port);
 }
 
 bool policy_address_fault(const struct gate_config *config, const struct host *host,

@@ -25,7 +25,8 @@ const struct allow_rule *policy_find_listing(const struct gate_config *config,
                                              const struct endpoint *forward);
 
 /* False if this address of an allowed host may be dialled: it is not denied; and it is globally
- * routable, or the card lists it, or names the host in private_hosts. Otherwise true and *ret. */
+ * routable and not this host's, or the card lists it, or names the host in private_hosts. Otherwise
+ * true and *ret. */
 bool policy_address_fault(const struct gate_config *config, const struct host *host,
                           const struct ip_address *address, uint16_t port,
                           struct policy_fault *ret);

@@ -50,7 +50,7 @@ static bool recheck(struct connection *c)
         return false;
     }
     c->rule = policy_recheck(c->gate->config, &subject, &fault);
-    if (c->rule) {
+    if (c->rule && tunnel_hello_recheck(c)) {
         drop_addresses(c);
         return false;
     }

@@ -54,6 +54,27 @@ static void check_ports(const struct host_pattern *pattern, const struct host *h
     require(!host_pattern_matches(pattern, host, 0));
 }
 
+/* What an entry would allow or list, it denies; and an address that it denies, it denies in the
+ * clothes of IPv6 as well. */
+static void check_denial(const struct host_pattern *pattern, const struct host *host, uint16_t port)
+{
+    bool literal = host->address.family != AF_UNSPEC;
+    bool denies = host_pattern_denies(pattern, host, port);
+
+    require(denies || !host_pattern_matches(pattern, host, port));
+    require(host_pattern_denies(pattern, host, 65535) || pattern->port != 0 ||
+            !denies); /* no port is every port */
+    if (!literal)
+        return;
+    require(denies == host_pattern_denies_address(pattern, &host->address, port));
+    require(denies || !host_pattern_lists_address(pattern, &host->address, port));
+    if (host->address.family == AF_INET && denies) {
+        struct ip_address mapped = {.family = AF_INET6, .v6.s6_addr = {[10] = 0xff, [11] = 0xff}};
+        memcpy(&mapped.v6.s6_addr[12], &host->address.v4, 4);
+        require(host_pattern_denies_address(pattern, &mapped, port));
+    }
+}
+
 static void check_pattern(const struct host_pattern *pattern, const struct host *host)
 {
     bool name = host->address.family == AF_UNSPEC;
@@ -62,6 +83,7 @@ static void check_pattern(const struct host_pattern *pattern, const struct host 
 
     require(!match || name == (pattern->kind != HOST_PATTERN_NETWORK));
     check_ports(pattern, host, match);
+    check_denial(pattern, host, port);
     if (pattern->kind == HOST_PATTERN_NAME)
         require(match == (name && streq(host->name, pattern->name)));
     if (!name && address_is_mapped(&host->address))

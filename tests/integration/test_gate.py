@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness.gate import (METADATA, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Dns, Gate, Server,
+from harness.gate import (METADATA, OWN, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Dns, Gate, Server,
                           echo_server, http_server, in_world, read_all, read_until, receive)
 from harness.gate_waits import begin_waits
 
@@ -44,6 +44,7 @@ ZONE = {
     "many.example": ("truncated", [PUBLIC]),
     "parent.example": [PRIVATE],
     "b.private.example": [PRIVATE],
+    "own.example": [OWN],
 }
 
 
@@ -172,6 +173,26 @@ def test_private_addresses_are_reached_only_by_private_hosts(dns):
     with Gate([f"{n}:{server.port}" for n in names]) as gate:
         for name in names:
             assert gate.ask(connect_to(f"{name}:{server.port}")).reason == "address-not-allowed"
+
+
+@in_world
+def test_the_hosts_own_addresses_are_reached_only_if_listed(dns):
+    dns()
+    server = echo_server(OWN)
+    target = f"own.example:{server.port}"
+    for allow in ([target], [target, f"11.22.33.0/24:{server.port}"]):
+        with Gate(allow) as gate:
+            answer = gate.ask(connect_to(target))
+            assert (answer.status, answer.reason) == (403, "address-not-allowed")
+            assert f"{OWN} is an address of this host" in answer.text
+            assert gate.decision()["address"] == OWN
+            gate.update([target, f"{OWN}:{server.port}"])
+            gate.tunnel(target).close()
+            gate.decision()
+            gate.update(allow)
+            assert gate.ask(connect_to(target)).reason == "address-not-allowed"
+    with Gate([target], private=["own.example"]) as gate:
+        gate.tunnel(target).close()
 
 
 @in_world
@@ -902,7 +923,7 @@ def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
     parent = parent_proxy(b"HTTP/1.1 200 fine\r\nVia: x\r\n\r\nfirst", seen)
     uri = f"http://us%65r:pass@{name}:{parent.port}/"
     with Gate(["a.example", f"{PRIVATE}:1"], parent=uri) as gate:
-        with gate.tunnel("a.example:443") as conn:
+        with gate.tunnel("a.example:80") as conn:
             conn.sendall(b" more")
             assert receive(conn, 10) == b"first more"
         assert gate.decision()["address"] == PRIVATE
@@ -914,7 +935,7 @@ def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
         assert gate.ask(connect_to(f"{METADATA}:80")).reason == "host-not-allowed"
     authorization = b"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"
     assert seen == [
-        b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n" + authorization + b"\r\n",
+        b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n" + authorization + b"\r\n",
         b"GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n" + authorization
         + b"Connection: close\r\n\r\n"]
     assert "a.example" not in names.queries  # the parent resolves

@@ -224,6 +224,72 @@ static void test_denials_win(void **state)
     }
 }
 
+static const char *fault_of(const struct gate_config *config, const char *name,
+                            const char *address_text, uint16_t port)
+{
+    struct host host = host_of(name), address = host_of(address_text);
+    struct policy_fault fault;
+    return policy_address_fault(config, &host, &address.address, port, &fault) ? fault.what : "";
+}
+
+static void test_addresses_of_this_host(void **state)
+{
+    static const char *const own_texts[] = {"11.1.1.1", "2600::1", "127.0.0.1", "10.0.0.1"};
+    static const char *const texts[] = {"*.example:*", "11.0.0.0/8:*", "0.0.0.0/0:*",
+                                        "10.0.0.0/8:*", "11.1.1.1:22"};
+    struct allow_rule rules[ARRAY_SIZE(texts)];
+    struct host_pattern private_host = private_of("p.example");
+    struct ip_address addresses[ARRAY_SIZE(own_texts)];
+    struct gate_config config = {.allow = rules,
+                                 .n_allow = ARRAY_SIZE(rules),
+                                 .private_hosts = &private_host,
+                                 .n_private_hosts = 1};
+
+    parse_rules(rules, texts, ARRAY_SIZE(rules));
+    assert_string_equal(fault_of(&config, "a.example", "11.1.1.1", 443), "");
+    for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
+        addresses[i] = host_of(own_texts[i]).address;
+    assert_int_equal(own_addresses_new(addresses, ARRAY_SIZE(addresses), &config.own), 0);
+    assert_string_equal(fault_of(&config, "a.example", "11.1.1.1", 443), "an address of this host");
+    assert_string_equal(fault_of(&config, "a.example", "2600::1", 443), "an address of this host");
+    assert_string_equal(fault_of(&config, "11.1.1.1", "11.1.1.1", 443), "an address of this host");
+    assert_string_equal(fault_of(&config, "a.example", "11.1.1.2", 443), "");
+    /* listed by itself, or by the name; what is special goes by the rules for that */
+    assert_string_equal(fault_of(&config, "a.example", "11.1.1.1", 22), "");
+    assert_string_equal(fault_of(&config, "p.example", "11.1.1.1", 443), "");
+    assert_string_equal(fault_of(&config, "a.example", "10.0.0.1", 443), "");
+    assert_string_equal(fault_of(&config, "a.example", "127.0.0.1", 443), "loopback");
+    config.own = own_addresses_free(config.own);
+}
+
+static void test_what_is_listed_with_an_address_inside(void **state)
+{
+    static const char *const texts[] = {"[64:ff9b::]/96:*", "[2002::]/16:*", "10.1.0.0/16:22",
+                                        "[64:ff9b::a02:1]:23"};
+    struct allow_rule rules[ARRAY_SIZE(texts)];
+    struct ip_address own = host_of("11.1.1.1").address;
+    struct host_pattern private_host = private_of("p.example");
+    struct gate_config config = {.allow = rules,
+                                 .n_allow = ARRAY_SIZE(rules),
+                                 .private_hosts = &private_host,
+                                 .n_private_hosts = 1};
+
+    parse_rules(rules, texts, ARRAY_SIZE(rules));
+    assert_int_equal(own_addresses_new(&own, 1, &config.own), 0);
+    assert_string_equal(fault_of(&config, "a.example", "64:ff9b::8.8.8.8", 443), "");
+    assert_string_equal(fault_of(&config, "a.example", "2002:808:808::1", 443), "");
+    assert_string_equal(fault_of(&config, "a.example", "64:ff9b::127.0.0.1", 443), "loopback");
+    assert_string_equal(fault_of(&config, "a.example", "2002:a9fe:a9fe::1", 443), "cloud metadata");
+    assert_string_equal(fault_of(&config, "a.example", "64:ff9b::11.1.1.1", 443),
+                        "an address of this host");
+    assert_string_equal(fault_of(&config, "a.example", "64:ff9b::10.1.2.3", 443), "private");
+    assert_string_equal(fault_of(&config, "a.example", "64:ff9b::10.1.2.3", 22), "");
+    assert_string_equal(fault_of(&config, "a.example", "64:ff9b::10.2.0.1", 23), "");
+    assert_string_equal(fault_of(&config, "p.example", "64:ff9b::10.1.2.3", 443), "");
+    assert_string_equal(fault_of(&config, "a.example", "2001::1", 443), "Teredo");
+    config.own = own_addresses_free(config.own);
+}
+
 static void test_policy_recheck(void **state)
 {
     static const char *const texts[] = {"a.example:443", "10.0.0.0/8:80", "localhost:80"};
@@ -368,10 +434,16 @@ static void test_timers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hosts_table),    cmocka_unit_test(test_parent_uri),
-        cmocka_unit_test(test_policy),         cmocka_unit_test(test_denials_win),
-        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_responses_fit),
-        cmocka_unit_test(test_states),         cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_hosts_table),
+        cmocka_unit_test(test_parent_uri),
+        cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_denials_win),
+        cmocka_unit_test(test_addresses_of_this_host),
+        cmocka_unit_test(test_what_is_listed_with_an_address_inside),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_responses_fit),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_timers),
         cmocka_unit_test(test_policy_recheck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,10 +23,13 @@ from harness import paths
 
 UID = 3000000
 RESOLVER = "127.0.0.53"
-# Addresses that are globally routable in form; in here they are loopback's.
+# Addresses that are globally routable in form; in here a route leads them to loopback, and servers
+# may have them, but they are no interface's.
 PUBLIC = "11.22.33.44"
 PUBLIC_2 = "11.22.33.45"
 PUBLIC_6 = "2600:1::1"
+# One that is an interface's: the host's own.
+OWN = "11.22.33.99"
 # Private ones that the loopback interface has too.
 PRIVATE = "10.1.2.3"
 METADATA = "169.254.169.254"
@@ -60,9 +63,12 @@ def _enter_world():
         os.unlink(path)
     os.rmdir(folder)
     run(["ip", "link", "set", "lo", "up"])
-    for address in (PUBLIC, PUBLIC_2, PRIVATE, METADATA):
+    for address in (OWN, PRIVATE, METADATA):
         run(["ip", "address", "add", f"{address}/32", "dev", "lo"])
-    run(["ip", "address", "add", f"{PUBLIC_6}/128", "dev", "lo", "nodad"])
+    with open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w", encoding="ascii") as file:
+        file.write("1")  # for IPv4 the route is enough
+    for address in (PUBLIC, PUBLIC_2, PUBLIC_6):
+        run(["ip", "route", "add", "local", address, "dev", "lo"])
     # What is sent to 12.0.0.1 goes to a machine that is not there: no answer of any kind.
     run(["ip", "link", "add", "void0", "type", "veth", "peer", "name", "void1"])
     for link in ("void0", "void1"):
