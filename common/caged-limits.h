@@ -125,5 +125,10 @@
 #define GATE_HELD_PER_SECOND 4
 #define GATE_ASK_DEFAULT 60 /* how long */
 #define GATE_ASK_MAX 600
+#define GATE_NAMES_MAX 4096 /* names with a synthetic address, for a card with `transparent` */
+/* How long a cage may keep such an address. Not long: a gate that dies takes its table along.
+ * Asking again costs a datagram that leaves no machine. */
+#define GATE_NAMES_TTL 10
+#define GATE_LISTENERS_MAX (1 + GATE_FORWARDS_MAX + 2)
 #define GATE_LISTEN_BACKLOG 128
 #define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */

@@ -85,6 +85,7 @@ static const struct row rows[] = {
      * goes out goes where connect(2) led. */
     {SYS_recvfrom},
     {SYS_sendto, {IS_NULL(4)}},
+    {SYS_sendto, {IS_INHERITED(0)}}, /* the name server's answers: its socket reaches one link */
     {SYS_writev, {IS_OWN(0)}}, /* c-ares, by TCP */
     {SYS_close},
     {SYS_accept4, {IS_INHERITED(0), IS_NULL(1), IS(3, SOCKET_FLAGS)}},
@@ -99,6 +100,7 @@ static const struct row rows[] = {
      * blocking one would hold up cagedd itself, and accepted sockets inherit its options. */
     {SYS_connect, {IS_OWN(0)}},
     {SYS_shutdown, {IS_OWN(0)}},
+    {SYS_getsockname, {IS_OWN(0)}}, /* the synthetic address that a connection came to */
     {SYS_getsockopt, {IS_OWN(0), IS(1, SOL_SOCKET), IS(2, SO_ERROR)}},
     {SYS_setsockopt, {IS_OWN(0), IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)}},
     {SYS_setsockopt, {IS_OWN(0), IS(1, IPPROTO_TCP), IS(2, TCP_KEEPIDLE)}},

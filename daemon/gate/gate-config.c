@@ -140,6 +140,15 @@ static int read_ask(struct gate_config *config, const struct record *record, con
     return 0;
 }
 
+static int read_transparent(struct gate_config *config, const struct record *record,
+                            const char **ret_why)
+{
+    if (record->size != 0)
+        return bad(ret_why, "the record \"transparent\" is not empty");
+    config->transparent = true;
+    return 0;
+}
+
 enum times {
     ONCE,
     AT_MOST_ONCE,
@@ -159,6 +168,7 @@ static const struct {
     [GATE_CONFIG_FORWARD] = {read_forward, ANY_NUMBER},
     [GATE_CONFIG_ASK] = {read_ask, AT_MOST_ONCE},
     [GATE_CONFIG_DENY] = {read_deny, ANY_NUMBER},
+    [GATE_CONFIG_TRANSPARENT] = {read_transparent, AT_MOST_ONCE},
 };
 
 static int read_all(struct gate_config *config, struct records_reader *reader, const char **ret_why)

@@ -23,7 +23,7 @@ void tunnel_hello_refuse(struct connection *c)
 {
     const struct hello_filter *hello = c->up.hello;
 
-    if (c->down.bytes > 0) {
+    if (c->down.bytes > 0 || connection_is_raw(c)) {
         connection_refuse_tunnel(c, hello->refusal, hello->alert);
         return;
     }
