@@ -123,7 +123,9 @@
 #define GATE_PIPE_SIZE (1024 * 1024) /* all of them within pipe-user-pages-soft (pipe(7)) */
 #define GATE_FORWARDS_MAX 16         /* loopback ports of the host led into a cage */
 #define GATE_HELD_MAX 64             /* requests that wait for an operator (Spawn's ask_seconds) */
-#define GATE_ASK_DEFAULT 60          /* how long */
+#define GATE_HELD_BURST 128          /* and new ones, which come back with: */
+#define GATE_HELD_PER_SECOND 4
+#define GATE_ASK_DEFAULT 60 /* how long */
 #define GATE_ASK_MAX 600
 #define GATE_NAMES_MAX 4096 /* names with a synthetic address, for a card with `transparent` */
 /* How long a cage may keep such an address. Not long: a gate that dies takes its table along.

@@ -66,6 +66,9 @@ enum gate_config_record {
                             and FORWARD */
     GATE_CONFIG_TRANSPARENT, /* empty, at most once: the gate answers for names, and takes
                                 connections to the addresses that it gave them */
+    GATE_CONFIG_ASK, /* u64, at most once: for so many seconds a request for a host that no ALLOW
+                        and no DENY matches is held, until an update has one that does; at most
+                        GATE_ASK_MAX. Without it such a request is refused at once */
 };
 
 /* What cagedd says to a gate: one record a message. */
