@@ -285,7 +285,7 @@ def echo_server(address=PUBLIC, port=0):
 # -- the gate --
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
-          "forward": 7, "deny": 8, "transparent": 9, "ask": 10}
+          "forward": 7, "deny": 8, "transparent": 9, "ask": 10, "parent_auth": 11}
 READY, FAILED, DECISION, UPDATED, END = 1, 2, 3, 11, 14
 UPDATE, PART = 1, 2  # what cagedd says
 FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status",
@@ -332,13 +332,15 @@ def group(message):
 
 
 def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
-                  deny=()):
+                  deny=(), parent_auth=None):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
     data += b"".join(record(CONFIG["private"], x) for x in private)
     if parent:
         data += record(CONFIG["parent"], parent)
+    if parent_auth:
+        data += record(CONFIG["parent_auth"], parent_auth)
     data += b"".join(record(CONFIG["forward"], x) for x in forwards)
     return data + b"".join(record(CONFIG["deny"], x) for x in deny)
 
