@@ -93,6 +93,8 @@ static void try_sockets(void)
     TRY("write", SYS_write, STDOUT_FILENO, "", 0);
     TRY("dup", SYS_dup, fd);
     TRY("fcntl-dup", SYS_fcntl, fd, F_DUPFD, 0);
+    TRY("getsockname", SYS_getsockname, fd, &address, &(socklen_t){sizeof(address)});
+    TRY("getpeername", SYS_getpeername, fd, &address, &(socklen_t){sizeof(address)});
     report("socket-udp6", socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0));
     report("socket-unix", socket(AF_UNIX, SOCK_STREAM, 0));
     report("socket-netlink", socket(AF_NETLINK, SOCK_RAW, 0));
@@ -104,6 +106,7 @@ static void try_sockets(void)
     TRY("shutdown-listener", SYS_shutdown, STDIN_FILENO, SHUT_RD);
     address.sin_family = AF_UNSPEC;
     TRY("dissolve-listener", SYS_connect, STDIN_FILENO, &address, sizeof(address));
+    TRY("getsockname-listener", SYS_getsockname, STDIN_FILENO, &address, &(socklen_t){0});
     report("accept", accept4(STDIN_FILENO, NULL, NULL, 0));
 }
 

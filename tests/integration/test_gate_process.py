@@ -56,9 +56,9 @@ def test_a_gate_that_was_taken_over_can_do_next_to_nothing():
     result = subprocess.run([paths.BUILD / "tests/escape/gate-confined", str(UID)], stdin=listener,
                             capture_output=True, text=True, check=True)
     found = dict(line.split() for line in result.stdout.splitlines())
-    assert len(found) == 59
+    assert len(found) == 62
     usable = {name for name, outcome in found.items() if outcome == "ok"}
-    assert usable == {"socket-tcp", "socket-udp6", "accept"}
+    assert usable == {"socket-tcp", "socket-udp6", "getsockname", "accept"}
     assert {outcome for name, outcome in found.items() if name not in usable} == {"EPERM"}
     caller.close()
     listener.close()
@@ -126,6 +126,9 @@ GOOD = configuration([PUBLIC])
     (GOOD + record(CONFIG["forward"], "localhost:1"), "loopback"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1") * 17, "too many forwards"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1"), "inherited listener"),
+    (GOOD + record(CONFIG["transparent"], b"x"), "is not empty"),
+    (GOOD + record(CONFIG["transparent"], b"") * 2, "came twice"),
+    (GOOD + record(CONFIG["transparent"], b""), "inherited listener"),
     (b"", "No data available"), (GOOD + record(CONFIG["allow"], "x" * 600000), "too large"),
 ])
 def test_a_bad_configuration_is_refused(config, why):

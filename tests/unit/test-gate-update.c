@@ -9,10 +9,11 @@
 struct settings {
     const char *agent_id, *allow, *parent, *forward;
     uint64_t uid;
+    bool transparent;
 };
 
-static const struct settings usual = {"tester", "a.example", "http://u:p@10.0.0.1:3128",
-                                      "127.0.0.1:80", 3000000};
+static const struct settings usual = {"tester",       "a.example", "http://u:p@10.0.0.1:3128",
+                                      "127.0.0.1:80", 3000000,     false};
 
 static void encode(const struct settings *s, struct records_writer *w)
 {
@@ -25,6 +26,8 @@ static void encode(const struct settings *s, struct records_writer *w)
         (void)records_put_string(w, GATE_CONFIG_PARENT_PROXY, s->parent);
     if (s->forward)
         (void)records_put_string(w, GATE_CONFIG_FORWARD, s->forward);
+    if (s->transparent)
+        (void)records_put(w, GATE_CONFIG_TRANSPARENT, NULL, 0);
     assert_int_equal(w->error, 0);
 }
 
@@ -114,9 +117,9 @@ static void test_what_is_no_update_is_refused(void **state)
 
 static void test_only_the_lists_may_change(void **state)
 {
-    struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual};
-    static const char *const why[] = {NULL,     "agent",  "uid",      "parent",
-                                      "parent", "parent", "forwards", "forwards"};
+    struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual, usual};
+    static const char *const why[] = {NULL,     "agent",    "uid",      "parent",     "parent",
+                                      "parent", "forwards", "forwards", "transparent"};
     struct gate_config *now = NULL;
     struct records_writer w;
     const char *fault;
@@ -129,6 +132,7 @@ static void test_only_the_lists_may_change(void **state)
     next[5].parent = NULL;
     next[6].forward = "127.0.0.1:81";
     next[7].forward = NULL;
+    next[8].transparent = true;
     encode(&usual, &w);
     assert_int_equal(gate_config_parse(w.data, w.size, &now, &fault), 0);
     records_writer_deinit(&w);
