@@ -8,6 +8,7 @@
 #include "dns-message.h"
 #include "gate.h"
 #include "policy.h"
+#include "refusal.h"
 
 #define QUESTION_BATCH 32 /* then connections have their turn */
 
@@ -15,14 +16,17 @@
  * wait. */
 static bool record_refusal(struct gate *gate, const struct dns_question *question)
 {
-    const struct decision decision = {
-        .refusal = question->is_host ? REFUSAL_HOST_NOT_ALLOWED : REFUSAL_BAD_REQUEST,
+    const struct network_record record = {
+        .verdict = GATE_REFUSED,
+        .request = ++gate->n_requests,
         .method = "dns",
         .host = question->host.name,
         .address = "",
         .rule = "",
+        .reason = refusal_code(question->is_host ? REFUSAL_HOST_NOT_ALLOWED : REFUSAL_BAD_REQUEST),
+        .count = 1,
     };
-    bool done = recorder_put(&gate->recorder, &decision) == 0;
+    bool done = recorder_put(&gate->recorder, &record) == 0 && recorder_flush(&gate->recorder) == 0;
 
     gate_update_listeners(gate);
     return done;
