@@ -122,6 +122,9 @@ PARENT = GOOD + record(CONFIG["parent"], "http://a:1")
     (GOOD + record(CONFIG["forward"], "localhost:1"), "loopback"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1") * 17, "too many forwards"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1"), "inherited listener"),
+    (GOOD + record(CONFIG["transparent"], b"x"), "is not empty"),
+    (GOOD + record(CONFIG["transparent"], b"") * 2, "came twice"),
+    (GOOD + record(CONFIG["transparent"], b""), "inherited listener"),
     (b"", "No data available"), (GOOD + record(CONFIG["allow"], "x" * 600000), "too large"),
 ])
 def test_a_bad_configuration_is_refused(config, why):
