@@ -5,6 +5,7 @@ The network: in_world runs a test in a thread that has its own network and mount
 only a loopback interface and its own /etc/resolv.conf and /etc/hosts. Threads and processes that
 are started from it are in there too; nothing of the machine is touched or reached."""
 
+import collections
 import concurrent.futures
 import ctypes
 import fcntl
@@ -289,7 +290,7 @@ def echo_server(address=PUBLIC, port=0):
 # -- the gate --
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
-          "forward": 7, "deny": 8, "parent_auth": 11}
+          "forward": 7, "deny": 8, "transparent": 9, "ask": 10, "parent_auth": 11}
 READY, FAILED, DECISION, UPDATED, END = 1, 2, 3, 11, 14
 UPDATE, PART = 1, 2  # what cagedd says
 FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status",
@@ -336,7 +337,7 @@ def group(message):
 
 
 def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
-                  deny=(), parent_auth=None):
+                  deny=(), parent_auth=None, transparent=False):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
@@ -346,7 +347,8 @@ def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent
     if parent_auth:
         data += record(CONFIG["parent_auth"], parent_auth)
     data += b"".join(record(CONFIG["forward"], x) for x in forwards)
-    return data + b"".join(record(CONFIG["deny"], x) for x in deny)
+    data += b"".join(record(CONFIG["deny"], x) for x in deny)
+    return data + (record(CONFIG["transparent"], b"") if transparent else b"")
 
 
 def memfd(data, seals=SEALS):
@@ -367,14 +369,23 @@ class Gate:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, record_buffer)
         if config is None:
             config = configuration(allow, forwards=forwards, **kwargs)
-        self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
-                         else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        if isinstance(listener, socket.socket):
+            self.listener = listener  # another than usual; taken over
+        else:
+            self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
+                             else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         self.port = self.listener.getsockname()[1] if listener else None
         self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
+        # As if addresses were synthetic: the listener for them, and the socket for names.
+        self.transparent = ([socket.create_server(("127.0.0.1", 0)),
+                             socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+                            if kwargs.get("transparent") else [])
+        if self.transparent:
+            self.transparent[1].bind(("127.0.0.1", 0))
         self.settings = {"forwards": forwards, **kwargs}  # what an update may not change
         config_fd = memfd(config, seals)
         self.pid = self._spawn([theirs.fileno(), config_fd, self.listener.fileno(),
-                                *(f.fileno() for f in self.forwards)])
+                                *(f.fileno() for f in self.forwards + self.transparent)])
         os.close(config_fd)
         theirs.close()
         self.listener.close()
@@ -424,14 +435,26 @@ class Gate:
 
     @staticmethod
     def _brief(found):
-        """A decision about one request, without its number."""
-        assert found["count"] == 1 and found["verdict"] != "held", found
+        """A decision without the number of its request."""
+        assert found["verdict"] != "held", found
         return {"allowed": found["verdict"] == "allowed",
                 **{key: value for key, value in found.items()
                    if key not in ("verdict", "request", "count")}}
 
     def decision(self):
-        return self._brief(self.record())
+        record = self.record()
+        assert record["count"] == 1, record
+        return self._brief(record)
+
+    def counted(self, n):
+        """Decisions about so many requests, some of which may be told by one: how many of each
+        verdict and reason."""
+        found = collections.Counter()
+        while found.total() < n:
+            record = self.record()
+            found[record["verdict"], record["reason"]] += record["count"]
+        assert found.total() == n, found
+        return found
 
     def no_decision(self, seconds=0.3):
         end = time.monotonic() + seconds
@@ -517,7 +540,7 @@ class Gate:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
         self.control.close()
-        for forward in self.forwards:
+        for forward in self.forwards + self.transparent:
             forward.close()
 
 
