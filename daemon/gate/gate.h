@@ -28,6 +28,9 @@ struct gate {
     struct timer pause;             /* after accept(2) failed for want of something */
     struct connection *connections; /* list */
     size_t n_connections;
+    size_t n_extra_dials; /* dial.c: attempts besides one for each connection */
+    sa_family_t quicker;  /* won last against the one that was tried first */
+    uint64_t quicker_until;
 };
 
 /* Watches the control socket and the listeners (descriptors of gate-proto.h). Takes `config` over,
