@@ -25,8 +25,8 @@
  * allowed it and the last address tried), and before any byte of the agent goes out: the record is
  * sent first (or, in a flood, added to a sum), and while the socket is full the request waits and
  * nothing new is accepted. So no byte leaves without its record, and each record says how the
- * request ended up. A connection that
- * ends before its head was whole made no request and has no record.
+ * request ended up. A connection that ends before its head was whole made no request and has no
+ * record.
  *
  * An update gives a running gate other lists of hosts: a whole configuration (the records of the
  * sealed one), in which nothing but ALLOW, PRIVATE and DENY may differ. It comes in messages over
@@ -44,7 +44,10 @@ enum gate_fd {
     GATE_FD_CONTROL = 3,  /* SOCK_SEQPACKET to cagedd */
     GATE_FD_CONFIG = 4,   /* sealed memfd of the records below */
     GATE_FD_LISTENER = 5, /* listening TCP socket in the airlock: the proxy port */
-    GATE_FD_FORWARD = 6,  /* and upwards: one listening TCP socket for each GATE_CONFIG_FORWARD */
+    GATE_FD_FORWARD = 6,  /* and upwards: one listening TCP socket for each GATE_CONFIG_FORWARD;
+                             behind them, with GATE_CONFIG_TRANSPARENT, the listening TCP socket
+                             for synthetic addresses (IP_TRANSPARENT), and then the UDP socket at
+                             which the cage asks for names */
 };
 
 #define GATE_CONFIG_VERSION 1
@@ -60,6 +63,8 @@ enum gate_config_record {
                             connections of the next forward listener lead */
     GATE_CONFIG_DENY,    /* string, any number: a pattern without options; wins over ALLOW, PRIVATE
                             and FORWARD */
+    GATE_CONFIG_TRANSPARENT, /* empty, at most once: the gate answers for names, and takes
+                                connections to the addresses that it gave them */
 };
 
 /* What cagedd says to a gate: one record a message. */
@@ -104,3 +109,11 @@ enum gate_verdict {
 };
 
 #define GATE_PORT 3128
+
+/* For a card with `transparent`: the cage's name server, where TCP to synthetic addresses arrives,
+ * and these addresses: 198.18.0.0/15, which RFC 2544 sets aside for tests of devices and no host
+ * of the internet has. */
+#define GATE_NAMES_PORT 53
+#define GATE_TRANSPARENT_PORT 3129
+#define GATE_SYNTHETIC_NETWORK 0xc6120000u
+#define GATE_SYNTHETIC_PREFIX 15

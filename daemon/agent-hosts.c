@@ -175,6 +175,8 @@ int agent_hosts_seal(const struct agent_hosts *hosts, const struct card *card, u
         (void)snprintf(target, sizeof(target), "127.0.0.1:%u", hosts->forward_ports[i]);
         (void)records_put_string(&w, GATE_CONFIG_FORWARD, target);
     }
+    if (card->transparent)
+        (void)records_put(&w, GATE_CONFIG_TRANSPARENT, NULL, 0);
     if (w.error)
         return w.error;
     return memfd_new_sealed("caged-gate", w.data, w.size);

@@ -270,6 +270,15 @@ static void on_gate_failure(void *user, const char *why, uint64_t n_without_end)
     agent_update_flow(agent);
 }
 
+static bool on_gate_killed(void *user)
+{
+    struct agent *agent = user;
+    uint64_t before = agent->gate_oom_kills;
+
+    agent->gate_oom_kills = cgroup_count_oom_kills(&agent->gate_cgroup);
+    return agent->gate_oom_kills > before;
+}
+
 static void on_gate_updated(void *user, uint64_t n_ended)
 {
     struct agent *agent = user;
@@ -286,25 +295,34 @@ static void on_gate_updated(void *user, uint64_t n_ended)
 static int supervise_gate(struct agent *agent)
 {
     struct manager *manager = agent->manager;
-    int listeners[1 + GATE_FORWARDS_MAX] = {agent->link.listener};
+    int listeners[GATE_LISTENERS_MAX] = {agent->link.listener};
+    size_t n = 1;
     int config = agent_hosts_seal(&agent->hosts, agent->card,
                                   uid_range_base(agent->slot) + CAGE_GATE_OFFSET);
 
     if (config < 0)
         return config;
     for (size_t i = 0; i < agent->link.n_forwards; i++)
-        listeners[1 + i] = agent->link.forwards[i];
+        listeners[n++] = agent->link.forwards[i];
+    if (agent->card->transparent) {
+        listeners[n++] = agent->link.transparent;
+        listeners[n++] = agent->link.names;
+    }
     const struct gate_setup setup = {
         .event = manager->event,
         .executable = manager->gate_executable,
         .null = manager->null,
         .config = config,
+        .cgroup_fd = agent->gate_cgroup.unified_fd,
+        .tasks_fds = agent->gate_cgroup.tasks,
+        .n_tasks_fds = ARRAY_SIZE(agent->gate_cgroup.tasks),
         .listeners = listeners,
-        .n_listeners = 1 + agent->link.n_forwards,
+        .n_listeners = n,
         .user = agent,
         .decided = on_decision,
         .ended = on_request_ended,
         .failed = on_gate_failure,
+        .ran_out_of_memory = on_gate_killed,
         .updated = on_gate_updated,
         .stopped = on_gate_stopped,
     };

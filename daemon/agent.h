@@ -67,6 +67,8 @@ struct agent {
         live; /* what `hosts` points into since agent_change_hosts(), not the card's */
     bool live_changed;
     struct gate_supervisor *gate;
+    struct cgroup gate_cgroup;
+    uint64_t gate_oom_kills; /* in it so far */
     pid_t init_pid, agent_pid;
     int init_pidfd, agent_pidfd;
     int control;

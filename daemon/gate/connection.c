@@ -77,6 +77,8 @@ void connection_close(struct connection *c)
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
     http_answer_deinit(&c->answer);
+    if (c->named)
+        names_table_release(gate->names.table, c->named);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
@@ -126,14 +128,10 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
         .detail = detail,
     };
 
+    unsigned status = connection_is_raw(c) ? 0 : refusal_status(refusal);
+    bool heard = c->recorded || connection_record_refused(c, refusal, status);
     connection_ended(c, refusal_code(refusal));
-    if (c->forward) { /* not HTTP: a reset is the only word there is */
-        if (!c->recorded)
-            (void)connection_record_refused(c, refusal, 0);
-        connection_abort(c);
-        return;
-    }
-    if (!c->recorded && !connection_record_refused(c, refusal, refusal_status(refusal))) {
+    if (connection_is_raw(c) || !heard) { /* what is not HTTP has no other word than a reset */
         connection_abort(c);
         return;
     }
@@ -213,7 +211,7 @@ static void timer_expired(struct timer *timer)
     }
 }
 
-void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
+void connection_new(struct gate *gate, int fd, const struct listener *listener)
 {
     struct connection *c = calloc(1, sizeof(*c));
 
@@ -222,7 +220,8 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
         return;
     }
     c->gate = gate;
-    c->forward = forward;
+    c->forward = listener->forward;
+    c->transparent = listener->transparent;
     c->client = (struct event_source){.fd = fd, .ready = client_ready};
     c->server = (struct event_source){.fd = -EBADF, .ready = server_ready};
     c->timer.expired = timer_expired;
@@ -236,12 +235,14 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
     gate->n_connections++;
     net_tune(fd);
 
-    if (event_source_set(gate->loop, &c->client, forward ? 0 : EPOLLIN) < 0)
+    if (event_source_set(gate->loop, &c->client, connection_is_raw(c) ? 0 : EPOLLIN) < 0)
         connection_abort(c);
     else if (gate->n_connections > GATE_CONNECTIONS_MAX)
         connection_refuse(c, REFUSAL_TOO_MANY_CONNECTIONS, NULL);
-    else if (forward)
+    else if (c->forward)
         request_forward_begin(c);
+    else if (c->transparent)
+        request_transparent_begin(c);
     else
         timer_set(gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
 }

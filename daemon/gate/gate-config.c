@@ -131,6 +131,15 @@ static int read_forward(struct gate_config *config, const struct record *record,
     return 0;
 }
 
+static int read_transparent(struct gate_config *config, const struct record *record,
+                            const char **ret_why)
+{
+    if (record->size != 0)
+        return bad(ret_why, "the record \"transparent\" is not empty");
+    config->transparent = true;
+    return 0;
+}
+
 enum times {
     ONCE,
     AT_MOST_ONCE,
@@ -149,6 +158,7 @@ static const struct {
     [GATE_CONFIG_PARENT_PROXY] = {read_parent, AT_MOST_ONCE},
     [GATE_CONFIG_FORWARD] = {read_forward, ANY_NUMBER},
     [GATE_CONFIG_DENY] = {read_deny, ANY_NUMBER},
+    [GATE_CONFIG_TRANSPARENT] = {read_transparent, AT_MOST_ONCE},
 };
 
 static int read_all(struct gate_config *config, struct records_reader *reader, const char **ret_why)

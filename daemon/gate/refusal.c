@@ -86,6 +86,9 @@ static const struct row rows[] = {
                                "the TLS ClientHello did not come in time", ADVICE_NONE},
     [REFUSAL_GATE_FAILED] = {"gate-failed", 503, "Service Unavailable",
                              "the gate has no memory or descriptors left", ADVICE_NONE},
+    [REFUSAL_ADDRESS_UNKNOWN] = {"address-unknown", 502, "Bad Gateway",
+                                 "no name has this address (any more); look up the name again",
+                                 ADVICE_NONE},
     [REFUSAL_CLIENT_GONE] = {"client-gone", 0, "", "the client went away", ADVICE_NONE},
 };
 _Static_assert(ARRAY_SIZE(rows) == REFUSAL_COUNT, "a refusal has no row");

@@ -96,5 +96,7 @@ const char *update_fault(const struct gate_config *now, const struct gate_config
     for (size_t i = 0; i < now->n_forwards; i++)
         if (!is_same_endpoint(&now->forwards[i], &next->forwards[i]))
             return "the update has other forwards";
+    if (now->transparent != next->transparent)
+        return "the update is transparent and the gate is not, or the other way round";
     return NULL;
 }

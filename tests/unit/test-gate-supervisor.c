@@ -295,6 +295,7 @@ static void scene_begin(struct scene *scene, struct records_writer *script, stru
         .executable = scene->self,
         .null = scene->null,
         .config = memfd_new_sealed("script", script->data, script->size),
+        .cgroup_fd = -EBADF,
         .listeners = &scene->listener,
         .n_listeners = 1,
         .user = seen,
