@@ -26,7 +26,8 @@
  * sent first (or, in a flood, added to a sum), and while the socket is full the request waits and
  * nothing new is accepted. So no byte leaves without its record, and each record says how the
  * request ended up. A connection that ends before its head was whole made no request and has no
- * record.
+ * record. A tunnel that was allowed has a second one, refused, if what its client says first is not
+ * what it must be (hello-filter.h).
  *
  * An update gives a running gate other lists of hosts: a whole configuration (the records of the
  * sealed one), in which nothing but ALLOW, PRIVATE and DENY may differ. It comes in messages over
@@ -65,6 +66,11 @@ enum gate_config_record {
                             and FORWARD */
     GATE_CONFIG_TRANSPARENT, /* empty, at most once: the gate answers for names, and takes
                                 connections to the addresses that it gave them */
+    GATE_CONFIG_ASK, /* u64, at most once: for so many seconds a request for a host that no ALLOW
+                        and no DENY matches is held, until an update has one that does; at most
+                        GATE_ASK_MAX. Without it such a request is refused at once */
+    GATE_CONFIG_PARENT_AUTH, /* string, at most once: user:password for a parent proxy that has
+                                     no user in its URI */
 };
 
 /* What cagedd says to a gate: one record a message. */

@@ -2,9 +2,11 @@
  *
  * States, and what may follow (connection.c has it as a table):
  *
- *   reading-head --> resolving --> dialling --> parent-head --> recording --> tunnel --> draining
+ *   reading-head --> held --> resolving --> dialling --> parent-head --> recording --> tunnel -->
+ * draining
  *
  * reading-head  the client's request comes in; then the rules are asked
+ * held          no rule is about the host: an operator is asked (ask.h)
  * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
  * dialling      the checked addresses are tried one after the other
  * parent-head   the parent proxy's answer to our CONNECT comes in
@@ -31,6 +33,7 @@
 
 enum connection_state {
     CONNECTION_READING_HEAD,
+    CONNECTION_HELD,
     CONNECTION_RESOLVING,
     CONNECTION_DIALLING,
     CONNECTION_PARENT_HEAD,

@@ -39,7 +39,7 @@ void tunnel_hello_refuse(struct connection *c)
 {
     const struct hello_filter *hello = c->up.hello;
     /* It came along with the request, and the client still waits for an answer to that. */
-    bool unanswered = c->down.bytes == 0 && !connection_is_raw(c);
+    bool unanswered = !connection_is_raw(c) && c->down.bytes == 0;
     bool recorded = connection_record_refused(c, hello->refusal,
                                               unanswered ? refusal_status(hello->refusal) : 0);
 
