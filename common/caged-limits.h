@@ -131,4 +131,8 @@
 #define GATE_NAMES_TTL 10
 #define GATE_LISTENERS_MAX (1 + GATE_FORWARDS_MAX + 2)
 #define GATE_LISTEN_BACKLOG 128
+#define GATE_RECORDS_BURST 256      /* decisions and ends at once that are told one by one */
+#define GATE_RECORDS_PER_SECOND 64  /* and then; what is more is added up */
+#define GATE_RECORDS_FOLDED_MAX 128 /* sums of records that differ, in one second */
+#define GATE_RECORDS_UNSENT_MAX (256 * 1024) /* waiting for cagedd; then all are added up */
 #define GATE_UPDATE_TIMEOUT 5 /* a gate that has not taken new hosts by then is killed */
