@@ -146,21 +146,6 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
     connection_drain(c);
 }
 
-void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert)
-{
-    const uint8_t said[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert}; /* RFC 8446, sections 5.1 and 6 */
-
-    bool heard = connection_record_refused(c, refusal, 0);
-    connection_ended(c, refusal_code(refusal));
-    /* Into the middle of what is on its way to the client no alert can be put. */
-    if (!heard || alert == 0 || c->down.pending) {
-        connection_abort(c);
-        return;
-    }
-    (void)send(c->client.fd, said, sizeof(said), MSG_NOSIGNAL);
-    connection_drain(c);
-}
-
 /* -- events -- */
 
 static void client_ready(struct event_source *source, uint32_t events)
@@ -256,7 +241,6 @@ void connection_new(struct gate *gate, int fd, const struct listener *listener)
         c->next->link = &c->next;
     gate->connections = c;
     gate->n_connections++;
-    net_tune(fd);
 
     if (event_source_set(gate->loop, &c->client, connection_is_raw(c) ? 0 : EPOLLIN) < 0)
         connection_abort(c);

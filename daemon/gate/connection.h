@@ -111,10 +111,6 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
 /* Records the refusal (once per connection), answers it, and drains. `detail` may be NULL. */
 void connection_refuse(struct connection *c, enum refusal refusal, const char *detail);
 
-/* Refuses what a tunnel's client said behind the answer that opened the tunnel: a second record of
- * the connection, then the TLS alert and the end; or a reset, if `alert` is 0. */
-void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert);
-
 /* Ends it with resets; what was not recorded yet is recorded as client-gone. */
 void connection_abort(struct connection *c);
 

@@ -361,8 +361,11 @@ class Gate:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, record_buffer)
         if config is None:
             config = configuration(allow, forwards=forwards, **kwargs)
-        self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
-                         else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        if isinstance(listener, socket.socket):
+            self.listener = listener  # another than usual; taken over
+        else:
+            self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
+                             else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         self.port = self.listener.getsockname()[1] if listener else None
         self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
         self.settings = {"forwards": forwards, **kwargs}  # what an update may not change
