@@ -67,6 +67,7 @@ struct connection {
 
     /* what is recorded of it */
     uint64_t request_id;     /* 0: it has no number yet */
+    uint64_t held_request;   /* the number of the last that was held; 0: none was */
     uint64_t started;        /* when it got that: CLOCK_MONOTONIC, usec */
     bool recorded;           /* the decision is */
     bool open;               /* it was allowed, and its end is not recorded */
