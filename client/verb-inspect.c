@@ -183,8 +183,11 @@ static int print_network(const json_t *parameters)
     print_string("parent proxy", parent);
     print_number("requests allowed", allowed);
     print_number("requests refused", refused);
+    if (print_strings(network, "gate_cgroups", "gate's cgroups") < 0)
+        return -EPROTO;
     if (print_strings(network, "allowed_hosts", "allowed hosts") < 0 ||
-        print_strings(network, "private_hosts", "private hosts") < 0)
+        print_strings(network, "private_hosts", "private hosts") < 0 ||
+        print_strings(network, "denied_hosts", "denied hosts") < 0)
         return -EPROTO;
     return print_strings(network, "forwards", "forwards");
 }

@@ -106,6 +106,7 @@ json_t *card_to_json(const struct card *card)
     r |= put(object, "resource_limits", limits_to_json(&card->limits));
     r |= put(object, "allowed_hosts", hosts_to_json(card));
     r |= put(object, "private_hosts", list_to_json(&card->private_hosts));
+    r |= put(object, "denied_hosts", list_to_json(&card->denied_hosts));
     r |= put(object, "ttl_seconds", json_integer((json_int_t)card->ttl_seconds));
     r |= put(object, "environment", environment_to_json(card));
     if (r < 0) {

@@ -105,6 +105,7 @@ struct card *card_free(struct card *card)
     free(card->proxy);
     string_list_deinit(&card->allowed_hosts);
     string_list_deinit(&card->private_hosts);
+    string_list_deinit(&card->denied_hosts);
     card_variables_free(card->environment, card->n_environment);
     free(card);
     return NULL;

@@ -62,7 +62,8 @@ struct card {
     struct card_limits limits;
     struct string_list allowed_hosts; /* as written; empty: the provider's API host alone */
     struct string_list private_hosts;
-    uint64_t ttl_seconds; /* 0: none */
+    struct string_list denied_hosts; /* win over both */
+    uint64_t ttl_seconds;            /* 0: none */
     struct card_variable *environment;
     size_t n_environment;
 };

@@ -235,6 +235,21 @@ static int step_process(struct building *b)
     return 0;
 }
 
+/* Now, not when the first connection starts the gate, so that what cannot be had is told; and while
+ * caged-init builds, so that it costs no time. */
+static int step_gate_cgroup(struct building *b)
+{
+    struct agent *agent = b->agent;
+    AUTO_FREE char *why = NULL;
+    int r = cgroup_make_gate(&b->manager->cgroups, agent->owner, agent->card->agent_id,
+                             agent->card->limits.cpu_shares, &agent->gate_cgroup, &why);
+
+    if (r < 0 && why)
+        return agent_problem_set(b->problem, r == -ENOTSUP ? FAILURE_SUPPORT : FAILURE_SPAWN, r,
+                                 "cgroup of the gate", "%s", why);
+    return r;
+}
+
 static int step_network(struct building *b)
 {
     struct agent *agent = b->agent;
@@ -286,6 +301,7 @@ static const struct step {
     {"specification", step_specification},
     {"channels", step_channels},
     {"caged-init", step_process},
+    {"cgroup of the gate", step_gate_cgroup},
     {"network", step_network},
     {"supervision", step_supervision},
     {"go", step_go},

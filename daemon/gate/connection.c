@@ -53,49 +53,11 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
         timer_clear(c->gate->loop, &c->timer);
 }
 
-/* -- records -- */
-
-static bool record(struct connection *c, enum refusal refusal, unsigned status)
-{
-    char address[INET6_ADDRSTRLEN];
-    char method[64] = "tcp";
-    if (!c->forward) {
-        size_t n = MIN_OF(c->request.method.size, sizeof(method) - 1);
-        if (n > 0)
-            memcpy(method, c->request.method.data, n);
-        method[n] = '\0';
-    }
-    const struct decision decision = {
-        .refusal = refusal,
-        .method = method,
-        .host = c->request.host.name,
-        .port = c->request.port,
-        .address = ip_address_format(&c->address, address),
-        .rule = c->rule ? c->rule->text : "",
-        .status = status,
-    };
-    c->recorded = true;
-    bool done = recorder_put(&c->gate->recorder, &decision) == 0;
-    gate_update_listeners(c->gate);
-    return done;
-}
-
-bool connection_record_allowed(struct connection *c)
-{
-    if (!record(c, REFUSAL_NONE, 0))
-        return false;
-    if (!recorder_is_blocked(&c->gate->recorder))
-        return true;
-    event_source_remove(c->gate->loop, &c->client);
-    event_source_remove(c->gate->loop, &c->server);
-    connection_set_state(c, CONNECTION_RECORDING, 0);
-    return false;
-}
-
 /* -- ends -- */
 
 static void release_server(struct connection *c)
 {
+    connection_ended(c, end_code_to_string(END_CLOSED));
     resolver_abandon(c->query);
     c->query = NULL;
     event_source_remove(c->gate->loop, &c->server);
@@ -126,7 +88,8 @@ void connection_close(struct connection *c)
 void connection_abort(struct connection *c)
 {
     if (!c->recorded && c->state != CONNECTION_READING_HEAD)
-        (void)record(c, REFUSAL_CLIENT_GONE, 0);
+        (void)connection_record_refused(c, REFUSAL_CLIENT_GONE, 0);
+    connection_ended(c, end_code_to_string(END_CLIENT_GONE));
     event_source_remove(c->gate->loop, &c->client);
     event_source_remove(c->gate->loop, &c->server);
     c->client.fd = net_reset(c->client.fd);
@@ -163,19 +126,31 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
         .detail = detail,
     };
 
-    if (c->forward) { /* not HTTP: a reset is the only word there is */
-        if (!c->recorded)
-            (void)record(c, refusal, 0);
-        connection_abort(c);
-        return;
-    }
-    if (!c->recorded && !record(c, refusal, refusal_status(refusal))) {
+    unsigned status = c->forward ? 0 : refusal_status(refusal);
+    bool heard = c->recorded || connection_record_refused(c, refusal, status);
+    connection_ended(c, refusal_code(refusal));
+    if (c->forward || !heard) { /* what is not HTTP has no other word than a reset */
         connection_abort(c);
         return;
     }
     /* The first bytes on this socket, and few: it takes them, or is broken anyway. */
     size_t size = refusal_response(refusal, &context, response);
     (void)send(c->client.fd, response, size, MSG_NOSIGNAL);
+    connection_drain(c);
+}
+
+void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert)
+{
+    const uint8_t said[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert}; /* RFC 8446, sections 5.1 and 6 */
+
+    bool heard = connection_record_refused(c, refusal, 0);
+    connection_ended(c, refusal_code(refusal));
+    /* Into the middle of what is on its way to the client no alert can be put. */
+    if (!heard || alert == 0 || c->down.pending) {
+        connection_abort(c);
+        return;
+    }
+    (void)send(c->client.fd, said, sizeof(said), MSG_NOSIGNAL);
     connection_drain(c);
 }
 
@@ -241,6 +216,9 @@ static void timer_expired(struct timer *timer)
     case CONNECTION_PARENT_HEAD:
         connection_refuse(c, REFUSAL_PARENT_FAILED, "it did not answer in time");
         break;
+    case CONNECTION_TUNNEL:
+        tunnel_hello_expired(c);
+        break;
     default:
         connection_close(c);
     }
@@ -278,20 +256,10 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
         timer_set(gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
 }
 
-/* Beginning a tunnel can end that connection, but no other. */
-void connections_resume(struct gate *gate)
-{
-    struct connection *next;
-
-    for (struct connection *c = gate->connections; c; c = next) {
-        next = c->next;
-        if (c->state == CONNECTION_RECORDING)
-            tunnel_begin(c);
-    }
-}
-
 void connections_close_all(struct gate *gate)
 {
-    while (gate->connections)
+    while (gate->connections) {
+        connection_ended(gate->connections, end_code_to_string(END_GATE_ENDED));
         connection_abort(gate->connections);
+    }
 }

@@ -8,8 +8,9 @@
  * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
  * dialling      the checked addresses are tried one after the other
  * parent-head   the parent proxy's answer to our CONNECT comes in
- * recording     all is allowed and connected, but cagedd's socket was full: no byte passes before
- *               the record does
+ * recording     all is allowed and connected, but the record has not gone out: no byte passes
+ *               before it does, which is at the end of this round of the event loop unless cagedd's
+ *               socket is full
  * tunnel        bytes go both ways
  * draining      nothing more is said to the client; it is given time to read what was
  *
@@ -20,9 +21,11 @@
 #pragma once
 
 #include "buffer.h"
+#include "end-code.h"
 #include "gate.h"
 #include "http-body.h"
 #include "http-head.h"
+#include "policy.h"
 #include "refusal.h"
 #include "relay.h"
 
@@ -52,9 +55,16 @@ struct connection {
     struct buffer head;
     size_t head_scanned, head_size; /* head_size: 0 until it is whole; what follows came early */
     struct http_request request;    /* spans into `head` */
-    const struct allow_rule *rule;  /* that allowed it, or NULL */
+    const struct allow_rule *rule;  /* that allowed it, or denied it; or NULL */
     bool via_parent;
-    bool recorded;
+
+    /* what is recorded of it */
+    uint64_t request_id;     /* 0: it has no number yet */
+    uint64_t started;        /* when it got that: CLOCK_MONOTONIC, usec */
+    bool recorded;           /* the decision is */
+    bool open;               /* it was allowed, and its end is not recorded */
+    char method[64];         /* for the end */
+    uint64_t own_bytes_down; /* of `down.bytes`, what the gate itself said to the client */
 
     /* the way there */
     struct resolve_query *query;
@@ -75,6 +85,7 @@ struct connection {
 /* Takes a new client socket. */
 void connection_new(struct gate *gate, int fd, const struct endpoint *forward);
 void connections_resume(struct gate *gate);    /* those in state recording */
+void connections_block(struct gate *gate);     /* these: nothing is heard until they go on */
 void connections_close_all(struct gate *gate); /* at the end of the gate */
 
 /* recheck.c: the gate's configuration is another one. Returns how many connections were cut. */
@@ -88,6 +99,10 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
 /* Records the refusal (once per connection), answers it, and drains. `detail` may be NULL. */
 void connection_refuse(struct connection *c, enum refusal refusal, const char *detail);
 
+/* Refuses what a tunnel's client said behind the answer that opened the tunnel: a second record of
+ * the connection, then the TLS alert and the end; or a reset, if `alert` is 0. */
+void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert);
+
 /* Ends it with resets; what was not recorded yet is recorded as client-gone. */
 void connection_abort(struct connection *c);
 
@@ -97,12 +112,26 @@ void connection_drain(struct connection *c);
 /* Frees all; orderly closes. */
 void connection_close(struct connection *c);
 
+/* connection-records.c. A request gets its number when it is read, or at its first record. */
+void connection_number_request(struct connection *c);
+
 /* Records that the request is allowed. False: the connection waits for that, or the gate ends. */
 bool connection_record_allowed(struct connection *c);
 
+/* Records that it is refused, or held: that has gone out, or waits in the queue, when this returns.
+ * False: the gate ends. */
+bool connection_record_refused(struct connection *c, enum refusal refusal, unsigned status);
+bool connection_record_held(struct connection *c);
+
+/* The one place where the end of an allowed request is recorded, by a code of end-code.h or of a
+ * refusal; does nothing if it was, or there is none. While the flows of the tunnel are whole. */
+void connection_ended(struct connection *c, const char *code);
+
 void request_read(struct connection *c);          /* request.c: state reading-head */
 void request_forward_begin(struct connection *c); /* request.c: a connection of a forward */
-void request_refuse_address(struct connection *c, const char *fault); /* of c->address */
+void request_refuse_address(struct connection *c,
+                            const struct policy_fault *fault); /* c->address */
+void request_refuse_denied(struct connection *c, const struct allow_rule *denial);
 void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
 void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */
 void dial_attempt_expired(struct connection *c);
@@ -110,3 +139,11 @@ void dial_read_parent_head(struct connection *c);
 void tunnel_begin(struct connection *c); /* tunnel.c: allowed, connected and recorded */
 void tunnel_run(struct connection *c);
 void tunnel_client_ready(struct connection *c);
+
+/* tunnel-hello.c: the first bytes of a tunnel */
+int tunnel_hello_begin(struct connection *c);    /* has them held back. 0 or -ENOMEM */
+void tunnel_hello_watch(struct connection *c);   /* behind each run: their clock */
+void tunnel_hello_refuse(struct connection *c);  /* the filter refused them */
+void tunnel_hello_expired(struct connection *c); /* they did not come in time */
+/* Another rule allows the connection now. False: what it let pass unread may not have passed. */
+bool tunnel_hello_recheck(struct connection *c);

@@ -7,8 +7,10 @@
 #include <sys/types.h>
 
 #include "host-pattern.h"
+#include "own-addresses.h"
 #include "util.h"
 
+/* An entry of allowed_hosts or of denied_hosts. */
 struct allow_rule {
     char *text; /* as the card has it: named in records */
     struct host_pattern pattern;
@@ -24,12 +26,15 @@ struct gate_config {
     uid_t uid;
     struct allow_rule *allow;
     size_t n_allow;
-    struct host *private_hosts;
+    struct host_pattern *private_hosts; /* of names, each for every port */
     size_t n_private_hosts;
+    struct allow_rule *deny; /* wins over all else */
+    size_t n_deny;
     struct endpoint parent;
     char *parent_authorization; /* "Basic ..." or NULL */
     struct endpoint *forwards;  /* literal loopback addresses, in the order of the listeners */
     size_t n_forwards;
+    struct own_addresses *own; /* not from the records: added at the start; NULL: none */
 };
 
 /* 0; -EBADMSG with *ret_why where the records are not what gate-proto.h says; -ENOMEM. On failure

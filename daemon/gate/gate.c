@@ -55,10 +55,17 @@ static void listener_ready(struct event_source *source, uint32_t events)
     gate_update_listeners(gate);
 }
 
-static void recorder_drained(void *userdata)
+static void recorder_sent(void *userdata)
 {
     struct gate *gate = userdata;
     connections_resume(gate);
+    gate_update_listeners(gate);
+}
+
+static void recorder_blocked(void *userdata)
+{
+    struct gate *gate = userdata;
+    connections_block(gate);
     gate_update_listeners(gate);
 }
 
@@ -68,7 +75,7 @@ static void recorder_ended(void *userdata)
 }
 
 /* The array of forwards is the same in both, and listeners and connections point into the old one:
- * so that stays. */
+ * so that stays, and with it what was read at the start. */
 static int adopt(struct gate *gate, struct gate_config *next)
 {
     CLEANUP(gate_config_freep) struct gate_config *old = gate->config;
@@ -76,6 +83,7 @@ static int adopt(struct gate *gate, struct gate_config *next)
 
     next->forwards = old->forwards;
     old->forwards = forwards;
+    next->own = TAKE_PTR(old->own);
     gate->config = next;
     return recorder_put_updated(&gate->recorder, connections_recheck(gate));
 }
@@ -91,12 +99,15 @@ static int recorder_told(void *userdata, const void *message, size_t size)
         return adopt(gate, TAKE_PTR(next));
     if (r == 0)
         return 0;
+    connections_close_all(gate);
+    (void)recorder_flush(&gate->recorder);
     recorder_send_failed(GATE_FD_CONTROL, why);
     return r < 0 ? r : -EBADMSG;
 }
 
 static const struct recorder_calls recorder_calls = {
-    .drained = recorder_drained,
+    .sent = recorder_sent,
+    .blocked = recorder_blocked,
     .ended = recorder_ended,
     .told = recorder_told,
 };

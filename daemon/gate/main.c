@@ -15,6 +15,7 @@
 #include "gate-config.h"
 #include "gate-proto.h"
 #include "gate.h"
+#include "own-addresses.h"
 #include "pipe-pool.h"
 #include "resolver.h"
 #include "tcp-tune.h"
@@ -103,13 +104,17 @@ static int start(struct gate *gate, struct gate_config **config, struct event_lo
     r = check_descriptors((*config)->n_forwards, failure);
     if (r < 0)
         return r;
-    /* One timer for each connection, one each for the resolver and the listeners. */
-    r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 2);
+    /* One timer for each connection, one each for the resolver and the listeners, two for records.
+     */
+    r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 4);
     if (r < 0)
         return fail(failure, "making the event loop", r);
     r = resolver_new(loop, resolver);
     if (r < 0)
         return fail(failure, "starting the resolver (/etc/hosts, /etc/resolv.conf)", r);
+    r = own_addresses_read(&(*config)->own);
+    if (r < 0)
+        return fail(failure, "reading this host's addresses", r);
     r = enter_cage(*config, failure);
     if (r < 0)
         return r;

@@ -2,13 +2,12 @@
  * answered yet is refused as if it came now; one that was is cut, both ways. What goes on remembers
  * the rule that allows it now. */
 #include "connection.h"
-#include "policy.h"
 
 /* What is to be dialled next, if this attempt fails, must be allowed as well. */
 static void drop_addresses(struct connection *c)
 {
     struct ip_address refused;
-    const char *fault;
+    struct policy_fault fault;
     size_t left = c->n_addresses - c->next_address;
 
     if (c->state == CONNECTION_DIALLING && !c->forward && !c->via_parent)
@@ -18,9 +17,9 @@ static void drop_addresses(struct connection *c)
                                     c->addresses + c->next_address, left, &refused, &fault);
 }
 
-static void refuse(struct connection *c, const char *fault)
+static void refuse(struct connection *c, const struct policy_fault *fault)
 {
-    if (!fault) {
+    if (!fault->denial && !fault->what) {
         connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
         return;
     }
@@ -40,21 +39,25 @@ static bool recheck(struct connection *c)
         .forward = c->forward,
         .address = resolving || c->via_parent ? NULL : &c->address,
     };
-    const char *fault;
+    const struct allow_rule *old_rule = c->rule;
+    struct policy_fault fault;
 
     c->rule = NULL; /* of rules that are about to go */
     if (c->state == CONNECTION_READING_HEAD || c->state == CONNECTION_DRAINING)
         return false;
     c->rule = policy_recheck(c->gate->config, &subject, &fault);
-    if (c->rule) {
+    if (c->rule && tunnel_hello_recheck(c)) {
         drop_addresses(c);
         return false;
     }
-    if (answered)
-        connection_abort(c);
-    else
-        refuse(c, fault);
-    return answered;
+    if (!answered) {
+        refuse(c, &fault);
+        return false;
+    }
+    c->rule = old_rule; /* it is there until all are held against the new ones */
+    connection_ended(c, end_code_to_string(END_CUT));
+    connection_abort(c);
+    return true;
 }
 
 /* Ending one connection frees no other. */

@@ -15,6 +15,7 @@ void relay_flow_deinit(struct relay_flow *flow)
 {
     free(flow->pending);
     relay_bulk_drop(&flow->bulk);
+    hello_filter_free(flow->hello);
     *flow = (struct relay_flow){.from = -EBADF, .to = -EBADF, .ended = true, .shut = true};
 }
 
@@ -23,6 +24,7 @@ void relay_flow_abandon(struct relay_flow *flow)
     free(flow->pending);
     flow->pending = NULL;
     relay_bulk_drop(&flow->bulk);
+    flow->hello = hello_filter_free(flow->hello);
     flow->ended = flow->shut = true;
 }
 
@@ -47,6 +49,24 @@ static ssize_t written(struct relay_flow *flow, ssize_t n)
     else
         flow->bytes += (size_t)n;
     return n;
+}
+
+/* What the filter gave goes first, then everything passes. 0 or -errno. */
+static int end_filter(struct relay_flow *flow, const char *data, size_t size)
+{
+    int r = relay_flow_push(flow, data, size);
+
+    flow->unjudged = flow->hello->unjudged;
+    flow->hello = hello_filter_free(flow->hello);
+    return r;
+}
+
+int relay_flow_offer(struct relay_flow *flow, const char *data, size_t size)
+{
+    if (!flow->hello)
+        return relay_flow_push(flow, data, size);
+    int r = hello_filter_take(flow->hello, data, size, &data, &size);
+    return r > 0 ? end_filter(flow, data, size) : r;
 }
 
 /* Returns what was taken, 0 if nothing can be taken now, or -errno. */
@@ -115,10 +135,36 @@ static int pass_answer(struct relay_flow *flow, size_t size)
     return out ? pass(flow, out, out_size) : 0;
 }
 
+static int filter_result(int r)
+{
+    return r == -EBADMSG ? RELAY_BAD_HELLO : r < 0 ? RELAY_WRITE_FAILED : 0;
+}
+
+/* What is let through waits to be written, since it may lie in the filter. */
+static int filter_hello(struct relay_flow *flow, size_t size)
+{
+    int r = relay_flow_offer(flow, scratch, size);
+
+    if (r == 0 && flow->pending)
+        return write_pending(flow);
+    return filter_result(r);
+}
+
+static int end_hello(struct relay_flow *flow)
+{
+    const char *data;
+    size_t size;
+    int r = hello_filter_end(flow->hello, &data, &size);
+
+    return filter_result(r > 0 ? end_filter(flow, data, size) : r);
+}
+
 /* The end of what comes, good (0) or bad; without an answer it cannot be good. */
 static int end_of_flow(struct relay_flow *flow, int error)
 {
     flow->ended = true;
+    if (flow->hello && error == 0)
+        return end_hello(flow);
     if (!flow->answer || flow->answer->final)
         return error;
     flow->why = "it closed the connection without a whole answer";
@@ -128,7 +174,7 @@ static int end_of_flow(struct relay_flow *flow, int error)
 /* Whether nobody looks at what passes. */
 static bool passes_unseen(const struct relay_flow *flow)
 {
-    return !flow->framing && (!flow->answer || flow->answer->final);
+    return !flow->hello && !flow->framing && (!flow->answer || flow->answer->final);
 }
 
 /* The same as move_once, through a pipe. */
@@ -161,6 +207,8 @@ static int move_once(struct relay_flow *flow, bool *ret_more)
     *ret_more = flow->bulk.on = size == sizeof(scratch);
     if (flow->answer && !flow->answer->final)
         return pass_answer(flow, size);
+    if (flow->hello)
+        return filter_hello(flow, size);
     if (flow->framing)
         r = apply_framing(flow, &size);
     return r ? r : pass(flow, scratch, size);

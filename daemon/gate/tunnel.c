@@ -40,7 +40,7 @@ static int push_early(struct connection *c)
             c->up.ended = true;
         size = (size_t)used;
     }
-    return relay_flow_push(&c->up, early, size);
+    return relay_flow_offer(&c->up, early, size);
 }
 
 static int push_first_bytes(struct connection *c)
@@ -55,7 +55,10 @@ static int push_first_bytes(struct connection *c)
         c->down.answer = &c->answer;
         r = push_head(c);
     } else {
-        r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
+        c->own_bytes_down = sizeof(established_answer) - 1;
+        r = tunnel_hello_begin(c);
+        if (r == 0)
+            r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
         if (r == 0 && c->parent_head_size > 0)
             r = relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
                                 c->parent_head.size - c->parent_head_size);
@@ -70,9 +73,13 @@ void tunnel_begin(struct connection *c)
     connection_set_state(c, CONNECTION_TUNNEL, 0);
     int r = push_first_bytes(c);
     c->request.method = c->request.path = c->request.headers = (struct span){0};
+    if (c->request.connect) /* it may have a second record */
+        c->request.method = (struct span){"CONNECT", strlen("CONNECT")};
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
-    if (r == -EBADMSG)
+    if (r == -EBADMSG && c->up.hello)
+        tunnel_hello_refuse(c);
+    else if (r == -EBADMSG)
         connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
     else if (r < 0)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
@@ -123,11 +130,15 @@ static bool run_up(struct connection *c)
         c->down.broken = c->up.reset;
         relay_flow_abandon(&c->up);
         return true;
+    case RELAY_BAD_HELLO:
+        tunnel_hello_refuse(c);
+        return false;
     case RELAY_BAD_BODY:
         if (c->down.bytes == 0 && !c->down.pending) {
             connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
             return false;
         }
+        connection_ended(c, refusal_code(REFUSAL_BAD_REQUEST));
         break;
     }
     connection_abort(c);
@@ -142,6 +153,10 @@ static bool run_down(struct connection *c)
         connection_refuse(c, REFUSAL_BAD_ANSWER, c->down.why);
         return false;
     }
+    if (r == RELAY_BAD_ANSWER)
+        connection_ended(c, refusal_code(REFUSAL_BAD_ANSWER));
+    if (r == RELAY_READ_FAILED)
+        connection_ended(c, end_code_to_string(END_SERVER_GONE));
     if (r == RELAY_READ_FAILED && is_plain_http(c)) {
         /* Heads and chunks tell the client whether its answer is whole; a reset could take away
          * the part that it has not read yet. */
@@ -167,6 +182,7 @@ void tunnel_run(struct connection *c)
         connection_close(c);
         return;
     }
+    tunnel_hello_watch(c);
     if (want_client(c) < 0 || want_server(c) < 0)
         connection_abort(c);
 }

@@ -217,7 +217,8 @@ def test_a_parameter_that_there_is_not_is_named(a, method):
 
 
 CARD_KEYS = ["agent_id", "agent", "workspace", "command", "api_provider", "api_key_file", "proxy",
-             "resource_limits", "allowed_hosts", "private_hosts", "ttl_seconds", "environment"]
+             "resource_limits", "allowed_hosts", "private_hosts", "denied_hosts",
+             "ttl_seconds", "environment"]
 
 
 @pytest.mark.parametrize("key", CARD_KEYS)

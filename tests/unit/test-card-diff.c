@@ -77,6 +77,7 @@ static void test_what_differs_is_named(void **state)
          "[\"$.resource_limits.max_processes\", \"$.resource_limits.max_open_files\"]"},
         {"{\"allowed_hosts\": [\"x.example\"], \"private_hosts\": [\"y.example\"]}",
          "[\"$.allowed_hosts\", \"$.private_hosts\"]"},
+        {"{\"denied_hosts\": [\"x.example\"]}", "[\"$.denied_hosts\"]"},
         {"{\"environment\": {\"CI\": \"two\", \"B\": \"b\"}}", "[\"$.environment.CI\"]"},
         {"{\"environment\": {\"CI\": \"one\"}}", "[\"$.environment.B\"]"},
         {"{\"environment\": {\"B\": \"b\", \"CI\": \"one\"}}", "[]"}, /* the order means nothing */

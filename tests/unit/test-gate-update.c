@@ -9,6 +9,7 @@
 struct settings {
     const char *agent_id, *allow, *parent, *forward;
     uint64_t uid;
+    const char *private, *deny;
 };
 
 static const struct settings usual = {"tester", "a.example", "http://u:p@10.0.0.1:3128",
@@ -25,6 +26,10 @@ static void encode(const struct settings *s, struct records_writer *w)
         (void)records_put_string(w, GATE_CONFIG_PARENT_PROXY, s->parent);
     if (s->forward)
         (void)records_put_string(w, GATE_CONFIG_FORWARD, s->forward);
+    if (s->private)
+        (void)records_put_string(w, GATE_CONFIG_PRIVATE, s->private);
+    if (s->deny)
+        (void)records_put_string(w, GATE_CONFIG_DENY, s->deny);
     assert_int_equal(w->error, 0);
 }
 
@@ -112,6 +117,29 @@ static void test_what_is_no_update_is_refused(void **state)
     records_writer_deinit(&w);
 }
 
+static void test_lists_that_are_none_are_refused(void **state)
+{
+    static const struct settings bad[] = {
+        {"t", "a.example;x=y", NULL, NULL, 1, NULL, NULL},
+        {"t", "a.example", NULL, NULL, 1, "10.0.0.1", NULL},
+        {"t", "a.example", NULL, NULL, 1, "a.example:80", NULL},
+        {"t", "a.example", NULL, NULL, 1, "a.example:*", NULL},
+        {"t", "a.example", NULL, NULL, 1, "a.example;sni=any", NULL},
+        {"t", "a.example", NULL, NULL, 1, NULL, "a.example;sni=any"},
+        {"t", "a.example", NULL, NULL, 1, NULL, "*"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct gate_config *config = NULL;
+        struct records_writer w;
+        const char *why = NULL;
+        encode(&bad[i], &w);
+        assert_int_equal(gate_config_parse(w.data, w.size, &config, &why), -EBADMSG);
+        assert_non_null(why);
+        assert_null(config);
+        records_writer_deinit(&w);
+    }
+}
+
 static void test_only_the_lists_may_change(void **state)
 {
     struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual};
@@ -121,7 +149,9 @@ static void test_only_the_lists_may_change(void **state)
     struct records_writer w;
     const char *fault;
 
-    next[0].allow = "*.other.example";
+    next[0].allow = "*.other.example:*;sni=any";
+    next[0].private = "*.lan.example";
+    next[0].deny = "10.0.0.0/8";
     next[1].agent_id = "another";
     next[2].uid++;
     next[3].parent = "http://u:q@10.0.0.1:3128";
@@ -152,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts_of_every_size_make_a_configuration),
         cmocka_unit_test(test_what_is_no_update_is_refused),
+        cmocka_unit_test(test_lists_that_are_none_are_refused),
         cmocka_unit_test(test_only_the_lists_may_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,10 +23,13 @@ from harness import paths
 
 UID = 3000000
 RESOLVER = "127.0.0.53"
-# Addresses that are globally routable in form; in here they are loopback's.
+# Addresses that are globally routable in form; in here a route leads them to loopback, and servers
+# may have them, but they are no interface's.
 PUBLIC = "11.22.33.44"
 PUBLIC_2 = "11.22.33.45"
 PUBLIC_6 = "2600:1::1"
+# One that is an interface's: the host's own.
+OWN = "11.22.33.99"
 # Private ones that the loopback interface has too.
 PRIVATE = "10.1.2.3"
 METADATA = "169.254.169.254"
@@ -60,9 +63,12 @@ def _enter_world():
         os.unlink(path)
     os.rmdir(folder)
     run(["ip", "link", "set", "lo", "up"])
-    for address in (PUBLIC, PUBLIC_2, PRIVATE, METADATA):
+    for address in (OWN, PRIVATE, METADATA):
         run(["ip", "address", "add", f"{address}/32", "dev", "lo"])
-    run(["ip", "address", "add", f"{PUBLIC_6}/128", "dev", "lo", "nodad"])
+    with open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w", encoding="ascii") as file:
+        file.write("1")  # for IPv4 the route is enough
+    for address in (PUBLIC, PUBLIC_2, PUBLIC_6):
+        run(["ip", "route", "add", "local", address, "dev", "lo"])
     # What is sent to 12.0.0.1 goes to a machine that is not there: no answer of any kind.
     run(["ip", "link", "add", "void0", "type", "veth", "peer", "name", "void1"])
     for link in ("void0", "void1"):
@@ -278,11 +284,14 @@ def echo_server(address=PUBLIC, port=0):
 # -- the gate --
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
-          "forward": 7}
-READY, FAILED, DECISION, UPDATED = 1, 2, 3, 11
+          "forward": 7, "deny": 8}
+READY, FAILED, DECISION, UPDATED, END = 1, 2, 3, 11, 14
 UPDATE, PART = 1, 2  # what cagedd says
-FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status"}
-NUMBERS = {DECISION, 6, 10, UPDATED}
+FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status",
+          12: "request", 13: "count", 15: "bytes_up", 16: "bytes_down", 17: "duration_usec"}
+GROUPS = {DECISION: [12, 4, 5, 6, 7, 8, 9, 10, 13], END: [4, 5, 6, 7, 8, 9, 15, 16, 17, 13]}
+NUMBERS = {DECISION, 6, 10, UPDATED, 12, 13, END, 15, 16, 17}
+VERDICTS = ["refused", "allowed", "held"]
 
 
 def record(kind, value):
@@ -306,14 +315,31 @@ def records(data):
             yield kind, value[:-1].decode()
 
 
-def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester"):
+def group(message):
+    """Takes the first group, a decision or an end, out of a message's records."""
+    kind, number = message.pop(0)
+    order = GROUPS[kind]
+    fields, message[:len(order)] = message[:len(order)], []
+    assert [field for field, _ in fields] == order, (kind, fields)
+    found = {FIELDS[field]: value for field, value in fields}
+    if kind == END:
+        found["request"] = number
+    else:
+        found["verdict"] = VERDICTS[number]
+    assert (found["request"] == 0) == (found["count"] > 1), found
+    return kind, found
+
+
+def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
+                  deny=()):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
     data += b"".join(record(CONFIG["private"], x) for x in private)
     if parent:
         data += record(CONFIG["parent"], parent)
-    return data + b"".join(record(CONFIG["forward"], x) for x in forwards)
+    data += b"".join(record(CONFIG["forward"], x) for x in forwards)
+    return data + b"".join(record(CONFIG["deny"], x) for x in deny)
 
 
 def memfd(data, seals=SEALS):
@@ -351,6 +377,7 @@ class Gate:
         self.forward_ports = [f.getsockname()[1] for f in self.forwards]
         self.status = None
         self.control.settimeout(15)
+        self.decisions, self.ends = [], []  # that came and were not asked for
         if ready:
             assert self.message() == [(READY, "")]
 
@@ -371,18 +398,44 @@ class Gate:
         data = self.control.recv(65536)
         return list(records(data))
 
+    def take(self, message):
+        """The groups of a message, until somebody asks for them."""
+        while message:
+            kind, found = group(message)
+            (self.ends if kind == END else self.decisions).append(found)
+
+    def record(self):
+        """The next decision, whole."""
+        while not self.decisions:
+            self.take(self.message())
+        return self.decisions.pop(0)
+
+    def end(self, **expected):
+        """The next end; of those that have these values, if some are given."""
+        while True:
+            for i, end in enumerate(self.ends):
+                if expected.items() <= end.items():
+                    return self.ends.pop(i)
+            self.take(self.message())
+
+    @staticmethod
+    def _brief(found):
+        """A decision about one request, without its number."""
+        assert found["count"] == 1 and found["verdict"] != "held", found
+        return {"allowed": found["verdict"] == "allowed",
+                **{key: value for key, value in found.items()
+                   if key not in ("verdict", "request", "count")}}
+
     def decision(self):
-        message = self.message()
-        assert message[0][0] == DECISION, message
-        found = {"allowed": message[0][1] == 1}
-        found.update((FIELDS[kind], value) for kind, value in message[1:])
-        assert len(found) == 8 and len(message) == 8, message
-        return found
+        return self._brief(self.record())
 
     def no_decision(self, seconds=0.3):
-        self.control.settimeout(seconds)
+        end = time.monotonic() + seconds
         try:
-            raise AssertionError(f"there is another record: {self.message()}")
+            while not self.decisions:
+                self.control.settimeout(max(end - time.monotonic(), 0.01))
+                self.take(self.message())
+            raise AssertionError(f"there is another record: {self.decisions}")
         except TimeoutError:
             self.control.settimeout(15)
 
@@ -394,14 +447,14 @@ class Gate:
 
     def updated(self):
         """The answer to an update: how many connections it cut, and the records before it."""
-        decisions = []
         while True:
             message = self.message()
-            if message[0][0] == UPDATED:
-                return message[0][1], decisions
-            assert message[0][0] == DECISION, message
-            decisions.append({"allowed": message[0][1] == 1,
-                              **{FIELDS[kind]: value for kind, value in message[1:]}})
+            if message[0][0] != UPDATED:
+                self.take(message)
+                continue
+            assert len(message) == 1, message
+            decisions, self.decisions = self.decisions, []
+            return message[0][1], [self._brief(found) for found in decisions]
 
     def update(self, allow=(), **kwargs):
         """Other lists of hosts, and waits until they are in force."""

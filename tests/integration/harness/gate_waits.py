@@ -2,10 +2,12 @@
 the other tests run. A test calls begin_waits() early and later asserts on what was seen."""
 
 import concurrent.futures
+import socket
 import threading
 import time
 
-from harness.gate import Answer, Gate, in_world, read_all, read_until
+from harness import tls
+from harness.gate import (PUBLIC, Answer, Gate, in_world, read_all, read_until, receive)
 
 _waits = {}
 
@@ -39,6 +41,39 @@ def _trickle_a_head():
         return Answer(answer), seconds, reason, said
 
 
+def _trickle_a_hello():
+    """Beside a tunnel that was opened before it and says nothing meanwhile."""
+    hello = tls.hello(None)
+    with socket.create_server((PUBLIC, 8883)) as server, Gate([f"{PUBLIC}:8883"]) as gate:
+        idle = gate.tunnel(f"{PUBLIC}:8883")
+        idle_server = server.accept()[0]
+        gate.decision()
+        slow = gate.tunnel(f"{PUBLIC}:8883")
+        slow_server = server.accept()[0]
+        start = time.monotonic()
+        slow.settimeout(0.5)
+        for byte in hello:
+            try:
+                slow.sendall(bytes([byte]))
+                slow.recv(1)
+                break
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                break
+        seconds = time.monotonic() - start
+        first, second = gate.decision(), gate.decision()
+        try:
+            received = slow_server.recv(100)
+        except ConnectionResetError:
+            received = b""
+        idle.sendall(hello)
+        passed = receive(idle_server, len(hello)) == hello
+        for conn in (slow, slow_server, idle, idle_server):
+            conn.close()
+        return seconds, first, second, passed, received
+
+
 def _run(wait, future):
     try:
         future.set_result(wait())
@@ -50,7 +85,7 @@ def _run(wait, future):
 def begin_waits():
     """Once; threads that are started from the world are in it."""
     if not _waits:
-        for wait in (_dial_into_the_void, _trickle_a_head):
+        for wait in (_dial_into_the_void, _trickle_a_head, _trickle_a_hello):
             future = _waits[wait.__name__.strip("_")] = concurrent.futures.Future()
             # Daemons, so that a run of other tests alone does not wait for them.
             threading.Thread(target=_run, args=(wait, future), daemon=True).start()
