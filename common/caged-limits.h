@@ -126,6 +126,10 @@
 #define GATE_ASK_DEFAULT 60 /* how long */
 #define GATE_ASK_MAX 600
 #define GATE_LISTEN_BACKLOG 128
+#define GATE_RECORDS_BURST 256      /* decisions and ends at once that are told one by one */
+#define GATE_RECORDS_PER_SECOND 64  /* and then; what is more is added up */
+#define GATE_RECORDS_FOLDED_MAX 128 /* sums of records that differ, in one second */
+#define GATE_RECORDS_UNSENT_MAX (256 * 1024) /* waiting for cagedd; then all are added up */
 /* A vanished peer is found after IDLE + PROBES * INTERVAL: tunnels have no idle time-out of their
  * own, since event streams may be silent for hours. */
 #define GATE_KEEPALIVE_IDLE 60

@@ -178,11 +178,11 @@ def test_no_record_is_lost_when_nobody_reads_them():
             thread.start()
         time.sleep(1)
         assert len(answers) < asked / 2  # it waits
-        records = [gate.decision() for _ in range(asked)]
+        counted = gate.counted(asked)
         gate.no_decision()
         for thread in threads:
             thread.join(10)
-    assert sum(d["allowed"] for d in records) == asked / 2
+    assert counted == {("allowed", "ok"): asked / 2, ("refused", "host-not-allowed"): asked / 2}
     assert sum(a.startswith(b"HTTP/1.1 200 ") and a.endswith(b"secret") for a in answers) \
         == asked / 2
     assert sum(a.startswith(b"HTTP/1.1 403 ") for a in answers) == asked / 2
@@ -222,7 +222,7 @@ def test_one_connection_too_many_is_told_so():
         held = []
         for _ in range(CONNECTIONS_MAX):
             held.append(gate.tunnel(f"{PUBLIC}:{server.port}"))
-            assert gate.decision()["allowed"]
+        assert gate.counted(CONNECTIONS_MAX) == {("allowed", "ok"): CONNECTIONS_MAX}
         for _ in range(100):  # more than can be told so at once
             with gate.connect() as conn:
                 answer = Answer(read_until(conn))

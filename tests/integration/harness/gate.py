@@ -5,6 +5,7 @@ The network: in_world runs a test in a thread that has its own network and mount
 only a loopback interface and its own /etc/resolv.conf and /etc/hosts. Threads and processes that
 are started from it are in there too; nothing of the machine is touched or reached."""
 
+import collections
 import concurrent.futures
 import ctypes
 import fcntl
@@ -420,14 +421,26 @@ class Gate:
 
     @staticmethod
     def _brief(found):
-        """A decision about one request, without its number."""
-        assert found["count"] == 1 and found["verdict"] != "held", found
+        """A decision without the number of its request."""
+        assert found["verdict"] != "held", found
         return {"allowed": found["verdict"] == "allowed",
                 **{key: value for key, value in found.items()
                    if key not in ("verdict", "request", "count")}}
 
     def decision(self):
-        return self._brief(self.record())
+        record = self.record()
+        assert record["count"] == 1, record
+        return self._brief(record)
+
+    def counted(self, n):
+        """Decisions about so many requests, some of which may be told by one: how many of each
+        verdict and reason."""
+        found = collections.Counter()
+        while found.total() < n:
+            record = self.record()
+            found[record["verdict"], record["reason"]] += record["count"]
+        assert found.total() == n, found
+        return found
 
     def no_decision(self, seconds=0.3):
         end = time.monotonic() + seconds
