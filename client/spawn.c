@@ -96,6 +96,8 @@ static json_t *spawn_parameters(const struct options *options, const struct card
         r = json_object_set_new(parameters, "api_key_fd", json_integer(1));
     if (r == 0 && option_given(options, OPTION_TERMINAL))
         r = put_terminal(parameters);
+    if (r == 0 && option_given(options, OPTION_ASK))
+        r = json_object_set_new(parameters, "ask_seconds", json_integer(options->ask));
     if (r < 0) {
         json_decref(parameters);
         return NULL;
@@ -133,13 +135,28 @@ static int spawn_take_reply(const struct options *options, struct spawned *s)
     return 0;
 }
 
+static int words_check(const struct options *options)
+{
+    for (size_t i = 0; i < options->n_rest; i++) {
+        json_t *word = json_string(options->rest[i]);
+        if (!word) {
+            say("argument %zu after '--' is not UTF-8 text", i + 1);
+            return STATUS_USAGE;
+        }
+        json_decref(word);
+    }
+    return STATUS_OK;
+}
+
 int spawn_start(const struct options *options, enum spawn_mode mode, struct spawned *s)
 {
     struct card_descriptors descriptors;
     struct spawn_user user = {};
     int status, r;
 
-    status = user_find(&s->file, &user);
+    status = words_check(options);
+    if (status == STATUS_OK)
+        status = user_find(&s->file, &user);
     if (status == STATUS_OK)
         status = card_file_open(&s->file, mode == SPAWN_UNIT, &descriptors);
     if (status != STATUS_OK)
@@ -160,19 +177,6 @@ int spawn_start(const struct options *options, enum spawn_mode mode, struct spaw
     return status;
 }
 
-static int words_check(const struct options *options)
-{
-    for (size_t i = 0; i < options->n_rest; i++) {
-        json_t *word = json_string(options->rest[i]);
-        if (!word) {
-            say("argument %zu after '--' is not UTF-8 text", i + 1);
-            return STATUS_USAGE;
-        }
-        json_decref(word);
-    }
-    return STATUS_OK;
-}
-
 int spawn_read_card(const char *path, struct spawned *ret)
 {
     struct card_error error;
@@ -185,11 +189,8 @@ int spawn_read_card(const char *path, struct spawned *ret)
 int spawn_agent(const struct options *options, enum spawn_mode mode, struct spawned *ret)
 {
     struct spawned s;
-    int status = words_check(options);
+    int status = spawn_read_card(options->arguments[0], &s);
 
-    if (status != STATUS_OK)
-        return status;
-    status = spawn_read_card(options->arguments[0], &s);
     if (status == STATUS_OK)
         status = spawn_start(options, mode, &s);
     if (status != STATUS_OK) {

@@ -108,6 +108,8 @@ json_t *card_to_json(const struct card *card)
     r |= put(object, "private_hosts", list_to_json(&card->private_hosts));
     r |= put(object, "denied_hosts", list_to_json(&card->denied_hosts));
     r |= put(object, "ttl_seconds", json_integer((json_int_t)card->ttl_seconds));
+    if (card->transparent)
+        r |= put(object, "transparent", json_true());
     r |= put(object, "environment", environment_to_json(card));
     if (r < 0) {
         json_decref(object);

@@ -116,6 +116,11 @@ static const struct card_key card_keys[] = {
      .parse = card_parse_integer,
      .offset = offsetof(struct card, ttl_seconds),
      .max = CARD_TTL_MAX},
+    {.name = "transparent",
+     .type = JSON_TRUE,
+     .expected = "true or false",
+     .parse = card_parse_boolean,
+     .offset = offsetof(struct card, transparent)},
     {.name = "environment",
      .type = JSON_OBJECT,
      .secret = true,
@@ -283,7 +288,8 @@ static int parse_member(struct card_parser *p, const char *name, const json_t *v
 
     if (!key)
         return refuse_unknown_key(p, name, keys, n_keys);
-    if (json_typeof(value) == key->type)
+    /* For JSON true and false are two types; a key takes both, by the name of the first. */
+    if (json_typeof(value) == key->type || (json_is_false(value) && key->type == JSON_TRUE))
         return key->parse(p, key, value);
     if (key->type == JSON_INTEGER)
         return card_refuse_value(p, value, key->secret, "an integer from %ju to %ju (%s)",

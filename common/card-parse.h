@@ -34,6 +34,7 @@ int card_refuse_value(struct card_parser *p, const json_t *value, bool secret,
 
 /* -- the parsers of the rows -- */
 int card_parse_integer(struct card_parser *p, const struct card_key *key, const json_t *value);
+int card_parse_boolean(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_name(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_path(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_user(struct card_parser *p, const struct card_key *key, const json_t *value);

@@ -26,6 +26,12 @@ int card_parse_integer(struct card_parser *p, const struct card_key *key, const 
     return 0;
 }
 
+int card_parse_boolean(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    *CARD_FIELD(p, key, bool) = json_is_true(value);
+    return 0;
+}
+
 static int take_copy(char **field, const char *text)
 {
     char *copy = strdup(text);

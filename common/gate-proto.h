@@ -11,9 +11,9 @@
  *
  * A request has one DECISION that it was allowed or refused. Before it one may say that the request
  * is held, until an operator answers; and behind one that it was allowed, one may say that it was
- * refused all the same, when its first bytes were seen: its END follows. DECISIONs and ENDs are
- * groups of records, each with exactly the records named below, in this order; a message may have
- * several of them, and nothing else then.
+ * refused all the same, when its first bytes were seen (hello-filter.h): its END follows. DECISIONs
+ * and ENDs are groups of records, each with exactly the records named below, in this order; a
+ * message may have several of them, and nothing else then.
  *
  * Floods are folded: what is over a rate is added up, where all but the sums is equal, and sent
  * each second as one group whose COUNT is the number of what it stands for, and whose REQUEST is 0.
@@ -45,7 +45,10 @@ enum gate_fd {
     GATE_FD_CONTROL = 3,  /* SOCK_SEQPACKET to cagedd */
     GATE_FD_CONFIG = 4,   /* sealed memfd of the records below */
     GATE_FD_LISTENER = 5, /* listening TCP socket in the airlock: the proxy port */
-    GATE_FD_FORWARD = 6,  /* and upwards: one listening TCP socket for each GATE_CONFIG_FORWARD */
+    GATE_FD_FORWARD = 6,  /* and upwards: one listening TCP socket for each GATE_CONFIG_FORWARD;
+                             behind them, with GATE_CONFIG_TRANSPARENT, the listening TCP socket
+                             for synthetic addresses (IP_TRANSPARENT), and then the UDP socket at
+                             which the cage asks for names */
 };
 
 #define GATE_CONFIG_VERSION 1
@@ -61,6 +64,11 @@ enum gate_config_record {
                             connections of the next forward listener lead */
     GATE_CONFIG_DENY,    /* string, any number: a pattern without options; wins over ALLOW, PRIVATE
                             and FORWARD */
+    GATE_CONFIG_TRANSPARENT, /* empty, at most once: the gate answers for names, and takes
+                                connections to the addresses that it gave them */
+    GATE_CONFIG_ASK, /* u64, at most once: for so many seconds a request for a host that no ALLOW
+                        and no DENY matches is held, until an update has one that does; at most
+                        GATE_ASK_MAX. Without it such a request is refused at once */
 };
 
 /* What cagedd says to a gate: one record a message. */
@@ -105,3 +113,11 @@ enum gate_verdict {
 };
 
 #define GATE_PORT 3128
+
+/* For a card with `transparent`: the cage's name server, where TCP to synthetic addresses arrives,
+ * and these addresses: 198.18.0.0/15, which RFC 2544 sets aside for tests of devices and no host
+ * of the internet has. */
+#define GATE_NAMES_PORT 53
+#define GATE_TRANSPARENT_PORT 3129
+#define GATE_SYNTHETIC_NETWORK 0xc6120000u
+#define GATE_SYNTHETIC_PREFIX 15

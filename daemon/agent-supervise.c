@@ -295,14 +295,19 @@ static void on_gate_updated(void *user, uint64_t n_ended)
 static int supervise_gate(struct agent *agent)
 {
     struct manager *manager = agent->manager;
-    int listeners[1 + GATE_FORWARDS_MAX] = {agent->link.listener};
+    int listeners[GATE_LISTENERS_MAX] = {agent->link.listener};
+    size_t n = 1;
     int config = agent_hosts_seal(&agent->hosts, agent->card,
                                   uid_range_base(agent->slot) + CAGE_GATE_OFFSET);
 
     if (config < 0)
         return config;
     for (size_t i = 0; i < agent->link.n_forwards; i++)
-        listeners[1 + i] = agent->link.forwards[i];
+        listeners[n++] = agent->link.forwards[i];
+    if (agent->card->transparent) {
+        listeners[n++] = agent->link.transparent;
+        listeners[n++] = agent->link.names;
+    }
     const struct gate_setup setup = {
         .event = manager->event,
         .executable = manager->gate_executable,
@@ -312,7 +317,7 @@ static int supervise_gate(struct agent *agent)
         .tasks_fds = agent->gate_cgroup.tasks,
         .n_tasks_fds = ARRAY_SIZE(agent->gate_cgroup.tasks),
         .listeners = listeners,
-        .n_listeners = 1 + agent->link.n_forwards,
+        .n_listeners = n,
         .user = agent,
         .decided = on_decision,
         .ended = on_request_ended,

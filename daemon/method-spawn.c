@@ -14,6 +14,7 @@ struct spawn_parameters {
     json_int_t workspace_fd, api_key_fd, user_uid, user_gid;
     bool foreground, terminal, unit;
     json_int_t rows, columns;
+    json_int_t ask_seconds;
 };
 
 /* -- answers -- */
@@ -283,6 +284,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .terminal_rows = (uint16_t)p->rows,
         .terminal_columns = (uint16_t)p->columns,
         .foreground = p->foreground,
+        .ask_seconds = p->ask_seconds > 0 ? (uint32_t)p->ask_seconds : 0,
         .unit = p->unit ? &unit : NULL,
     };
     r = agent_spawn(call->connection->manager, &request, ret, problem);
@@ -295,7 +297,7 @@ void method_spawn(struct call *call)
 {
     struct connection *c = call->connection;
     struct spawn_parameters p = {
-        .workspace_fd = -1, .api_key_fd = -1, .user_uid = -1, .user_gid = -1};
+        .workspace_fd = -1, .api_key_fd = -1, .user_uid = -1, .user_gid = -1, .ask_seconds = -1};
     const struct parameter table[] = {
         {"card", PARAMETER_OBJECT, true, &p.card},
         {"arguments", PARAMETER_STRINGS, false, &p.arguments},
@@ -308,6 +310,7 @@ void method_spawn(struct call *call)
         {"terminal", PARAMETER_BOOLEAN, false, &p.terminal},
         {"terminal_rows", PARAMETER_INTEGER, false, &p.rows},
         {"terminal_columns", PARAMETER_INTEGER, false, &p.columns},
+        {"ask_seconds", PARAMETER_INTEGER, false, &p.ask_seconds},
     };
     struct agent_problem problem = {};
     struct agent *agent = NULL;
@@ -316,6 +319,10 @@ void method_spawn(struct call *call)
         return;
     if (p.rows > UINT16_MAX || p.columns > UINT16_MAX) {
         connection_invalid(c, p.rows > UINT16_MAX ? "terminal_rows" : "terminal_columns");
+        return;
+    }
+    if (p.ask_seconds == 0 || p.ask_seconds > GATE_ASK_MAX) {
+        connection_invalid(c, "ask_seconds");
         return;
     }
     if (p.foreground && c->foreground && c->foreground->state != AGENT_ENDED) {

@@ -86,7 +86,8 @@ static const struct row rows[] = {
      * goes out goes where connect(2) led. */
     {SYS_recvfrom},
     {SYS_sendto, {IS_NULL(4)}},
-    {SYS_writev, {IS_OWN(0)}}, /* c-ares, by TCP */
+    {SYS_sendto, {IS_INHERITED(0)}}, /* the name server's answers: its socket reaches one link */
+    {SYS_writev, {IS_OWN(0)}},       /* c-ares, by TCP */
     {SYS_close},
     {SYS_accept4, {IS_INHERITED(0), IS_NULL(1), IS(3, SOCKET_FLAGS)}},
     /* TCP and UDP over IP: no AF_UNIX (other daemons), AF_NETLINK, AF_PACKET or raw sockets. */
@@ -100,6 +101,7 @@ static const struct row rows[] = {
      * blocking one would hold up cagedd itself, and accepted sockets inherit its options. */
     {SYS_connect, {IS_OWN(0)}},
     {SYS_shutdown, {IS_OWN(0)}},
+    {SYS_getsockname, {IS_OWN(0)}}, /* the synthetic address that a connection came to */
     {SYS_getsockopt, {IS_OWN(0), IS(1, SOL_SOCKET), IS(2, SO_ERROR)}},
     {SYS_setsockopt, {IS_OWN(0), IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)}},
     {SYS_setsockopt, {IS_OWN(0), IS(1, IPPROTO_TCP), IS(2, TCP_KEEPIDLE)}},
@@ -112,8 +114,8 @@ static const struct row rows[] = {
     {SYS_fcntl, {IS_OWN(0), IS(1, F_SETFD), IS(2, FD_CLOEXEC)}},
     {SYS_fcntl, {IS_OWN(0), IS(1, F_SETPIPE_SZ), IS(2, GATE_PIPE_SIZE)}}, /* pipe-pool.c */
 
-    /* Bulk goes from socket to socket through a pipe of a set size (pipe-pool.c, relay-bulk.c),
-     * never from or to what was inherited. */
+    /* Bulk goes from socket to socket through a pipe of a set size (pipe-pool.c, relay-bulk.c):
+     * never from or to what was inherited, and with no offset, which only files have. */
     {SYS_splice,
      {IS_OWN(0), IS_NULL(1), IS_OWN(2), IS_NULL(3), IS(5, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)}},
     {SYS_pipe2, {IS(1, O_NONBLOCK | O_CLOEXEC)}},

@@ -19,7 +19,7 @@ static void keep_method(struct connection *c)
 {
     size_t n = MIN_OF(c->request.method.size, sizeof(c->method) - 1);
 
-    if (c->forward) {
+    if (connection_is_raw(c)) {
         (void)snprintf(c->method, sizeof(c->method), "tcp");
         return;
     }

@@ -2,9 +2,11 @@
  *
  * States, and what may follow (connection.c has it as a table):
  *
- *   reading-head --> resolving --> dialling --> parent-head --> recording --> tunnel --> draining
+ *   reading-head --> held --> resolving --> dialling --> parent-head --> recording --> tunnel -->
+ * draining
  *
  * reading-head  the client's request comes in; then the rules are asked
+ * held          no rule is about the host: an operator is asked (ask.h)
  * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
  * dialling      the checked addresses are tried one after the other
  * parent-head   the parent proxy's answer to our CONNECT comes in
@@ -31,6 +33,7 @@
 
 enum connection_state {
     CONNECTION_READING_HEAD,
+    CONNECTION_HELD,
     CONNECTION_RESOLVING,
     CONNECTION_DIALLING,
     CONNECTION_PARENT_HEAD,
@@ -49,7 +52,9 @@ struct connection {
     enum connection_state state;
     struct timer timer; /* of the state */
     struct event_source client, server;
-    const struct endpoint *forward; /* NULL: a proxy request */
+    const struct endpoint *forward; /* NULL: a proxy request, or else: */
+    bool transparent;               /* to a synthetic address; then the name that has it: */
+    struct named_address *named;    /* held; NULL: not known yet, or unknown */
 
     /* the request */
     struct buffer head;
@@ -83,7 +88,7 @@ struct connection {
 };
 
 /* Takes a new client socket. */
-void connection_new(struct gate *gate, int fd, const struct endpoint *forward);
+void connection_new(struct gate *gate, int fd, const struct listener *listener);
 void connections_resume(struct gate *gate);    /* those in state recording */
 void connections_block(struct gate *gate);     /* these: nothing is heard until they go on */
 void connections_close_all(struct gate *gate); /* at the end of the gate */
@@ -93,15 +98,17 @@ size_t connections_recheck(struct gate *gate);
 
 /* -- between the files of the state machine -- */
 
+/* Without HTTP: the client is told of nothing but the bytes, or by a reset. */
+static inline bool connection_is_raw(const struct connection *c)
+{
+    return c->forward || c->transparent;
+}
+
 /* Moves on; `timeout` in seconds from now, 0 for none. */
 void connection_set_state(struct connection *c, enum connection_state state, unsigned timeout);
 
 /* Records the refusal (once per connection), answers it, and drains. `detail` may be NULL. */
 void connection_refuse(struct connection *c, enum refusal refusal, const char *detail);
-
-/* Refuses what a tunnel's client said behind the answer that opened the tunnel: a second record of
- * the connection, then the TLS alert and the end; or a reset, if `alert` is 0. */
-void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert);
 
 /* Ends it with resets; what was not recorded yet is recorded as client-gone. */
 void connection_abort(struct connection *c);
@@ -127,8 +134,10 @@ bool connection_record_held(struct connection *c);
  * refusal; does nothing if it was, or there is none. While the flows of the tunnel are whole. */
 void connection_ended(struct connection *c, const char *code);
 
-void request_read(struct connection *c);          /* request.c: state reading-head */
-void request_forward_begin(struct connection *c); /* request.c: a connection of a forward */
+void request_read(struct connection *c);              /* request.c: state reading-head */
+void request_forward_begin(struct connection *c);     /* request.c: a connection of a forward */
+void request_transparent_begin(struct connection *c); /* transparent.c: to a synthetic address */
+void request_decide(struct connection *c);            /* request.c: the host is known */
 void request_refuse_address(struct connection *c,
                             const struct policy_fault *fault); /* c->address */
 void request_refuse_denied(struct connection *c, const struct allow_rule *denial);

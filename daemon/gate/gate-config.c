@@ -131,6 +131,24 @@ static int read_forward(struct gate_config *config, const struct record *record,
     return 0;
 }
 
+static int read_ask(struct gate_config *config, const struct record *record, const char **ret_why)
+{
+    uint64_t seconds;
+    if (record_u64(record, &seconds) < 0 || seconds == 0 || seconds > GATE_ASK_MAX)
+        return bad(ret_why, "the time to ask is not a number from 1 to " STRINGIFY(GATE_ASK_MAX));
+    config->ask_seconds = (unsigned)seconds;
+    return 0;
+}
+
+static int read_transparent(struct gate_config *config, const struct record *record,
+                            const char **ret_why)
+{
+    if (record->size != 0)
+        return bad(ret_why, "the record \"transparent\" is not empty");
+    config->transparent = true;
+    return 0;
+}
+
 enum times {
     ONCE,
     AT_MOST_ONCE,
@@ -148,7 +166,9 @@ static const struct {
     [GATE_CONFIG_PRIVATE] = {read_private, ANY_NUMBER},
     [GATE_CONFIG_PARENT_PROXY] = {read_parent, AT_MOST_ONCE},
     [GATE_CONFIG_FORWARD] = {read_forward, ANY_NUMBER},
+    [GATE_CONFIG_ASK] = {read_ask, AT_MOST_ONCE},
     [GATE_CONFIG_DENY] = {read_deny, ANY_NUMBER},
+    [GATE_CONFIG_TRANSPARENT] = {read_transparent, AT_MOST_ONCE},
 };
 
 static int read_all(struct gate_config *config, struct records_reader *reader, const char **ret_why)

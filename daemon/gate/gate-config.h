@@ -34,6 +34,8 @@ struct gate_config {
     char *parent_authorization; /* "Basic ..." or NULL */
     struct endpoint *forwards;  /* literal loopback addresses, in the order of the listeners */
     size_t n_forwards;
+    bool transparent;          /* two more descriptors behind those of the forwards */
+    unsigned ask_seconds;      /* how long an unknown host is held; 0: it is refused at once */
     struct own_addresses *own; /* not from the records: added at the start; NULL: none */
 };
 

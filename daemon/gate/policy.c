@@ -4,6 +4,7 @@
 #include "policy.h"
 
 #include "address-class.h"
+#include "util.h"
 
 const struct allow_rule *policy_find_denial(const struct gate_config *config,
                                             const struct host *host, uint16_t port)
@@ -21,6 +22,22 @@ const struct allow_rule *policy_find_rule(const struct gate_config *config, cons
         if (host_pattern_matches(&config->allow[i].pattern, host, port))
             return &config->allow[i];
     return NULL;
+}
+
+/* A rule allows one port, or the two usual ones: each of these is asked about as any connection
+ * would be. */
+bool policy_name_is_allowed(const struct gate_config *config, const struct host *host)
+{
+    for (size_t i = 0; i < config->n_allow; i++) {
+        uint16_t port = config->allow[i].pattern.port;
+        const uint16_t ports[] = {port ? port : 80, port ? port : 443};
+
+        for (size_t k = 0; k < ARRAY_SIZE(ports); k++)
+            if (host_pattern_matches(&config->allow[i].pattern, host, ports[k]) &&
+                policy_find_rule(config, host, ports[k]))
+                return true;
+    }
+    return false;
 }
 
 const struct allow_rule *policy_find_listing(const struct gate_config *config,

@@ -20,6 +20,9 @@ const struct allow_rule *policy_find_denial(const struct gate_config *config,
 const struct allow_rule *policy_find_rule(const struct gate_config *config, const struct host *host,
                                           uint16_t port);
 
+/* Whether the host may be named on any port at all: then its name may have an address. */
+bool policy_name_is_allowed(const struct gate_config *config, const struct host *host);
+
 /* The first rule that lists the address of a forward, or NULL. */
 const struct allow_rule *policy_find_listing(const struct gate_config *config,
                                              const struct endpoint *forward);

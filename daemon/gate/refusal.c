@@ -86,7 +86,18 @@ static const struct row rows[] = {
                                "the TLS ClientHello did not come in time", ADVICE_NONE},
     [REFUSAL_GATE_FAILED] = {"gate-failed", 503, "Service Unavailable",
                              "the gate has no memory or descriptors left", ADVICE_NONE},
+    [REFUSAL_ADDRESS_UNKNOWN] = {"address-unknown", 502, "Bad Gateway",
+                                 "no name has this address (any more); look up the name again",
+                                 ADVICE_NONE},
     [REFUSAL_CLIENT_GONE] = {"client-gone", 0, "", "the client went away", ADVICE_NONE},
+    [REFUSAL_ASK_TIMEOUT] = {"ask-timeout", 403, "Forbidden",
+                             "no entry of allowed_hosts matches this host and port, and nobody who "
+                             "was asked answered in time",
+                             ADVICE_HOST},
+    [REFUSAL_TOO_MANY_HELD] = {"too-many-held", 403, "Forbidden",
+                               "no entry of allowed_hosts matches this host and port, and too many "
+                               "requests wait for an answer already",
+                               ADVICE_HOST},
 };
 _Static_assert(ARRAY_SIZE(rows) == REFUSAL_COUNT, "a refusal has no row");
 

@@ -14,8 +14,8 @@ static char scratch[GATE_BUFFER_SIZE];
 void relay_flow_deinit(struct relay_flow *flow)
 {
     free(flow->pending);
-    relay_bulk_drop(&flow->bulk);
     hello_filter_free(flow->hello);
+    relay_bulk_drop(&flow->bulk);
     *flow = (struct relay_flow){.from = -EBADF, .to = -EBADF, .ended = true, .shut = true};
 }
 
@@ -23,8 +23,8 @@ void relay_flow_abandon(struct relay_flow *flow)
 {
     free(flow->pending);
     flow->pending = NULL;
-    relay_bulk_drop(&flow->bulk);
     flow->hello = hello_filter_free(flow->hello);
+    relay_bulk_drop(&flow->bulk);
     flow->ended = flow->shut = true;
 }
 
@@ -39,16 +39,6 @@ int relay_flow_push(struct relay_flow *flow, const char *data, size_t size)
     flow->pending = pending;
     flow->pending_size += size;
     return 0;
-}
-
-/* Notes how a write went, and passes that on. */
-static ssize_t written(struct relay_flow *flow, ssize_t n)
-{
-    if (n < 0)
-        flow->reset = n != -EPIPE; /* EPIPE: its orderly end came before the reset */
-    else
-        flow->bytes += (size_t)n;
-    return n;
 }
 
 /* What the filter gave goes first, then everything passes. 0 or -errno. */
@@ -67,6 +57,16 @@ int relay_flow_offer(struct relay_flow *flow, const char *data, size_t size)
         return relay_flow_push(flow, data, size);
     int r = hello_filter_take(flow->hello, data, size, &data, &size);
     return r > 0 ? end_filter(flow, data, size) : r;
+}
+
+/* Notes how a write went, and passes that on. */
+static ssize_t written(struct relay_flow *flow, ssize_t n)
+{
+    if (n < 0)
+        flow->reset = n != -EPIPE; /* EPIPE: its orderly end came before the reset */
+    else
+        flow->bytes += (size_t)n;
+    return n;
 }
 
 /* Returns what was taken, 0 if nothing can be taken now, or -errno. */
@@ -174,7 +174,7 @@ static int end_of_flow(struct relay_flow *flow, int error)
 /* Whether nobody looks at what passes. */
 static bool passes_unseen(const struct relay_flow *flow)
 {
-    return !flow->hello && !flow->framing && (!flow->answer || flow->answer->final);
+    return !flow->framing && (!flow->answer || flow->answer->final);
 }
 
 /* The same as move_once, through a pipe. */

@@ -126,7 +126,7 @@ static void go_direct(struct connection *c)
     }
 }
 
-static void decide(struct connection *c)
+void request_decide(struct connection *c)
 {
     const struct gate_config *config = c->gate->config;
     const struct host *host = &c->request.host;
@@ -140,7 +140,7 @@ static void decide(struct connection *c)
     }
     c->rule = policy_find_rule(config, host, port);
     if (!c->rule) {
-        connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
+        ask_begin(c);
         return;
     }
     if (config->parent.port == 0 || is_local(host)) {
@@ -171,7 +171,7 @@ static void head_complete(struct connection *c)
     if (event_source_set(c->gate->loop, &c->client, 0) < 0)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
     else
-        decide(c);
+        request_decide(c);
 }
 
 void request_read(struct connection *c)

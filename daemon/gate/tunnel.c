@@ -8,7 +8,7 @@ static const char established_answer[] = "HTTP/1.1 200 Connection established\r\
 
 static bool is_plain_http(const struct connection *c)
 {
-    return !c->forward && !c->request.connect;
+    return !connection_is_raw(c) && !c->request.connect;
 }
 
 /* The head for the server, as the first bytes of the upward flow. */
@@ -43,12 +43,23 @@ static int push_early(struct connection *c)
     return relay_flow_offer(&c->up, early, size);
 }
 
+/* What a parent proxy sent behind its answer is the server's. */
+static int push_parents_bytes(struct connection *c)
+{
+    if (c->parent_head_size == 0)
+        return 0;
+    return relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
+                           c->parent_head.size - c->parent_head_size);
+}
+
 static int push_first_bytes(struct connection *c)
 {
     int r;
 
-    if (c->forward)
-        return 0;
+    if (connection_is_raw(c)) {
+        r = tunnel_hello_begin(c);
+        return r < 0 ? r : push_parents_bytes(c);
+    }
     if (is_plain_http(c)) {
         http_body_init(&c->body, &c->request);
         c->up.framing = &c->body;
@@ -59,9 +70,8 @@ static int push_first_bytes(struct connection *c)
         r = tunnel_hello_begin(c);
         if (r == 0)
             r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
-        if (r == 0 && c->parent_head_size > 0)
-            r = relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
-                                c->parent_head.size - c->parent_head_size);
+        if (r == 0)
+            r = push_parents_bytes(c);
     }
     return r < 0 ? r : push_early(c);
 }

@@ -173,6 +173,26 @@ static void try_processes(void)
     TRY("sigaction", SYS_rt_sigaction, SIGTERM, NULL, NULL, 8);
 }
 
+static void try_memory(void)
+{
+    const unsigned long anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, (int)anonymous, -1, 0);
+
+    report("mmap", page == MAP_FAILED ? -1 : 0);
+    TRY("mprotect-exec", SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC);
+    TRY("mprotect", SYS_mprotect, page, 4096, PROT_READ);
+    TRY("pkey_mprotect", SYS_pkey_mprotect, page, 4096, PROT_READ | PROT_EXEC, -1);
+    TRY("mremap", SYS_mremap, page, 4096, 8192, MREMAP_MAYMOVE);
+    TRY("mmap-exec", SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, anonymous, -1, 0);
+    TRY("mmap-file", SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, STDIN_FILENO, 0);
+    TRY("mmap-shared", SYS_mmap, NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    TRY("mmap-fixed", SYS_mmap, page, 4096, PROT_READ, anonymous | MAP_FIXED, -1, 0);
+    TRY("mmap-huge", SYS_mmap, NULL, 4096, PROT_READ, anonymous | MAP_HUGETLB, -1, 0);
+    TRY("mmap-locked", SYS_mmap, NULL, 4096, PROT_READ, anonymous | MAP_LOCKED, -1, 0);
+    TRY("mmap-high-bits", SYS_mmap, NULL, 4096, HIGH_BITS | PROT_EXEC, anonymous, -1, 0);
+    TRY("shmget", SYS_shmget, 1, 4096, 01600);
+}
+
 /* What goes through a pipe goes from socket to socket, and no other way. */
 static void try_splicing(void)
 {
@@ -194,26 +214,6 @@ static void try_splicing(void)
     TRY("tee", SYS_tee, pipe[0], pipe[1], 1, flags);
     TRY("vmsplice", SYS_vmsplice, pipe[1], NULL, 0, 0);
     TRY("sendfile", SYS_sendfile, fd, fd, NULL, 1);
-}
-
-static void try_memory(void)
-{
-    const unsigned long anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
-    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, (int)anonymous, -1, 0);
-
-    report("mmap", page == MAP_FAILED ? -1 : 0);
-    TRY("mprotect-exec", SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC);
-    TRY("mprotect", SYS_mprotect, page, 4096, PROT_READ);
-    TRY("pkey_mprotect", SYS_pkey_mprotect, page, 4096, PROT_READ | PROT_EXEC, -1);
-    TRY("mremap", SYS_mremap, page, 4096, 8192, MREMAP_MAYMOVE);
-    TRY("mmap-exec", SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, anonymous, -1, 0);
-    TRY("mmap-file", SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, STDIN_FILENO, 0);
-    TRY("mmap-shared", SYS_mmap, NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    TRY("mmap-fixed", SYS_mmap, page, 4096, PROT_READ, anonymous | MAP_FIXED, -1, 0);
-    TRY("mmap-huge", SYS_mmap, NULL, 4096, PROT_READ, anonymous | MAP_HUGETLB, -1, 0);
-    TRY("mmap-locked", SYS_mmap, NULL, 4096, PROT_READ, anonymous | MAP_LOCKED, -1, 0);
-    TRY("mmap-high-bits", SYS_mmap, NULL, 4096, HIGH_BITS | PROT_EXEC, anonymous, -1, 0);
-    TRY("shmget", SYS_shmget, 1, 4096, 01600);
 }
 
 /* What kinds of sockets there are. */
@@ -255,6 +255,7 @@ static void try_own_socket(void)
     TRY("sendmmsg", SYS_sendmmsg, fd, NULL, 0, 0);
     TRY("recvmsg", SYS_recvmsg, fd, NULL, 0); /* with these, a descriptor could come in */
     TRY("recvmmsg", SYS_recvmmsg, fd, NULL, 0, 0, NULL);
+    TRY("getsockname", SYS_getsockname, fd, &address, &(socklen_t){sizeof(address)});
     TRY("write", SYS_write, STDOUT_FILENO, "", 0);
     TRY("dup", SYS_dup, fd);
     TRY("ioctl", SYS_ioctl, fd, 0x8912, NULL); /* SIOCGIFCONF */
@@ -298,6 +299,7 @@ static void try_listener(const char *kind, unsigned long fd)
     TRY_LISTENER("linger", SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     TRY_LISTENER("keepalive", SYS_setsockopt, fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     TRY_LISTENER("nodelay", SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    TRY_LISTENER("name", SYS_getsockname, fd, &none, &(socklen_t){sizeof(none)});
     TRY_LISTENER("error", SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &one,
                  &(socklen_t){sizeof(one)});
     TRY_LISTENER("writev", SYS_writev, fd, NULL, 0);
@@ -318,8 +320,8 @@ int main(int argc, char **argv)
     try_old_way();
     try_files();
     try_processes();
-    try_splicing();
     try_memory();
+    try_splicing();
     try_sockets();
     try_own_socket();
     try_listener("listener", STDIN_FILENO);

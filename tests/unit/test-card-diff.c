@@ -67,6 +67,8 @@ static void test_what_differs_is_named(void **state)
          " [\"api.anthropic.com:443\"]}",
          "[]"}, /* defaults, written down */
         {"{\"ttl_seconds\": 5}", "[\"$.ttl_seconds\"]"},
+        {"{\"transparent\": true}", "[\"$.transparent\"]"},
+        {"{\"transparent\": false}", "[]"},
         {"{\"agent_id\": \"b\"}", "[\"$.agent_id\"]"},
         {"{\"agent\": \"codex\"}", "[\"$.agent\"]"},
         {"{\"command\": [\"x\", \"y\"]}", "[\"$.command\"]"},

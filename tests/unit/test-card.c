@@ -64,6 +64,7 @@ static void test_defaults(void **state)
     assert_int_equal(card->allowed_hosts.count, 0);
     assert_int_equal(card->private_hosts.count, 0);
     assert_int_equal(card->denied_hosts.count, 0);
+    assert_false(card->transparent);
     assert_int_equal(card->ttl_seconds, 0);
     assert_int_equal(card->n_environment, 0);
 }
@@ -79,7 +80,7 @@ static void test_values(void **state)
         "\"cpu_shares\":2,\"max_processes\":3,\"max_open_files\":16},"
         "\"allowed_hosts\":[\"*.example.com\",\"h\"],\"private_hosts\":[\"h\"],"
         "\"denied_hosts\":[\"x.example.com\",\"10.0.0.0/8:22\"],"
-        "\"ttl_seconds\":5,\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
+        "\"ttl_seconds\":5,\"transparent\":true,\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
 
     assert_string_equal(card->agent_id, "b-1");
     assert_string_equal(card->agent, "codex");
@@ -101,6 +102,7 @@ static void test_values(void **state)
     assert_int_equal(card->denied_hosts.count, 2);
     assert_string_equal(card->denied_hosts.items[1], "10.0.0.0/8:22");
     assert_int_equal(card->ttl_seconds, 5);
+    assert_true(card->transparent);
     assert_int_equal(card->n_environment, 2);
     assert_string_equal(card->environment[0].name, "A");
     assert_string_equal(card->environment[0].value, "b=c");

@@ -738,7 +738,7 @@ static void test_an_update_waits_for_the_end_of_a_hold(void **state)
 
 static void test_too_many_listeners(void **state)
 {
-    const struct gate_setup setup = {.config = -EBADF, .n_listeners = GATE_FORWARDS_MAX + 2};
+    const struct gate_setup setup = {.config = -EBADF, .n_listeners = GATE_LISTENERS_MAX + 1};
     struct gate_supervisor *gate = NULL;
     assert_int_equal(gate_supervisor_new(&setup, &gate), -E2BIG);
     assert_null(gate);
