@@ -13,6 +13,7 @@
 #define CARD_HOSTS_MAX 256
 #define CARD_ENVIRONMENT_MAX 256
 #define CARD_PROXY_MAX 1024
+#define PROXY_AUTH_SIZE_MAX 1024 /* user:password of a parent proxy, in a file */
 #define CARD_MEMORY_MB_MIN 16
 #define CARD_MEMORY_MB_MAX (16 * 1024 * 1024)
 #define CARD_MEMORY_MB_DEFAULT 4096

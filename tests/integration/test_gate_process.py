@@ -83,6 +83,7 @@ def test_an_idle_gate_is_small():
 # -- bad starts --
 
 GOOD = configuration([PUBLIC])
+PARENT = GOOD + record(CONFIG["parent"], "http://a:1")
 
 
 @in_world
@@ -107,10 +108,23 @@ GOOD = configuration([PUBLIC])
     (GOOD + record(CONFIG["parent"], "http://a"), "port is missing"),
     (GOOD + record(CONFIG["parent"], "http://a:1/path"), "path"),
     (GOOD + record(CONFIG["parent"], "http://u%0d%0a:x@a:1"), "percent-encoded"),
+    (PARENT + record(CONFIG["parent_auth"], "no colon"), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], ":no user"), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], "u:a\r\nb"), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], "u:" + "x" * 1023), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], "u:x") * 2, "came twice"),
+    (GOOD + record(CONFIG["parent_auth"], "u:x"), "no parent proxy"),
+    (GOOD + record(CONFIG["parent"], "http://u:x@a:1") + record(CONFIG["parent_auth"], "u:x"),
+     "two users"),
+    (GOOD + record(CONFIG["parent_auth"], "u:x") + record(CONFIG["parent"], "http://u@a:1"),
+     "two users"),
     (GOOD + record(CONFIG["forward"], "10.0.0.1:1"), "loopback"),
     (GOOD + record(CONFIG["forward"], "localhost:1"), "loopback"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1") * 17, "too many forwards"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1"), "inherited listener"),
+    (GOOD + record(CONFIG["transparent"], b"x"), "is not empty"),
+    (GOOD + record(CONFIG["transparent"], b"") * 2, "came twice"),
+    (GOOD + record(CONFIG["transparent"], b""), "inherited listener"),
     (b"", "No data available"), (GOOD + record(CONFIG["allow"], "x" * 600000), "too large"),
 ])
 def test_a_bad_configuration_is_refused(config, why):

@@ -160,6 +160,32 @@ static void test_policy(void **state)
     }
 }
 
+/* A name may have an address if any of its ports is allowed. */
+static void test_names_that_may_have_an_address(void **state)
+{
+    static const char *const texts[] = {"*.example", "git.test:22", "10.0.0.0/8:80"};
+    static const struct {
+        const char *name;
+        bool allowed;
+    } cases[] = {
+        {"a.example", true}, {"b.a.example", true},  {"example", false}, {"git.test", true},
+        {"test", false},     {"x.git.test", false},  {"10.1.2.3", true}, {"localhost", false},
+        {"11.1.2.3", false}, {"example.com", false},
+    };
+    struct allow_rule rules[ARRAY_SIZE(texts)];
+    struct gate_config config = {.allow = rules, .n_allow = ARRAY_SIZE(texts)};
+    const char *why;
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        assert_int_equal(host_pattern_parse(texts[i], &rules[i].pattern, &why), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct host host = host_of(cases[i].name);
+        assert_int_equal(policy_name_is_allowed(&config, &host), cases[i].allowed);
+    }
+    config.n_allow = 0;
+    assert_false(policy_name_is_allowed(&config, &(struct host){.name = "a.example"}));
+}
+
 static void test_denials_win(void **state)
 {
     static const char *const allowed[] = {"*.example:*", "0.0.0.0/0:*", "10.0.0.0/8:*",
@@ -437,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_hosts_table),
         cmocka_unit_test(test_parent_uri),
         cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_names_that_may_have_an_address),
         cmocka_unit_test(test_denials_win),
         cmocka_unit_test(test_addresses_of_this_host),
         cmocka_unit_test(test_what_is_listed_with_an_address_inside),

@@ -285,7 +285,7 @@ def echo_server(address=PUBLIC, port=0):
 # -- the gate --
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
-          "forward": 7, "deny": 8, "transparent": 9, "ask": 10}
+          "forward": 7, "deny": 8, "transparent": 9, "ask": 10, "parent_auth": 11}
 READY, FAILED, DECISION, UPDATED, END = 1, 2, 3, 11, 14
 UPDATE, PART = 1, 2  # what cagedd says
 FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status",
@@ -332,15 +332,18 @@ def group(message):
 
 
 def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
-                  deny=()):
+                  deny=(), parent_auth=None, transparent=False):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
     data += b"".join(record(CONFIG["private"], x) for x in private)
     if parent:
         data += record(CONFIG["parent"], parent)
+    if parent_auth:
+        data += record(CONFIG["parent_auth"], parent_auth)
     data += b"".join(record(CONFIG["forward"], x) for x in forwards)
-    return data + b"".join(record(CONFIG["deny"], x) for x in deny)
+    data += b"".join(record(CONFIG["deny"], x) for x in deny)
+    return data + (record(CONFIG["transparent"], b"") if transparent else b"")
 
 
 def memfd(data, seals=SEALS):
@@ -368,10 +371,16 @@ class Gate:
                              else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         self.port = self.listener.getsockname()[1] if listener else None
         self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
+        # As if addresses were synthetic: the listener for them, and the socket for names.
+        self.transparent = ([socket.create_server(("127.0.0.1", 0)),
+                             socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+                            if kwargs.get("transparent") else [])
+        if self.transparent:
+            self.transparent[1].bind(("127.0.0.1", 0))
         self.settings = {"forwards": forwards, **kwargs}  # what an update may not change
         config_fd = memfd(config, seals)
         self.pid = self._spawn([theirs.fileno(), config_fd, self.listener.fileno(),
-                                *(f.fileno() for f in self.forwards)])
+                                *(f.fileno() for f in self.forwards + self.transparent)])
         os.close(config_fd)
         theirs.close()
         self.listener.close()
@@ -526,7 +535,7 @@ class Gate:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
         self.control.close()
-        for forward in self.forwards:
+        for forward in self.forwards + self.transparent:
             forward.close()
 
 
