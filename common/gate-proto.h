@@ -69,6 +69,8 @@ enum gate_config_record {
     GATE_CONFIG_ASK, /* u64, at most once: for so many seconds a request for a host that no ALLOW
                         and no DENY matches is held, until an update has one that does; at most
                         GATE_ASK_MAX. Without it such a request is refused at once */
+    GATE_CONFIG_PARENT_AUTH, /* string, at most once: user:password for a parent proxy that has
+                                     no user in its URI */
 };
 
 /* What cagedd says to a gate: one record a message. */

@@ -173,6 +173,8 @@ int agent_hosts_seal(const struct agent_hosts *hosts, const struct card *card, u
         (void)records_put_u64(&w, GATE_CONFIG_ASK, hosts->ask_seconds);
     if (card->proxy)
         (void)records_put_string(&w, GATE_CONFIG_PARENT_PROXY, card->proxy);
+    if (card->proxy_auth)
+        (void)records_put_string(&w, GATE_CONFIG_PARENT_AUTH, card->proxy_auth);
     for (size_t i = 0; i < hosts->n_forward_ports; i++) {
         char target[32];
         (void)snprintf(target, sizeof(target), "127.0.0.1:%u", hosts->forward_ports[i]);

@@ -11,7 +11,7 @@
 struct spawn_parameters {
     json_t *card;
     json_t *arguments;
-    json_int_t workspace_fd, api_key_fd, user_uid, user_gid;
+    json_int_t workspace_fd, api_key_fd, proxy_auth_fd, user_uid, user_gid;
     bool foreground, terminal, unit;
     json_int_t rows, columns;
     json_int_t ask_seconds;
@@ -198,25 +198,29 @@ static int take_workspace(struct call *call, const struct spawn_parameters *p,
     return r;
 }
 
-static int take_key(struct call *call, json_int_t index, const struct card *card, char **ret,
-                    struct agent_problem *problem)
+/* A file of the card's with a secret in it. Without it in the card, nothing is read. */
+static int take_secret(struct call *call, json_int_t index, const char *key, const char *path,
+                       int (*read)(int fd, char **ret, char **ret_why), char **ret,
+                       struct agent_problem *problem)
 {
     AUTO_FD int opened = -EBADF;
     AUTO_FREE char *why = NULL;
+    char where[64];
     int fd, r;
 
-    if (!card->api_key_file && index < 0)
+    if (!path && index < 0)
         return 0;
-    if (!card->api_key_file)
-        return agent_problem_set(problem, FAILURE_CARD, -EINVAL, "$.api_key_file",
+    if (!path) {
+        (void)snprintf(where, sizeof(where), "$.%s", key);
+        return agent_problem_set(problem, FAILURE_CARD, -EINVAL, where,
                                  "a path, since a descriptor for it was sent");
-    r = get_descriptor(call, index, card->api_key_file, O_RDONLY, "api_key_file", &fd, &opened,
-                       problem);
+    }
+    r = get_descriptor(call, index, path, O_RDONLY, key, &fd, &opened, problem);
     if (r < 0)
         return r;
-    r = api_key_read(fd, ret, &why);
+    r = read(fd, ret, &why);
     if (why)
-        (void)agent_problem_set(problem, FAILURE_PERMITTED, r, "api_key_file", "%s", why);
+        (void)agent_problem_set(problem, FAILURE_PERMITTED, r, key, "%s", why);
     return r;
 }
 
@@ -261,7 +265,11 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     if (r >= 0)
         r = take_workspace(call, p, card, &workspace, problem);
     if (r >= 0)
-        r = take_key(call, p->api_key_fd, card, &key, problem);
+        r = take_secret(call, p->api_key_fd, "api_key_file", card->api_key_file, api_key_read, &key,
+                        problem);
+    if (r >= 0)
+        r = take_secret(call, p->proxy_auth_fd, "proxy_auth_file", card->proxy_auth_file,
+                        proxy_auth_read, &card->proxy_auth, problem);
     if (r >= 0 && p->unit)
         r = take_unit(call->connection, &unit, problem);
     if (r >= 0)
@@ -296,13 +304,18 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
 void method_spawn(struct call *call)
 {
     struct connection *c = call->connection;
-    struct spawn_parameters p = {
-        .workspace_fd = -1, .api_key_fd = -1, .user_uid = -1, .user_gid = -1, .ask_seconds = -1};
+    struct spawn_parameters p = {.workspace_fd = -1,
+                                 .api_key_fd = -1,
+                                 .proxy_auth_fd = -1,
+                                 .user_uid = -1,
+                                 .user_gid = -1,
+                                 .ask_seconds = -1};
     const struct parameter table[] = {
         {"card", PARAMETER_OBJECT, true, &p.card},
         {"arguments", PARAMETER_STRINGS, false, &p.arguments},
         {"workspace_fd", PARAMETER_INTEGER, false, &p.workspace_fd},
         {"api_key_fd", PARAMETER_INTEGER, false, &p.api_key_fd},
+        {"proxy_auth_fd", PARAMETER_INTEGER, false, &p.proxy_auth_fd},
         {"user_uid", PARAMETER_INTEGER, false, &p.user_uid},
         {"user_gid", PARAMETER_INTEGER, false, &p.user_gid},
         {"foreground", PARAMETER_BOOLEAN, false, &p.foreground},

@@ -256,6 +256,7 @@ static void try_own_socket(void)
     TRY("recvmsg", SYS_recvmsg, fd, NULL, 0); /* with these, a descriptor could come in */
     TRY("recvmmsg", SYS_recvmmsg, fd, NULL, 0, 0, NULL);
     TRY("getsockname", SYS_getsockname, fd, &address, &(socklen_t){sizeof(address)});
+    TRY("getpeername", SYS_getpeername, fd, &address, &(socklen_t){sizeof(address)});
     TRY("write", SYS_write, STDOUT_FILENO, "", 0);
     TRY("dup", SYS_dup, fd);
     TRY("ioctl", SYS_ioctl, fd, 0x8912, NULL); /* SIOCGIFCONF */

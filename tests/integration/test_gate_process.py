@@ -11,8 +11,9 @@ import pytest
 
 from harness import paths
 from harness.flood import Echo, raise_limit
-from harness.gate import (CONFIG, FAILED, PUBLIC, UID, Answer, Gate, configuration, echo_server,
-                          in_world, read_all, read_until, receive, record)
+from harness.gate import (CONFIG, FAILED, PRIVATE, PUBLIC, UID, VOIDS, Answer, Gate,
+                          configuration, echo_server, in_world, read_all, read_until, receive,
+                          record)
 from harness.gate_waits import begin_waits, waited
 
 CONNECTIONS_MAX = 1536
@@ -83,6 +84,7 @@ def test_an_idle_gate_is_small():
 # -- bad starts --
 
 GOOD = configuration([PUBLIC])
+PARENT = GOOD + record(CONFIG["parent"], "http://a:1")
 
 
 @in_world
@@ -107,10 +109,23 @@ GOOD = configuration([PUBLIC])
     (GOOD + record(CONFIG["parent"], "http://a"), "port is missing"),
     (GOOD + record(CONFIG["parent"], "http://a:1/path"), "path"),
     (GOOD + record(CONFIG["parent"], "http://u%0d%0a:x@a:1"), "percent-encoded"),
+    (PARENT + record(CONFIG["parent_auth"], "no colon"), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], ":no user"), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], "u:a\r\nb"), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], "u:" + "x" * 1023), "user:password"),
+    (PARENT + record(CONFIG["parent_auth"], "u:x") * 2, "came twice"),
+    (GOOD + record(CONFIG["parent_auth"], "u:x"), "no parent proxy"),
+    (GOOD + record(CONFIG["parent"], "http://u:x@a:1") + record(CONFIG["parent_auth"], "u:x"),
+     "two users"),
+    (GOOD + record(CONFIG["parent_auth"], "u:x") + record(CONFIG["parent"], "http://u@a:1"),
+     "two users"),
     (GOOD + record(CONFIG["forward"], "10.0.0.1:1"), "loopback"),
     (GOOD + record(CONFIG["forward"], "localhost:1"), "loopback"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1") * 17, "too many forwards"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1"), "inherited listener"),
+    (GOOD + record(CONFIG["transparent"], b"x"), "is not empty"),
+    (GOOD + record(CONFIG["transparent"], b"") * 2, "came twice"),
+    (GOOD + record(CONFIG["transparent"], b""), "inherited listener"),
     (b"", "No data available"), (GOOD + record(CONFIG["allow"], "x" * 600000), "too large"),
 ])
 def test_a_bad_configuration_is_refused(config, why):
@@ -349,6 +364,20 @@ def test_a_dial_that_nobody_answers_times_out():
     answer, seconds = waited("dial_into_the_void")
     assert (answer.status, answer.reason) == (504, "dial-timeout")
     assert 19 < seconds < 29
+
+
+def test_the_fifth_address_gets_the_place_of_the_first():
+    """Four are tried at once; the oldest gives up after 5 s."""
+    address, seconds = waited("late_address")
+    assert address == PRIVATE
+    assert 4.9 < seconds < 15
+
+
+def test_an_address_that_comes_next_is_dropped_before_it_is_dialled():
+    updated, answer, address, accepted = waited("late_address_dropped")
+    assert updated == (0, [])
+    assert (answer.status, answer.reason) == (504, "dial-timeout")
+    assert address in VOIDS and not accepted
 
 
 def test_slow_heads_are_cut_and_silent_connections_closed():

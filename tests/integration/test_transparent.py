@@ -1,7 +1,6 @@
 """`transparent` in the card: what has an allowed name has an address, and TCP to it reaches the
 gate, which decides about it as about any request; everything else stays out of reach."""
 
-import contextlib
 import errno
 import os
 import re

@@ -11,6 +11,7 @@ struct settings {
     uint64_t uid;
     const char *private, *deny;
     uint64_t ask;
+    bool transparent;
 };
 
 static const struct settings usual = {"tester", "a.example", "http://u:p@10.0.0.1:3128",
@@ -33,6 +34,8 @@ static void encode(const struct settings *s, struct records_writer *w)
         (void)records_put_string(w, GATE_CONFIG_DENY, s->deny);
     if (s->ask)
         (void)records_put_u64(w, GATE_CONFIG_ASK, s->ask);
+    if (s->transparent)
+        (void)records_put(w, GATE_CONFIG_TRANSPARENT, NULL, 0);
     assert_int_equal(w->error, 0);
 }
 
@@ -145,9 +148,9 @@ static void test_lists_that_are_none_are_refused(void **state)
 
 static void test_only_the_lists_may_change(void **state)
 {
-    struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual, usual};
-    static const char *const why[] = {NULL,     "agent",    "uid",      "parent", "parent",
-                                      "parent", "forwards", "forwards", "ask"};
+    struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual, usual, usual};
+    static const char *const why[] = {NULL,     "agent",    "uid",      "parent",      "parent",
+                                      "parent", "forwards", "forwards", "transparent", "ask"};
     struct gate_config *now = NULL;
     struct records_writer w;
     const char *fault;
@@ -162,7 +165,8 @@ static void test_only_the_lists_may_change(void **state)
     next[5].parent = NULL;
     next[6].forward = "127.0.0.1:81";
     next[7].forward = NULL;
-    next[8].ask = 60;
+    next[8].transparent = true;
+    next[9].ask = 60;
     encode(&usual, &w);
     assert_int_equal(gate_config_parse(w.data, w.size, &now, &fault), 0);
     records_writer_deinit(&w);
