@@ -102,6 +102,7 @@
 #define GATE_HEAD_SIZE_MAX (32 * 1024)
 #define GATE_HEAD_TIMEOUT 30
 #define GATE_DNS_TIMEOUT 10
+#define GATE_DNS_IPV6_DELAY_MS 1000 /* for IPv6 addresses, when those of IPv4 are there */
 #define GATE_DIAL_TIMEOUT 20        /* for one request, whatever the number of addresses */
 #define GATE_DIAL_ATTEMPT_TIMEOUT 5 /* for one address, while another has no place to be tried */
 #define GATE_DIAL_DELAY_MS 250      /* until another address is tried beside those that are */
