@@ -101,7 +101,7 @@ static int start(struct gate *gate, struct gate_config **config, struct event_lo
     r = check_descriptors((*config)->n_forwards, failure);
     if (r < 0)
         return r;
-    /* One timer for each connection and each lookup, one each for the resolver and the listeners. */
+    /* One timer for each connection and each lookup, one each for resolver and listeners. */
     r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + GATE_LOOKUPS_MAX + 2);
     if (r < 0)
         return fail(failure, "making the event loop", r);
