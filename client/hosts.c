@@ -1,9 +1,15 @@
 /* The hosts of an agent as the daemon tells of them. */
 #include "hosts.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "clock.h"
 #include "exit-status.h"
+#include "field.h"
 #include "host-pattern.h"
 #include "target.h"
+#include "text.h"
 
 int hosts_fetch(const struct options *options, struct connection **ret_connection,
                 struct reply *ret)
@@ -19,6 +25,31 @@ int hosts_fetch(const struct options *options, struct connection **ret_connectio
     if (status == STATUS_OK)
         *ret_connection = TAKE_PTR(connection);
     return status;
+}
+
+int hosts_print_held(const json_t *held)
+{
+    uint64_t now = clock_usec(CLOCK_REALTIME);
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (held, i, item) {
+        uint64_t port, deadline, count;
+        const char *host;
+        char left[32];
+        if (!json_is_object(item) || field_string(item, "host", &host) < 0 ||
+            field_u64(item, "port", &port) < 0 || field_u64(item, "count", &count) < 0 ||
+            field_u64(item, "deadline_usec", &deadline) < 0)
+            return -EPROTO;
+        duration_format(deadline > now ? (deadline - now) / 1000000 : 0, left, sizeof(left));
+        (void)printf("waits    ");
+        if (strchr(host, ':'))
+            (void)putchar('[');
+        text_print(stdout, host);
+        (void)printf(strchr(host, ':') ? "]:%" PRIu64 : ":%" PRIu64, port);
+        (void)printf("  %s left, %" PRIu64 " request%s\n", left, count, count == 1 ? "" : "s");
+    }
+    return 0;
 }
 
 /* The one host that an entry names; false for a whole range of them. */

@@ -9,6 +9,9 @@
 int hosts_fetch(const struct options *options, struct connection **ret_connection,
                 struct reply *ret);
 
+/* A table of what waits for an answer (HeldHost). 0 or -EPROTO. */
+int hosts_print_held(const json_t *held);
+
 /* Whether an entry of denied_hosts denies something of what another entry, which names one host,
  * allows. */
 bool hosts_entry_covers(const char *denied, const char *entry);

@@ -11,10 +11,13 @@
 #define OPTIONS_JSON (OPTION_SOCKET | OPTION_JSON)
 
 const struct verb verbs[] = {
-    {"spawn", "[--follow|--wait] CARD [-- ARGUMENT...]", "Start the agent of a card",
-     OPTIONS_JSON | OPTION_QUIET | OPTION_FOLLOW | OPTION_WAIT, 1, 1, "a card", true, verb_spawn},
-    {"run", "[-t] CARD [-- ARGUMENT...]", "Run the agent of a card in the foreground",
-     OPTION_SOCKET | OPTION_TERMINAL, 1, 1, "a card", true, verb_run},
+    {"spawn", "[--follow|--wait] [--ask[=SECONDS]] CARD [-- ARGUMENT...]",
+     "Start the agent of a card",
+     OPTIONS_JSON | OPTION_QUIET | OPTION_FOLLOW | OPTION_WAIT | OPTION_ASK, 1, 1, "a card", true,
+     verb_spawn},
+    {"run", "[-t] [--ask[=SECONDS]] CARD [-- ARGUMENT...]",
+     "Run the agent of a card in the foreground", OPTION_SOCKET | OPTION_TERMINAL | OPTION_ASK, 1,
+     1, "a card", true, verb_run},
     {"service", "[--id ID] [--grace SECONDS] CARD",
      "Be the main process of an agent's systemd unit", OPTION_SOCKET | OPTION_ID | OPTION_GRACE, 1,
      1, "a card", false, verb_service},
@@ -34,6 +37,10 @@ const struct verb verbs[] = {
     {"deny", "ID HOST...", "Deny hosts to a running agent, and cut its connections to them",
      OPTION_OWNER | OPTIONS_JSON | OPTION_QUIET, 2, ANY_NUMBER, "the id of an agent and a host",
      false, verb_deny},
+    {"approve", "ID [HOST...]",
+     "Let an agent that asks reach hosts; without a host list what waits",
+     OPTION_OWNER | OPTIONS_JSON | OPTION_QUIET, 1, ANY_NUMBER, "the id of an agent", false,
+     verb_approve},
     {"hosts", "ID", "Show which hosts an agent may reach", OPTION_OWNER | OPTIONS_JSON, 1, 1,
      "the id of an agent", false, verb_hosts},
     {"suggest", "ID", "Print the allowed_hosts that would cover what an agent was refused",

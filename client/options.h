@@ -31,6 +31,7 @@ enum option_bit {
     OPTION_UNTIL = 1 << 14,
     OPTION_OUTPUT = 1 << 15,
     OPTION_ID = 1 << 20,
+    OPTION_ASK = 1 << 24,
 };
 
 struct options {
@@ -39,6 +40,7 @@ struct options {
     const char *socket; /* never NULL */
     uint32_t lines;     /* with OPTION_LINES */
     uint32_t grace;     /* seconds, with OPTION_GRACE */
+    uint32_t ask;       /* likewise, with OPTION_ASK */
     int signal;         /* with OPTION_SIGNAL: 1 to SIGRTMAX */
     const char *owner;  /* with OPTION_OWNER: as given, not empty */
     const char *id;     /* with OPTION_ID: as given, not empty */
@@ -56,7 +58,7 @@ struct option_help {
     unsigned bit;
     char letter; /* 0: none */
     const char *name;
-    const char *argument; /* NULL: none */
+    const char *argument; /* NULL: none; "[=X]": it may be left out */
     const char *help;
 };
 bool option_help_get(size_t index, struct option_help *ret);

@@ -15,7 +15,7 @@
 /* "refused CONNECT evil.example:443 (not-listed)", "allowed GET api.example:80 by *.example". */
 static int print_network(const json_t *event)
 {
-    const char *method = "?", *host = "?", *address = "", *rule = "", *code = "";
+    const char *verdict, *method = "?", *host = "?", *address = "", *rule = "", *code = "";
     uint64_t port = 0;
     bool allowed = false;
 
@@ -27,7 +27,11 @@ static int print_network(const json_t *event)
         field_string_optional(event, "rule", &rule) < 0 ||
         field_string_optional(event, "code", &code) < 0)
         return -EPROTO;
-    (void)printf("%s ", allowed ? "allowed" : "refused");
+    verdict = allowed ? "allowed" : "refused"; /* of a daemon that has no more */
+    if (field_string_optional(event, "verdict", &verdict) < 0)
+        return -EPROTO;
+    text_print(stdout, verdict);
+    (void)putchar(' ');
     text_print(stdout, method);
     (void)putchar(' ');
     text_print(stdout, host);
@@ -36,7 +40,7 @@ static int print_network(const json_t *event)
         (void)printf(" at ");
         text_print(stdout, address);
     }
-    if (allowed ? *rule : *code) {
+    if (!streq(verdict, "held") && (allowed ? *rule : *code)) {
         (void)printf(allowed ? " by " : ": ");
         text_print(stdout, allowed ? rule : code);
     }

@@ -60,9 +60,11 @@ static int hosts_print(const json_t *parameters)
         {"allowed_hosts", "allowed"}, {"private_hosts", "private"}, {"denied_hosts", "denied"}};
     size_t width = sizeof("HOST") - 1;
     uint64_t allowed, refused;
+    json_t *held;
     int r = 0;
 
-    if (field_u64(parameters, "requests_allowed", &allowed) < 0 ||
+    if (field_array(parameters, "held", &held) < 0 ||
+        field_u64(parameters, "requests_allowed", &allowed) < 0 ||
         field_u64(parameters, "requests_refused", &refused) < 0)
         return -EPROTO;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lists); i++)
@@ -72,6 +74,8 @@ static int hosts_print(const json_t *parameters)
     (void)printf("%-7s  %-*s  %s\n", "LIST", (int)width, "HOST", "FROM");
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lists); i++)
         r = print_entries(parameters, lists[i].key, lists[i].what, width);
+    if (r == 0)
+        r = hosts_print_held(held);
     if (r == 0)
         (void)printf("%" PRIu64 " request%s allowed, %" PRIu64 " refused\n", allowed,
                      allowed == 1 ? "" : "s", refused);

@@ -35,6 +35,7 @@ int verb_logs(const struct options *options);
 int verb_reload(const struct options *options);
 int verb_allow(const struct options *options);
 int verb_deny(const struct options *options);
+int verb_approve(const struct options *options);
 int verb_hosts(const struct options *options);
 int verb_suggest(const struct options *options);
 int verb_stop(const struct options *options);

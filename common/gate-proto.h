@@ -11,9 +11,9 @@
  *
  * A request has one DECISION that it was allowed or refused. Before it one may say that the request
  * is held, until an operator answers; and behind one that it was allowed, one may say that it was
- * refused all the same, when its first bytes were seen: its END follows. DECISIONs and ENDs are
- * groups of records, each with exactly the records named below, in this order; a message may have
- * several of them, and nothing else then.
+ * refused all the same, when its first bytes were seen (hello-filter.h): its END follows. DECISIONs
+ * and ENDs are groups of records, each with exactly the records named below, in this order; a
+ * message may have several of them, and nothing else then.
  *
  * Floods are folded: what is over a rate is added up, where all but the sums is equal, and sent
  * each second as one group whose COUNT is the number of what it stands for, and whose REQUEST is 0.
@@ -66,6 +66,11 @@ enum gate_config_record {
                             and FORWARD */
     GATE_CONFIG_TRANSPARENT, /* empty, at most once: the gate answers for names, and takes
                                 connections to the addresses that it gave them */
+    GATE_CONFIG_ASK, /* u64, at most once: for so many seconds a request for a host that no ALLOW
+                        and no DENY matches is held, until an update has one that does; at most
+                        GATE_ASK_MAX. Without it such a request is refused at once */
+    GATE_CONFIG_PARENT_AUTH, /* string, at most once: user:password for a parent proxy that has
+                                     no user in its URI */
 };
 
 /* What cagedd says to a gate: one record a message. */

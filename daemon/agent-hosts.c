@@ -119,7 +119,8 @@ int agent_hosts_take(const struct agent_hosts *running, const struct host_lists 
                      struct agent_hosts *ret, bool ret_left_out[static CARD_HOSTS_MAX])
 {
     const struct string_list *allowed = &lists->allowed, *denied = &lists->denied;
-    struct agent_hosts hosts = {.n_forward_ports = running->n_forward_ports};
+    struct agent_hosts hosts = {.n_forward_ports = running->n_forward_ports,
+                                .ask_seconds = running->ask_seconds};
     bool left_out[CARD_HOSTS_MAX] = {};
 
     memcpy(hosts.forward_ports, running->forward_ports, sizeof(hosts.forward_ports));
@@ -168,8 +169,12 @@ int agent_hosts_seal(const struct agent_hosts *hosts, const struct card *card, u
         (void)records_put_string(&w, GATE_CONFIG_PRIVATE, card->private_hosts.items[i]);
     for (size_t i = 0; i < hosts->n_denied; i++)
         (void)records_put_string(&w, GATE_CONFIG_DENY, hosts->denied[i]);
+    if (hosts->ask_seconds > 0)
+        (void)records_put_u64(&w, GATE_CONFIG_ASK, hosts->ask_seconds);
     if (card->proxy)
         (void)records_put_string(&w, GATE_CONFIG_PARENT_PROXY, card->proxy);
+    if (card->proxy_auth)
+        (void)records_put_string(&w, GATE_CONFIG_PARENT_AUTH, card->proxy_auth);
     for (size_t i = 0; i < hosts->n_forward_ports; i++) {
         char target[32];
         (void)snprintf(target, sizeof(target), "127.0.0.1:%u", hosts->forward_ports[i]);

@@ -19,6 +19,7 @@ struct agent_hosts {
     uint16_t forward_ports[GATE_FORWARDS_MAX]; /* of 127.0.0.1, led into the cage at its start */
     bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed, and not denied */
     size_t n_forward_ports;
+    uint32_t ask_seconds; /* how long the gate holds an unknown host; 0: it refuses it */
 };
 
 /* The hosts that the card allows (the provider's own if it lists none), and those of them that are

@@ -274,6 +274,7 @@ static int step_network(struct building *b)
                                  "more than %d ports of the host's loopback", GATE_FORWARDS_MAX);
     if (r < 0)
         return r;
+    agent->hosts.ask_seconds = b->request->ask_seconds;
     (void)snprintf(path, sizeof(path), "/proc/%d/ns/net", agent->init_pid);
     AUTO_FD int netns = open(path, O_RDONLY | O_CLOEXEC);
     if (netns < 0)

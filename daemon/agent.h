@@ -83,7 +83,6 @@ struct agent {
     bool held;                 /* a foreground client reads: nothing may leave the ring unread */
     uint64_t allowed, refused; /* requests, by its gate */
     uint64_t records;          /* entries about its network */
-    uint32_t ask_seconds;      /* how long its gate holds an unknown host; 0: it refuses it */
     struct held_requests held_requests;
     struct refused_hosts refused_hosts;
     uint64_t cut;              /* connections that changes of its hosts have ended */
@@ -100,6 +99,7 @@ struct agent_request {
     bool terminal;
     uint16_t terminal_rows, terminal_columns; /* 0: unknown */
     bool foreground;
+    uint32_t ask_seconds; /* 0: an unknown host is refused at once */
 };
 
 /* Starts to build a cage: 0 with an agent that is STARTING and belongs to the manager; its watches

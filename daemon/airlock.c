@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "gate-proto.h"
+#include "tcp-tune.h"
 #include "tproxy-rule.h"
 #include "why.h"
 
@@ -344,6 +345,7 @@ static int listen_at(int fd, struct in_addr address, uint16_t port)
 {
     int r = bind_at(fd, address, port);
 
+    tcp_tune(fd);
     if (r >= 0 && listen(fd, GATE_LISTEN_BACKLOG) < 0)
         r = negative_errno();
     return r;

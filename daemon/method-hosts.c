@@ -174,14 +174,54 @@ static json_t *refused_to_json(const struct refused_hosts *hosts)
     return array;
 }
 
+/* The one of that host and port, or NULL. */
+static json_t *find_held(const json_t *array, const struct held_request *held)
+{
+    json_t *item;
+    size_t i;
+
+    json_array_foreach (array, i, item)
+        if (streq(json_string_value(json_object_get(item, "host")), held->host) &&
+            json_integer_value(json_object_get(item, "port")) == held->port)
+            return item;
+    return NULL;
+}
+
+/* Requests for the same host and port are one, as one answer is for all of them. */
+static json_t *held_to_json(const struct agent *agent)
+{
+    const struct held_requests *held = &agent->held_requests;
+    json_int_t ask_usec = (json_int_t)agent->hosts.ask_seconds * 1000000;
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < held->count; i++) {
+        const struct held_request *one = &held->items[i];
+        json_t *count = json_object_get(find_held(array, one), "count");
+        if (count)
+            (void)json_integer_set(count, json_integer_value(count) + 1);
+        else
+            (void)json_array_append_new(
+                array,
+                json_pack("{s:s, s:i, s:I, s:I, s:i}", "host", one->host, "port", (int)one->port,
+                          "since_usec", (json_int_t)one->since_usec, "deadline_usec",
+                          (json_int_t)one->since_usec + ask_usec, "count", 1));
+    }
+    return array;
+}
+
 static json_t *hosts_to_json(const struct agent *agent)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:I}", "allowed_hosts",
-                     agent_allowed_to_json(agent), "denied_hosts", agent_denied_to_json(agent),
-                     "private_hosts", agent_private_to_json(agent), "live", live_to_json(agent),
-                     "requests_allowed", (json_int_t)agent->allowed, "requests_refused",
-                     (json_int_t)agent->refused, "refused", refused_to_json(&agent->refused_hosts),
-                     "refused_lost", (json_int_t)agent->refused_hosts.lost);
+    json_t *hosts = json_pack(
+        "{s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:I}", "allowed_hosts",
+        agent_allowed_to_json(agent), "denied_hosts", agent_denied_to_json(agent), "private_hosts",
+        agent_private_to_json(agent), "live", live_to_json(agent), "requests_allowed",
+        (json_int_t)agent->allowed, "requests_refused", (json_int_t)agent->refused, "held",
+        held_to_json(agent), "refused", refused_to_json(&agent->refused_hosts), "refused_lost",
+        (json_int_t)agent->refused_hosts.lost);
+
+    if (hosts && agent->hosts.ask_seconds > 0)
+        (void)json_object_set_new(hosts, "ask_seconds", json_integer(agent->hosts.ask_seconds));
+    return hosts;
 }
 
 void method_hosts(struct call *call)

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "caged-limits.h"
 #include "util.h"
 
 /* -- conditions -- */
@@ -69,7 +70,7 @@ struct condition {
 
 struct row {
     int call;
-    struct condition conditions[3];
+    struct condition conditions[5];
 };
 
 /* What is called most comes first: it is found soonest. */
@@ -86,7 +87,7 @@ static const struct row rows[] = {
     {SYS_recvfrom},
     {SYS_sendto, {IS_NULL(4)}},
     {SYS_sendto, {IS_INHERITED(0)}}, /* the name server's answers: its socket reaches one link */
-    {SYS_writev, {IS_OWN(0)}}, /* c-ares, by TCP */
+    {SYS_writev, {IS_OWN(0)}},       /* c-ares, by TCP */
     {SYS_close},
     {SYS_accept4, {IS_INHERITED(0), IS_NULL(1), IS(3, SOCKET_FLAGS)}},
     /* TCP and UDP over IP: no AF_UNIX (other daemons), AF_NETLINK, AF_PACKET or raw sockets. */
@@ -111,6 +112,13 @@ static const struct row rows[] = {
     {SYS_fcntl, {IS_OWN(0), IS(1, F_GETFL)}}, /* c-ares, three of them */
     {SYS_fcntl, {IS_OWN(0), IS(1, F_SETFL), HAS_NO_BIT_BUT(2, O_RDWR | O_NONBLOCK)}},
     {SYS_fcntl, {IS_OWN(0), IS(1, F_SETFD), IS(2, FD_CLOEXEC)}},
+    {SYS_fcntl, {IS_OWN(0), IS(1, F_SETPIPE_SZ), IS(2, GATE_PIPE_SIZE)}}, /* pipe-pool.c */
+
+    /* Bulk goes from socket to socket through a pipe of a set size (pipe-pool.c, relay-bulk.c):
+     * never from or to what was inherited, and with no offset, which only files have. */
+    {SYS_splice,
+     {IS_OWN(0), IS_NULL(1), IS_OWN(2), IS_NULL(3), IS(5, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)}},
+    {SYS_pipe2, {IS(1, O_NONBLOCK | O_CLOEXEC)}},
 
     /* malloc(3): memory that is never executable and never a file. */
     {SYS_brk},

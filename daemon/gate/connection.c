@@ -12,9 +12,11 @@ static const struct {
     const char *name;
     unsigned next;
 } states[] = {
-    [CONNECTION_READING_HEAD] = {"reading-head", BIT(CONNECTION_RESOLVING) |
+    [CONNECTION_READING_HEAD] = {"reading-head", BIT(CONNECTION_HELD) | BIT(CONNECTION_RESOLVING) |
                                                      BIT(CONNECTION_DIALLING) |
                                                      BIT(CONNECTION_DRAINING)},
+    [CONNECTION_HELD] = {"held", BIT(CONNECTION_RESOLVING) | BIT(CONNECTION_DIALLING) |
+                                     BIT(CONNECTION_DRAINING)},
     [CONNECTION_RESOLVING] = {"resolving", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_DRAINING)},
     [CONNECTION_DIALLING] = {"dialling", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_PARENT_HEAD) |
                                              BIT(CONNECTION_RECORDING) | BIT(CONNECTION_TUNNEL) |
@@ -46,6 +48,8 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
 {
     if (!(states[c->state].next & BIT(state)))
         abort(); /* a bug, and one that might let something pass unchecked */
+    c->gate->n_held += state == CONNECTION_HELD;
+    c->gate->n_held -= c->state == CONNECTION_HELD;
     c->state = state;
     if (timeout > 0)
         timer_set(c->gate->loop, &c->timer, (uint64_t)timeout * 1000);
@@ -82,6 +86,7 @@ void connection_close(struct connection *c)
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
+    gate->n_held -= c->state == CONNECTION_HELD;
     free(c);
     gate->n_connections--;
     gate_update_listeners(gate);
@@ -141,21 +146,6 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
     connection_drain(c);
 }
 
-void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert)
-{
-    const uint8_t said[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert}; /* RFC 8446, sections 5.1 and 6 */
-
-    bool heard = connection_record_refused(c, refusal, 0);
-    connection_ended(c, refusal_code(refusal));
-    /* Into the middle of what is on its way to the client no alert can be put. */
-    if (!heard || alert == 0 || c->down.pending) {
-        connection_abort(c);
-        return;
-    }
-    (void)send(c->client.fd, said, sizeof(said), MSG_NOSIGNAL);
-    connection_drain(c);
-}
-
 /* -- events -- */
 
 static void client_ready(struct event_source *source, uint32_t events)
@@ -207,6 +197,9 @@ static void timer_expired(struct timer *timer)
         else
             connection_close(c); /* opened in advance and never used */
         break;
+    case CONNECTION_HELD:
+        connection_refuse(c, REFUSAL_ASK_TIMEOUT, NULL);
+        break;
     case CONNECTION_RESOLVING:
         connection_refuse(c, c->via_parent ? REFUSAL_PARENT_FAILED : REFUSAL_DNS_TIMEOUT,
                           c->via_parent ? "the name of the parent proxy was not resolved in time"
@@ -248,7 +241,6 @@ void connection_new(struct gate *gate, int fd, const struct listener *listener)
         c->next->link = &c->next;
     gate->connections = c;
     gate->n_connections++;
-    net_tune(fd);
 
     if (event_source_set(gate->loop, &c->client, connection_is_raw(c) ? 0 : EPOLLIN) < 0)
         connection_abort(c);

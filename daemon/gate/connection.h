@@ -2,9 +2,11 @@
  *
  * States, and what may follow (connection.c has it as a table):
  *
- *   reading-head --> resolving --> dialling --> parent-head --> recording --> tunnel --> draining
+ *   reading-head --> held --> resolving --> dialling --> parent-head --> recording --> tunnel -->
+ * draining
  *
  * reading-head  the client's request comes in; then the rules are asked
+ * held          no rule is about the host: an operator is asked (ask.h)
  * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
  * dialling      the checked addresses are tried one after the other
  * parent-head   the parent proxy's answer to our CONNECT comes in
@@ -31,6 +33,7 @@
 
 enum connection_state {
     CONNECTION_READING_HEAD,
+    CONNECTION_HELD,
     CONNECTION_RESOLVING,
     CONNECTION_DIALLING,
     CONNECTION_PARENT_HEAD,
@@ -106,10 +109,6 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
 
 /* Records the refusal (once per connection), answers it, and drains. `detail` may be NULL. */
 void connection_refuse(struct connection *c, enum refusal refusal, const char *detail);
-
-/* Refuses what a tunnel's client said behind the answer that opened the tunnel: a second record of
- * the connection, then the TLS alert and the end; or a reset, if `alert` is 0. */
-void connection_refuse_tunnel(struct connection *c, enum refusal refusal, unsigned alert);
 
 /* Ends it with resets; what was not recorded yet is recorded as client-gone. */
 void connection_abort(struct connection *c);

@@ -4,6 +4,7 @@
 
 #include "connection.h"
 #include "net.h"
+#include "tcp-tune.h"
 
 #define PARENT_REQUEST_MAX 4096
 #define PARENT_QUOTE_MAX 80
@@ -69,7 +70,7 @@ void dial_finish_attempt(struct connection *c)
         return;
     }
     timer_clear(c->gate->loop, &c->timer);
-    net_tune(c->server.fd);
+    tcp_tune(c->server.fd);
     if (c->via_parent && c->request.connect)
         ask_parent(c);
     else

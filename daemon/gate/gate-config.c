@@ -104,13 +104,35 @@ static int read_private(struct gate_config *config, const struct record *record,
     return 0;
 }
 
+static int take_authorization(struct gate_config *config, char **authorization,
+                              const char **ret_why)
+{
+    if (config->parent_authorization)
+        return bad(ret_why, "the parent proxy has two users");
+    config->parent_authorization = TAKE_PTR(*authorization);
+    return 0;
+}
+
 static int read_parent(struct gate_config *config, const struct record *record,
                        const char **ret_why)
 {
     const char *uri = record_string(record);
     if (!uri)
         return bad(ret_why, "the parent proxy is not a string");
-    return gate_parent_parse(uri, &config->parent, &config->parent_authorization, ret_why);
+    AUTO_FREE char *authorization = NULL;
+    int r = gate_parent_parse(uri, &config->parent, &authorization, ret_why);
+    return r < 0 || !authorization ? r : take_authorization(config, &authorization, ret_why);
+}
+
+static int read_parent_auth(struct gate_config *config, const struct record *record,
+                            const char **ret_why)
+{
+    const char *userpass = record_string(record);
+    AUTO_FREE char *authorization = NULL;
+    if (!userpass)
+        return bad(ret_why, "the parent proxy's authorization is not a string");
+    int r = gate_parent_authorization(userpass, &authorization, ret_why);
+    return r < 0 ? r : take_authorization(config, &authorization, ret_why);
 }
 
 static int read_forward(struct gate_config *config, const struct record *record,
@@ -128,6 +150,15 @@ static int read_forward(struct gate_config *config, const struct record *record,
         return -ENOMEM;
     config->forwards = forwards;
     forwards[config->n_forwards++] = to;
+    return 0;
+}
+
+static int read_ask(struct gate_config *config, const struct record *record, const char **ret_why)
+{
+    uint64_t seconds;
+    if (record_u64(record, &seconds) < 0 || seconds == 0 || seconds > GATE_ASK_MAX)
+        return bad(ret_why, "the time to ask is not a number from 1 to " STRINGIFY(GATE_ASK_MAX));
+    config->ask_seconds = (unsigned)seconds;
     return 0;
 }
 
@@ -157,8 +188,10 @@ static const struct {
     [GATE_CONFIG_PRIVATE] = {read_private, ANY_NUMBER},
     [GATE_CONFIG_PARENT_PROXY] = {read_parent, AT_MOST_ONCE},
     [GATE_CONFIG_FORWARD] = {read_forward, ANY_NUMBER},
+    [GATE_CONFIG_ASK] = {read_ask, AT_MOST_ONCE},
     [GATE_CONFIG_DENY] = {read_deny, ANY_NUMBER},
     [GATE_CONFIG_TRANSPARENT] = {read_transparent, AT_MOST_ONCE},
+    [GATE_CONFIG_PARENT_AUTH] = {read_parent_auth, AT_MOST_ONCE},
 };
 
 static int read_all(struct gate_config *config, struct records_reader *reader, const char **ret_why)
@@ -185,6 +218,8 @@ static int read_all(struct gate_config *config, struct records_reader *reader, c
     for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
         if (readers[i].read && readers[i].times == ONCE && seen[i] == 0)
             return bad(ret_why, "a record that must be there is missing");
+    if (config->parent_authorization && config->parent.port == 0)
+        return bad(ret_why, "there is an authorization for no parent proxy");
     return 0;
 }
 

@@ -34,7 +34,8 @@ struct gate_config {
     char *parent_authorization; /* "Basic ..." or NULL */
     struct endpoint *forwards;  /* literal loopback addresses, in the order of the listeners */
     size_t n_forwards;
-    bool transparent; /* two more descriptors behind those of the forwards */
+    bool transparent;          /* two more descriptors behind those of the forwards */
+    unsigned ask_seconds;      /* how long an unknown host is held; 0: it is refused at once */
     struct own_addresses *own; /* not from the records: added at the start; NULL: none */
 };
 
@@ -44,6 +45,10 @@ int gate_config_parse(const void *data, size_t size, struct gate_config **ret,
                       const char **ret_why);
 struct gate_config *gate_config_free(struct gate_config *config);
 DEFINE_CLEANUP(struct gate_config, gate_config_free);
+
+/* "Basic ..." for user:password (RFC 7617), the caller's to free. -EBADMSG with *ret_why where it has
+ * no user, no colon, control characters, or is too long; -ENOMEM. */
+int gate_parent_authorization(const char *userpass, char **ret, const char **ret_why);
 
 /* http://[user:password@]host:port with an optional "/" behind it. The authorization is the
  * caller's to free, NULL if there is no user. -EBADMSG with *ret_why, -ENOMEM. */

@@ -1,6 +1,7 @@
 /* The running gate: its configuration, its loop, its listeners and how many connections it has. */
 #pragma once
 
+#include "ask.h"
 #include "caged-limits.h"
 #include "event-loop.h"
 #include "gate-config.h"
@@ -31,6 +32,8 @@ struct gate {
     struct timer pause;             /* after accept(2) failed for want of something */
     struct connection *connections; /* list */
     size_t n_connections;
+    size_t n_held; /* of them */
+    struct ask_bucket ask_bucket;
     uint64_t n_requests;     /* that were given a number */
     bool records_waited_for; /* by connections */
 };

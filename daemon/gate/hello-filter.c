@@ -30,8 +30,10 @@ struct hello_filter *hello_filter_new(const struct host *host, uint16_t port, bo
 
 struct hello_filter *hello_filter_free(struct hello_filter *filter)
 {
-    if (filter)
+    if (filter) {
         free(filter->held);
+        free(filter->detail);
+    }
     free(filter);
     return NULL;
 }
@@ -46,7 +48,8 @@ static int refuse(struct hello_filter *filter, enum refusal refusal, unsigned al
     filter->refusal = refusal;
     filter->alert = alert;
     va_start(arguments, format);
-    (void)vsnprintf(filter->detail, sizeof(filter->detail), format, arguments);
+    if (vasprintf(&filter->detail, format, arguments) < 0)
+        filter->detail = NULL; /* it is refused without */
     va_end(arguments);
     return -EBADMSG;
 }

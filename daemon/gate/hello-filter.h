@@ -19,7 +19,7 @@ struct hello_filter {
     bool unjudged;        /* it passed because of `exempt`, and might not have otherwise */
     enum refusal refusal; /* of what did not pass; a timer may add its own */
     unsigned alert;       /* its TLS alert (RFC 8446, section 6.2), 0: none fits */
-    char detail[360];     /* of the refusal, printable */
+    char *detail;         /* of the refusal: a phrase, printable; NULL: none */
 };
 
 /* NULL: no memory. */

@@ -16,7 +16,9 @@
 #include "gate-proto.h"
 #include "gate.h"
 #include "own-addresses.h"
+#include "pipe-pool.h"
 #include "resolver.h"
+#include "tcp-tune.h"
 
 /* What went wrong, for cagedd's log. */
 struct failure {
@@ -82,6 +84,7 @@ static int check_descriptors(const struct gate_config *config, struct failure *f
         int flags = fcntl(fd, F_GETFL);
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
             return fail(failure, "making a listener non-blocking", negative_errno());
+        tcp_tune(fd);
     }
     if (config->transparent) {
         int r = check_names_socket(listeners_end, failure);
@@ -161,6 +164,7 @@ int main(void)
     }
     int r = event_loop_run(&loop);
     gate_deinit(&gate);
+    pipe_pool_deinit();
     resolver = resolver_free(resolver);
     event_loop_deinit(&loop);
     return r < 0 ? EXIT_FAILURE : loop.exit_status;

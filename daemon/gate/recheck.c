@@ -45,6 +45,10 @@ static bool recheck(struct connection *c)
     c->rule = NULL; /* of rules that are about to go */
     if (c->state == CONNECTION_READING_HEAD || c->state == CONNECTION_DRAINING)
         return false;
+    if (c->state == CONNECTION_HELD) {
+        ask_recheck(c);
+        return false;
+    }
     c->rule = policy_recheck(c->gate->config, &subject, &fault);
     if (c->rule && tunnel_hello_recheck(c)) {
         drop_addresses(c);

@@ -6,6 +6,8 @@
 #include "caged-limits.h"
 #include "fd-io.h"
 
+#define FOLD_MSEC 1000
+
 struct queued_record {
     struct queued_record *next;
     size_t size;
@@ -51,6 +53,7 @@ static int enqueue(struct recorder *recorder, const void *data, size_t size)
     memcpy(record->data, data, size);
     *recorder->last = record;
     recorder->last = &record->next;
+    recorder->queued += size;
     return event_source_set(recorder->loop, &recorder->source, EPOLLIN | EPOLLOUT);
 }
 
@@ -94,6 +97,50 @@ static void round_over(struct timer *timer)
         tell(recorder);
 }
 
+/* Adds the encoded record to what is gathered, or to what is gathered next. */
+static int gather(struct recorder *recorder)
+{
+    const struct records_writer *record = &recorder->record;
+    int r = 0;
+
+    if (record->size > HELPER_MESSAGE_MAX)
+        return -EMSGSIZE;
+    if (recorder->batch.size + record->size > HELPER_MESSAGE_MAX)
+        r = recorder_flush(recorder);
+    return r < 0 ? r : records_append(&recorder->batch, record);
+}
+
+static int put_record(void *user, const struct network_record *record)
+{
+    struct recorder *recorder = user;
+
+    recorder->record.size = 0;
+    int r = network_record_encode(&recorder->record, record);
+    if (r == 0)
+        r = gather(recorder);
+    if (r < 0)
+        stop_unheard(recorder, r);
+    else if (recorder->round.position == 0)
+        timer_set(recorder->loop, &recorder->round, 0);
+    return r;
+}
+
+static int send_sums(struct recorder *recorder)
+{
+    return record_fold_drain(&recorder->fold, put_record, recorder);
+}
+
+/* While the socket takes nothing, all that comes would be of no use but to fill the queue. */
+static void second_over(struct timer *timer)
+{
+    struct recorder *recorder = CONTAINER_OF(timer, struct recorder, second);
+
+    if (recorder_is_blocked(recorder))
+        timer_set(recorder->loop, &recorder->second, FOLD_MSEC);
+    else
+        (void)send_sums(recorder);
+}
+
 /* The socket takes messages again. */
 static void send_queue(struct recorder *recorder)
 {
@@ -107,6 +154,7 @@ static void send_queue(struct recorder *recorder)
             return;
         }
         recorder->first = record->next;
+        recorder->queued -= record->size;
         if (!recorder->first)
             recorder->last = &recorder->first;
         free(record);
@@ -127,6 +175,7 @@ static void begin_end(struct recorder *recorder)
 {
     recorder->ending = true;
     recorder->calls->ended(recorder->userdata);
+    (void)send_sums(recorder);
     (void)recorder_flush(recorder);
     if (!recorder->first || event_source_set(recorder->loop, &recorder->source, EPOLLOUT) < 0)
         event_loop_stop(recorder->loop, EXIT_SUCCESS);
@@ -170,17 +219,22 @@ int recorder_init(struct recorder *recorder, struct event_loop *loop, int contro
         .loop = loop,
         .source = {.fd = control_fd, .ready = control_ready},
         .round.expired = round_over,
+        .second.expired = second_over,
         .calls = calls,
         .userdata = userdata,
     };
     recorder->last = &recorder->first;
+    record_fold_init(&recorder->fold, event_loop_now());
     return event_source_set(loop, &recorder->source, EPOLLIN);
 }
 
 void recorder_deinit(struct recorder *recorder)
 {
+    (void)send_sums(recorder);
     (void)recorder_flush(recorder);
     timer_clear(recorder->loop, &recorder->round);
+    timer_clear(recorder->loop, &recorder->second);
+    record_fold_deinit(&recorder->fold);
     event_source_remove(recorder->loop, &recorder->source);
     records_writer_deinit(&recorder->batch);
     records_writer_deinit(&recorder->record);
@@ -209,38 +263,25 @@ void recorder_send_failed(int control_fd, const char *why)
     records_writer_deinit(&w);
 }
 
-/* Adds the encoded record to what is gathered, or to what is gathered next. */
-static int gather(struct recorder *recorder)
-{
-    const struct records_writer *record = &recorder->record;
-    int r = 0;
-
-    if (record->size > HELPER_MESSAGE_MAX)
-        return -EMSGSIZE;
-    if (recorder->batch.size + record->size > HELPER_MESSAGE_MAX)
-        r = recorder_flush(recorder);
-    return r < 0 ? r : records_append(&recorder->batch, record);
-}
-
 int recorder_put(struct recorder *recorder, const struct network_record *record)
 {
-    recorder->record.size = 0;
-    int r = network_record_encode(&recorder->record, record);
+    bool full = recorder->queued > GATE_RECORDS_UNSENT_MAX;
 
-    if (r == 0)
-        r = gather(recorder);
-    if (r < 0)
-        stop_unheard(recorder, r);
-    else if (recorder->round.position == 0)
-        timer_set(recorder->loop, &recorder->round, 0);
-    return r;
+    if (record_fold_lets(&recorder->fold, record, event_loop_now(), full))
+        return put_record(recorder, record);
+    record_fold_add(&recorder->fold, record);
+    if (recorder->second.position == 0)
+        timer_set(recorder->loop, &recorder->second, FOLD_MSEC);
+    return 0;
 }
 
 int recorder_put_updated(struct recorder *recorder, uint64_t n_ended)
 {
     struct records_writer w = {0};
-    int r = recorder_flush(recorder);
+    int r = send_sums(recorder);
 
+    if (r == 0)
+        r = recorder_flush(recorder);
     if (r < 0)
         return r;
     r = records_put_u64(&w, GATE_MESSAGE_UPDATED, n_ended);

@@ -5,14 +5,18 @@
  * in one message where they fit; who waits for them is told then (`sent`). recorder_flush() sends
  * them earlier.
  *
+ * Of a flood only sums go out, each second (record-fold.h): a request that is counted in one goes
+ * on at once.
+ *
  * A message that the socket does not take at once waits in a queue, and while one waits the gate
  * accepts no connection and lets no request through (recorder_is_blocked). Each open connection has
  * a few records at most, and there is one update at a time, so the queue is bounded by the number
- * of connections. */
+ * of connections; what is over GATE_RECORDS_UNSENT_MAX is added up all the same. */
 #pragma once
 
 #include "event-loop.h"
 #include "network-record.h"
+#include "record-fold.h"
 
 struct queued_record;
 
@@ -30,8 +34,11 @@ struct recorder {
     struct timer round;           /* set while something is gathered: the end of this round */
     struct records_writer batch;  /* gathered, at most HELPER_MESSAGE_MAX bytes */
     struct records_writer record; /* the one that is being put */
+    struct record_fold fold;
+    struct timer second; /* set while the fold has something: when that is sent */
     struct queued_record *first, **last;
-    bool ending; /* cagedd said so: the loop stops when the queue is empty */
+    size_t queued; /* bytes */
+    bool ending;   /* cagedd said so: the loop stops when the queue is empty */
     const struct recorder_calls *calls;
     void *userdata;
 };
@@ -59,8 +66,8 @@ bool recorder_is_blocked(const struct recorder *recorder);
 bool recorder_is_waiting(const struct recorder *recorder);
 
 /* Takes the record in, to be sent at the end of this round at the latest, or behind what waits
- * already. If that cannot be done, the gate stops: a decision that leaves no trace must not take
- * effect. Returns 0 or -errno, after which the loop is stopping. */
+ * already; or adds it up. If that cannot be done, the gate stops: a decision that leaves no trace
+ * must not take effect. Returns 0 or -errno, after which the loop is stopping. */
 int recorder_put(struct recorder *recorder, const struct network_record *record);
 
 /* Sends what is gathered now, or queues it; calls nobody. 0 or -errno, after which the loop is

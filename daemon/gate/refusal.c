@@ -90,6 +90,14 @@ static const struct row rows[] = {
                                  "no name has this address (any more); look up the name again",
                                  ADVICE_NONE},
     [REFUSAL_CLIENT_GONE] = {"client-gone", 0, "", "the client went away", ADVICE_NONE},
+    [REFUSAL_ASK_TIMEOUT] = {"ask-timeout", 403, "Forbidden",
+                             "no entry of allowed_hosts matches this host and port, and nobody who "
+                             "was asked answered in time",
+                             ADVICE_HOST},
+    [REFUSAL_TOO_MANY_HELD] = {"too-many-held", 403, "Forbidden",
+                               "no entry of allowed_hosts matches this host and port, and too many "
+                               "requests wait for an answer already",
+                               ADVICE_HOST},
 };
 _Static_assert(ARRAY_SIZE(rows) == REFUSAL_COUNT, "a refusal has no row");
 

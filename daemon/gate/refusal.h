@@ -27,6 +27,8 @@ enum refusal {
     REFUSAL_GATE_FAILED,
     REFUSAL_ADDRESS_UNKNOWN, /* a synthetic address that no name has: a connection without HTTP */
     REFUSAL_CLIENT_GONE,     /* for the record alone: there is nobody left to answer */
+    REFUSAL_ASK_TIMEOUT,
+    REFUSAL_TOO_MANY_HELD,
     REFUSAL_COUNT,
 };
 

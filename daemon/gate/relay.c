@@ -1,5 +1,5 @@
 /* See relay.h. Bytes go through one scratch buffer of the whole process, so that an idle tunnel
- * holds no memory. */
+ * holds no memory; or, where many come and nobody looks at them, through a pipe. */
 #include "relay.h"
 
 #include <sys/socket.h>
@@ -15,6 +15,7 @@ void relay_flow_deinit(struct relay_flow *flow)
 {
     free(flow->pending);
     hello_filter_free(flow->hello);
+    relay_bulk_drop(&flow->bulk);
     *flow = (struct relay_flow){.from = -EBADF, .to = -EBADF, .ended = true, .shut = true};
 }
 
@@ -23,6 +24,7 @@ void relay_flow_abandon(struct relay_flow *flow)
     free(flow->pending);
     flow->pending = NULL;
     flow->hello = hello_filter_free(flow->hello);
+    relay_bulk_drop(&flow->bulk);
     flow->ended = flow->shut = true;
 }
 
@@ -57,19 +59,28 @@ int relay_flow_offer(struct relay_flow *flow, const char *data, size_t size)
     return r > 0 ? end_filter(flow, data, size) : r;
 }
 
+/* Notes how a write went, and passes that on. */
+static ssize_t written(struct relay_flow *flow, ssize_t n)
+{
+    if (n < 0)
+        flow->reset = n != -EPIPE; /* EPIPE: its orderly end came before the reset */
+    else
+        flow->bytes += (size_t)n;
+    return n;
+}
+
 /* Returns what was taken, 0 if nothing can be taken now, or -errno. */
 static ssize_t write_some(struct relay_flow *flow, const char *data, size_t size)
 {
     ssize_t n = send(flow->to, data, size, MSG_NOSIGNAL);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (n < 0) {
-        /* EPIPE: its orderly end came before the reset. */
-        flow->reset = errno != EPIPE;
-        return negative_errno();
-    }
-    flow->bytes += (size_t)n;
-    return n;
+    if (n < 0)
+        n = errno == EAGAIN || errno == EINTR ? 0 : negative_errno();
+    return written(flow, n);
+}
+
+static int write_bulk(struct relay_flow *flow)
+{
+    return written(flow, relay_bulk_write(&flow->bulk, flow->to)) < 0 ? RELAY_WRITE_FAILED : 0;
 }
 
 static int write_pending(struct relay_flow *flow)
@@ -160,6 +171,27 @@ static int end_of_flow(struct relay_flow *flow, int error)
     return RELAY_BAD_ANSWER;
 }
 
+/* Whether nobody looks at what passes. */
+static bool passes_unseen(const struct relay_flow *flow)
+{
+    return !flow->framing && (!flow->answer || flow->answer->final);
+}
+
+/* The same as move_once, through a pipe. */
+static int move_bulk(struct relay_flow *flow, bool *ret_more)
+{
+    ssize_t n = relay_bulk_read(&flow->bulk, flow->from, SIZE_MAX);
+
+    *ret_more = n == -EMFILE || n >= GATE_BUFFER_SIZE;
+    if (n == -EAGAIN || n == -EINTR || n == -EMFILE)
+        return 0;
+    if (n < 0)
+        return end_of_flow(flow, RELAY_READ_FAILED);
+    if (n == 0)
+        return end_of_flow(flow, flow->broken ? RELAY_READ_FAILED : 0);
+    return write_bulk(flow);
+}
+
 /* One read and what follows from it. *ret_more: another read may find something. */
 static int move_once(struct relay_flow *flow, bool *ret_more)
 {
@@ -172,7 +204,7 @@ static int move_once(struct relay_flow *flow, bool *ret_more)
     if (n == 0)
         return end_of_flow(flow, flow->broken ? RELAY_READ_FAILED : 0);
     size_t size = (size_t)n;
-    *ret_more = size == sizeof(scratch);
+    *ret_more = flow->bulk.on = size == sizeof(scratch);
     if (flow->answer && !flow->answer->final)
         return pass_answer(flow, size);
     if (flow->hello)
@@ -191,9 +223,11 @@ int relay_flow_run(struct relay_flow *flow)
         return 0;
     if (flow->pending)
         r = write_pending(flow);
+    if (r == 0 && flow->bulk.inside > 0)
+        r = write_bulk(flow);
     for (int i = 0; r == 0 && more && i < ROUNDS_MAX && relay_flow_wants_read(flow); i++)
-        r = move_once(flow, &more);
-    if (r == 0 && flow->ended && !flow->pending) {
+        r = flow->bulk.on && passes_unseen(flow) ? move_bulk(flow, &more) : move_once(flow, &more);
+    if (r == 0 && flow->ended && !relay_flow_wants_write(flow)) {
         /* ENOTCONN: the other side has gone already, and its own flow will find that. */
         (void)shutdown(flow->to, SHUT_WR);
         flow->shut = true;

@@ -1,6 +1,6 @@
 /* One direction of a connection: bytes from one socket to the other as they come. What the other
- * side does not take at once waits in a buffer that exists only then; while it waits nothing more
- * is read, so a slow reader slows its writer and costs one buffer. */
+ * side does not take at once waits in a buffer (or a pipe) that exists only then; while it waits
+ * nothing more is read, so a slow reader slows its writer and costs one buffer. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,6 +10,7 @@
 #include "hello-filter.h"
 #include "http-answer.h"
 #include "http-body.h"
+#include "relay-bulk.h"
 
 struct relay_flow {
     int from, to;               /* not owned */
@@ -19,6 +20,7 @@ struct relay_flow {
     bool unjudged;              /* the filter let it pass for its rule alone */
     char *pending;
     size_t pending_size, pending_offset;
+    struct relay_bulk bulk;
     uint64_t bytes;  /* written to `to` */
     bool reset;      /* writing failed because `to` was reset */
     bool broken;     /* `from` was, and writing to it took that error: its end of file is none */
@@ -51,12 +53,13 @@ int relay_flow_run(struct relay_flow *flow);
 /* Nothing more goes this way: `to` is gone, or nobody cares. */
 void relay_flow_abandon(struct relay_flow *flow);
 
-static inline bool relay_flow_wants_read(const struct relay_flow *flow)
-{
-    return !flow->ended && !flow->pending;
-}
-
+/* Something was read that `to` has not taken. */
 static inline bool relay_flow_wants_write(const struct relay_flow *flow)
 {
-    return flow->pending;
+    return flow->pending || flow->bulk.inside > 0;
+}
+
+static inline bool relay_flow_wants_read(const struct relay_flow *flow)
+{
+    return !flow->ended && !relay_flow_wants_write(flow);
 }

@@ -140,7 +140,7 @@ void request_decide(struct connection *c)
     }
     c->rule = policy_find_rule(config, host, port);
     if (!c->rule) {
-        connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
+        ask_begin(c);
         return;
     }
     if (config->parent.port == 0 || is_local(host)) {

@@ -91,6 +91,8 @@ const char *update_fault(const struct gate_config *now, const struct gate_config
     if (!is_same_endpoint(&now->parent, &next->parent) ||
         !streq_null(now->parent_authorization, next->parent_authorization))
         return "the update has another parent proxy";
+    if (now->ask_seconds != next->ask_seconds)
+        return "the update has another time to ask";
     if (now->n_forwards != next->n_forwards)
         return "the update has other forwards";
     for (size_t i = 0; i < now->n_forwards; i++)

@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "caged-limits.h"
 #include "daemon/gate/confine.h"
 #include "util.h"
 
@@ -192,6 +193,29 @@ static void try_memory(void)
     TRY("shmget", SYS_shmget, 1, 4096, 01600);
 }
 
+/* What goes through a pipe goes from socket to socket, and no other way. */
+static void try_splicing(void)
+{
+    const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    loff_t offset = 0;
+    int pipe[2];
+
+    TRY("pipe", SYS_pipe, pipe);
+    TRY("pipe2-blocking", SYS_pipe2, pipe, O_CLOEXEC);
+    TRY("pipe2-packets", SYS_pipe2, pipe, O_CLOEXEC | O_NONBLOCK | O_DIRECT);
+    TRY("pipe2", SYS_pipe2, pipe, O_CLOEXEC | O_NONBLOCK);
+    TRY("pipe-size", SYS_fcntl, pipe[1], F_SETPIPE_SZ, GATE_PIPE_SIZE);
+    TRY("pipe-other-size", SYS_fcntl, pipe[1], F_SETPIPE_SZ, 2 * GATE_PIPE_SIZE);
+    TRY("splice-from-inherited", SYS_splice, STDIN_FILENO, NULL, pipe[1], NULL, 1, flags);
+    TRY("splice-to-inherited", SYS_splice, pipe[0], NULL, STDOUT_FILENO, NULL, 1, flags);
+    TRY("splice-offset", SYS_splice, fd, &offset, pipe[1], NULL, 1, flags);
+    TRY("splice-blocking", SYS_splice, fd, NULL, pipe[1], NULL, 1, SPLICE_F_MOVE);
+    TRY("tee", SYS_tee, pipe[0], pipe[1], 1, flags);
+    TRY("vmsplice", SYS_vmsplice, pipe[1], NULL, 0, 0);
+    TRY("sendfile", SYS_sendfile, fd, fd, NULL, 1);
+}
+
 /* What kinds of sockets there are. */
 static void try_sockets(void)
 {
@@ -276,9 +300,9 @@ static void try_listener(const char *kind, unsigned long fd)
     TRY_LISTENER("linger", SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     TRY_LISTENER("keepalive", SYS_setsockopt, fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     TRY_LISTENER("nodelay", SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    TRY_LISTENER("name", SYS_getsockname, fd, &none, &(socklen_t){sizeof(none)});
     TRY_LISTENER("error", SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &one,
                  &(socklen_t){sizeof(one)});
-    TRY_LISTENER("name", SYS_getsockname, fd, NULL, NULL);
     TRY_LISTENER("writev", SYS_writev, fd, NULL, 0);
 #undef TRY_LISTENER
 }
@@ -298,6 +322,7 @@ int main(int argc, char **argv)
     try_files();
     try_processes();
     try_memory();
+    try_splicing();
     try_sockets();
     try_own_socket();
     try_listener("listener", STDIN_FILENO);

@@ -84,7 +84,7 @@ static int run_filter(const struct host *host, uint16_t port, const uint8_t *dat
     if (r == 0 && (r = hello_filter_end(filter, &passed, &n_passed)) > 0)
         require(n_passed == size && (size == 0 || memcmp(passed, data, size) == 0));
     require((r == -EBADMSG) == (filter->refusal != REFUSAL_NONE));
-    require((r == -EBADMSG) == (*filter->detail != '\0'));
+    require((r == -EBADMSG) == (filter->detail && *filter->detail));
     return r;
 }
 

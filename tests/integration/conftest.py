@@ -104,9 +104,9 @@ def agent(a):
     """Spawns an agent that sleeps; gives its card. Ends all of them."""
     made = []
 
-    def spawn(**keys):
+    def spawn(ask_seconds=None, **keys):
         card = a.card("sleep 600", **keys)
-        a.daemon.spawn(a.user, card)
+        a.daemon.spawn(a.user, card, ask_seconds=ask_seconds)
         made.append(card["agent_id"])
         return card
     yield spawn

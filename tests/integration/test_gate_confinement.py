@@ -8,7 +8,7 @@ import subprocess
 from harness import paths
 from harness.gate import PUBLIC, UID, in_world
 
-USABLE = {"mmap", "socket-tcp", "socket-udp6", "getsockname", "accept4"}
+USABLE = {"mmap", "socket-tcp", "socket-udp6", "accept4", "pipe2", "pipe-size", "getsockname"}
 OPTIONS = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.SOL_SOCKET, socket.SO_ACCEPTCONN),
            (socket.IPPROTO_TCP, socket.TCP_NODELAY)]
 

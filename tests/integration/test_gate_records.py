@@ -4,11 +4,14 @@ allowed once, with what passed and how it ended; many in one message where they 
 import os
 import signal
 import socket
+import time
 
 import pytest
 
-from harness.gate import (PUBLIC, Answer, Gate, Server, echo_server, http_server, in_world,
-                          read_all, read_until, receive, records)
+from harness.gate import (PUBLIC, UPDATED, Answer, Gate, Server, configuration, echo_server,
+                          http_server, in_world, read_all, read_until, receive, records)
+
+RECORDS_BURST, RECORDS_FOLDED_MAX = 256, 128  # common/caged-limits.h
 
 
 def reset(conn):
@@ -151,3 +154,101 @@ def test_what_comes_together_goes_in_one_message():
             assert read_until(conn).startswith(b"HTTP/1.1 200 ")
             conn.close()
         first.close()
+
+
+# -- floods --
+
+
+def flood(gate, request, n, answer):
+    """So many requests, one after the other."""
+    for _ in range(n):
+        with gate.send(request) as conn:
+            assert read_all(conn).startswith(answer)
+
+
+@in_world
+def test_a_flood_of_refusals_is_told_by_few_records_and_none_is_missing():
+    asked = RECORDS_BURST + 400
+    with Gate([PUBLIC]) as gate:
+        flood(gate, b"CONNECT bad.example:443 HTTP/1.1\r\n\r\n", asked, b"HTTP/1.1 403 ")
+        found = []
+        while sum(record["count"] for record in found) < asked:
+            found.append(gate.record())
+        gate.no_decision()
+    assert len(found) < asked - 100, len(found)
+    assert {(r["verdict"], r["host"], r["port"], r["reason"], r["status"]) for r in found} == \
+        {("refused", "bad.example", 443, "host-not-allowed", 403)}
+    alone = [r["request"] for r in found if r["count"] == 1]
+    assert alone[:RECORDS_BURST] == list(range(1, RECORDS_BURST + 1))
+
+
+@in_world
+def test_a_flood_of_refusals_hides_nothing_that_was_allowed():
+    server = echo_server()
+    with Gate([to(server)]) as gate:
+        flood(gate, b"CONNECT bad.example:443 HTTP/1.1\r\n\r\n", RECORDS_BURST + 100,
+              b"HTTP/1.1 403 ")
+        gate.tunnel(to(server)).close()
+        while (record := gate.record())["verdict"] == "refused":
+            pass
+        assert (record["verdict"], record["count"]) == ("allowed", 1)
+        assert gate.end()["count"] == 1
+
+
+@in_world
+def test_bytes_and_ends_of_a_flood_are_added_up():
+    server = http_server(b"x" * 100)
+    asked = RECORDS_BURST + 100
+    with Gate([to(server)]) as gate:
+        flood(gate, f"GET http://{to(server)}/ HTTP/1.1\r\n\r\n".encode(), asked,
+              b"HTTP/1.1 200 ")
+        assert gate.counted(asked) == {("allowed", "ok"): asked}
+        ends = []
+        while sum(end["count"] for end in ends) < asked:
+            ends.append(gate.end())
+    folded = [end for end in ends if end["count"] > 1]
+    assert folded and {end["reason"] for end in ends} == {"closed"}
+    alone = next(end for end in ends if end["count"] == 1)
+    assert all(end["bytes_down"] == end["count"] * alone["bytes_down"] for end in folded)
+    assert all(end["bytes_up"] == end["count"] * alone["bytes_up"] for end in folded)
+
+
+@in_world
+def test_too_many_different_hosts_are_told_by_their_code():
+    asked = RECORDS_BURST + 3 * RECORDS_FOLDED_MAX
+    with Gate([PUBLIC]) as gate:
+        begin = time.monotonic()
+        for i in range(asked):
+            assert gate.ask(f"CONNECT host-{i}.example:443 HTTP/1.1\r\n\r\n".encode()).status == 403
+        seconds = time.monotonic() - begin
+        found = []
+        while sum(record["count"] for record in found) < asked:
+            found.append(gate.record())
+    nameless = [r for r in found if r["host"] == ""]
+    # What the rate lets through, and a table each second.
+    assert len(found) <= RECORDS_BURST + (seconds + 2) * (64 + RECORDS_FOLDED_MAX + 1)
+    assert all((r["method"], r["port"], r["reason"]) == ("", 0, "host-not-allowed")
+               for r in nameless)
+    assert nameless or seconds > 1, "the table was never full"
+
+
+@in_world
+def test_what_is_added_up_is_told_when_the_gate_ends():
+    asked = RECORDS_BURST + 50
+    with Gate([PUBLIC]) as gate:
+        flood(gate, b"CONNECT bad.example:443 HTTP/1.1\r\n\r\n", asked, b"HTTP/1.1 403 ")
+        gate.control.shutdown(socket.SHUT_WR)
+        assert gate.counted(asked) == {("refused", "host-not-allowed"): asked}
+        assert gate.control.recv(1) == b""
+        assert gate.wait() == 0
+
+
+@in_world
+def test_an_update_comes_behind_the_sums_of_what_was_refused():
+    asked = RECORDS_BURST + 50
+    with Gate([PUBLIC]) as gate:
+        flood(gate, b"CONNECT bad.example:443 HTTP/1.1\r\n\r\n", asked, b"HTTP/1.1 403 ")
+        gate.send_update(configuration(["bad.example"]))
+        while (message := gate.message())[0][0] != UPDATED:
+            gate.take(message)
+        assert sum(record["count"] for record in gate.decisions) == asked

@@ -48,6 +48,8 @@ def is_refused(gate, conn, code, host="a.example", rule=None):
     assert first["allowed"] and first["reason"] == "ok"
     assert (second["allowed"], second["reason"], second["status"]) == (False, code, 0)
     assert (second["host"], second["method"], second["rule"]) == (host, "CONNECT", first["rule"])
+    end = gate.end(reason=code)
+    assert (end["bytes_up"], end["rule"]) == (0, first["rule"]), end
     conn.close()
     return said
 

@@ -180,7 +180,8 @@ def test_its_own_connection_as_a_descriptor_keeps_nothing_alive(a):
 
 SCALARS = [None, True, -1, 2**63 - 1, 1.5, "", "x", "\u0001", [], [1], {}, {"x": 1}]
 REQUESTS = {
-    "Spawn": ["card", "arguments", "workspace_fd", "api_key_fd", "foreground", "terminal"],
+    "Spawn": ["card", "arguments", "workspace_fd", "api_key_fd", "proxy_auth_fd", "foreground",
+              "terminal"],
     "Stop": ["agent_id", "owner_uid", "grace_seconds"],
     "Kill": ["agent_id", "owner_uid", "signal"],
     "List": ["all"],
@@ -217,7 +218,7 @@ def test_a_parameter_that_there_is_not_is_named(a, method):
 
 
 CARD_KEYS = ["agent_id", "agent", "workspace", "command", "api_provider", "api_key_file", "proxy",
-             "resource_limits", "allowed_hosts", "private_hosts", "denied_hosts",
+             "proxy_auth_file", "resource_limits", "allowed_hosts", "private_hosts", "denied_hosts",
              "ttl_seconds", "transparent", "environment"]
 
 

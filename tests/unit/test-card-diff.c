@@ -90,6 +90,8 @@ static void test_what_differs_is_named(void **state)
         {"{\"proxy\": \"http://user:wort@10.0.0.1:3128\"}", "[\"$.proxy\"]"},
         {"{\"proxy\": \"http://10.0.0.1:3128\"}", "[\"$.proxy\"]"},
         {"{\"proxy\": null}", "[\"$.proxy\"]"},
+        {"{\"proxy\": \"http://10.0.0.1:3128\", \"proxy_auth_file\": \"/p\"}",
+         "[\"$.proxy\", \"$.proxy_auth_file\"]"},
         {"{\"api_provider\": \"openai\", \"allowed_hosts\": [\"api.anthropic.com:443\"]}",
          "[\"$.api_provider\"]"},
     };

@@ -5,6 +5,7 @@ The network: in_world runs a test in a thread that has its own network and mount
 only a loopback interface and its own /etc/resolv.conf and /etc/hosts. Threads and processes that
 are started from it are in there too; nothing of the machine is touched or reached."""
 
+import collections
 import concurrent.futures
 import ctypes
 import fcntl
@@ -284,7 +285,7 @@ def echo_server(address=PUBLIC, port=0):
 # -- the gate --
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
-          "forward": 7, "deny": 8, "transparent": 9}
+          "forward": 7, "deny": 8, "transparent": 9, "ask": 10, "parent_auth": 11}
 READY, FAILED, DECISION, UPDATED, END = 1, 2, 3, 11, 14
 UPDATE, PART = 1, 2  # what cagedd says
 FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status",
@@ -331,13 +332,15 @@ def group(message):
 
 
 def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
-                  deny=(), transparent=False):
+                  deny=(), parent_auth=None, transparent=False):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
     data += b"".join(record(CONFIG["private"], x) for x in private)
     if parent:
         data += record(CONFIG["parent"], parent)
+    if parent_auth:
+        data += record(CONFIG["parent_auth"], parent_auth)
     data += b"".join(record(CONFIG["forward"], x) for x in forwards)
     data += b"".join(record(CONFIG["deny"], x) for x in deny)
     return data + (record(CONFIG["transparent"], b"") if transparent else b"")
@@ -361,8 +364,11 @@ class Gate:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, record_buffer)
         if config is None:
             config = configuration(allow, forwards=forwards, **kwargs)
-        self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
-                         else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        if isinstance(listener, socket.socket):
+            self.listener = listener  # another than usual; taken over
+        else:
+            self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
+                             else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         self.port = self.listener.getsockname()[1] if listener else None
         self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
         # As if addresses were synthetic: the listener for them, and the socket for names.
@@ -424,14 +430,26 @@ class Gate:
 
     @staticmethod
     def _brief(found):
-        """A decision about one request, without its number."""
-        assert found["count"] == 1 and found["verdict"] != "held", found
+        """A decision without the number of its request."""
+        assert found["verdict"] != "held", found
         return {"allowed": found["verdict"] == "allowed",
                 **{key: value for key, value in found.items()
                    if key not in ("verdict", "request", "count")}}
 
     def decision(self):
-        return self._brief(self.record())
+        record = self.record()
+        assert record["count"] == 1, record
+        return self._brief(record)
+
+    def counted(self, n):
+        """Decisions about so many requests, some of which may be told by one: how many of each
+        verdict and reason."""
+        found = collections.Counter()
+        while found.total() < n:
+            record = self.record()
+            found[record["verdict"], record["reason"]] += record["count"]
+        assert found.total() == n, found
+        return found
 
     def no_decision(self, seconds=0.3):
         end = time.monotonic() + seconds
