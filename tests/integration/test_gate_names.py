@@ -42,6 +42,18 @@ def test_a_refused_name_is_recorded_and_an_allowed_one_is_not():
 
 
 @in_world
+def test_a_denied_name_is_refused_by_its_entry_as_long_as_no_port_is_left():
+    with Gate(["*.example", "evil.test:80"], deny=["evil.example", "*.half.example:443", "evil.test:80"],
+              transparent=True) as gate, questions_to(gate) as s:
+        for name, entry in (("evil.example", "evil.example"), ("evil.test", "evil.test:80")):
+            assert answer_to(s, question(name)) == (NO_SUCH_NAME, [])
+            found = gate.decision()
+            assert (found["host"], found["reason"], found["rule"]) == (name, "host-denied", entry)
+        assert len(answer_to(s, question("a.half.example"))[1]) == 1
+        gate.no_decision()
+
+
+@in_world
 def test_no_refused_name_is_answered_before_its_record_and_none_is_lost():
     """The control socket takes a few records; then questions wait until somebody reads."""
     asked = 100

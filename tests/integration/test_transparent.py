@@ -378,6 +378,37 @@ def test_a_reload_adds_and_removes_names_and_cuts_what_is_not_allowed_any_more(a
 
 
 @in_world
+def test_a_name_that_is_denied_while_the_agent_runs_is_gone(a):
+    with names(ZONE):
+        echo = echo_server(PUBLIC)
+        with agent(a, allowed_hosts=[f"*.example:{echo.port}"], denied_hosts=["two.example"]) as cage:
+            one = cage.address_of("one.example")
+            assert cage.talk(one, echo.port, b"x") == b"x"
+            assert cage.resolve("two.example") == (NO_SUCH_NAME, [])
+            a.call("ChangeHosts", agent_id=cage.agent_id, deny=["one.example"])
+            assert cage.resolve("one.example") == (NO_SUCH_NAME, [])
+            assert cage.talk(one, echo.port, b"x") is None
+            codes = [(each["method"], each["code"]) for each in cage.decisions(3, allowed=False)]
+            assert codes == [("dns", "host-denied"), ("dns", "host-denied"), ("tcp", "host-denied")]
+
+
+@in_world
+def test_where_an_operator_is_asked_an_unknown_name_resolves_and_its_connection_waits(a):
+    with names(ZONE) as dns:
+        echo = echo_server(PUBLIC)
+        with agent(a, ask_seconds=60, allowed_hosts=["two.example"],
+                   denied_hosts=["evil.example"]) as cage:
+            address = cage.address_of("one.example")
+            assert cage.resolve("evil.example") == (NO_SUCH_NAME, [])
+            with cage.connect(address, echo.port) as conn:
+                conn.sendall(b"may I?")
+                until(lambda: a.call("Hosts", agent_id=cage.agent_id)["held"], what="it is held")
+                assert dns.queries == [] and echo.accepted == 0
+                a.call("ChangeHosts", agent_id=cage.agent_id, allow=[f"one.example:{echo.port}"])
+                assert conn.recv(100) == b"may I?"
+
+
+@in_world
 def test_a_gate_that_was_killed_is_replaced_by_the_next_question(a):
     with names(ZONE):
         echo = echo_server(PUBLIC)
