@@ -1,11 +1,13 @@
 """`transparent` in the card: what has an allowed name has an address, and TCP to it reaches the
 gate, which decides about it as about any request; everything else stays out of reach."""
 
+import contextlib
 import errno
 import os
 import re
 import signal
 import socket
+import ssl
 import struct
 
 import pytest
@@ -237,6 +239,37 @@ def test_a_parent_proxy_is_asked_for_the_name(a):
         assert head.startswith(b"CONNECT one.example:5432 HTTP/1.1\r\n")
         assert b"Proxy-Authorization: Basic " in head
         assert dns.queries == []
+
+
+def client_hello(name):
+    """The first bytes of a TLS client that asks for this host."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
+
+
+@in_world
+def test_tls_must_be_for_the_name_that_the_address_stands_for(a):
+    with names(ZONE):
+        received = []
+
+        def keep(conn):
+            while data := conn.recv(65536):
+                received.append(data)
+            conn.sendall(b"done")
+
+        Server(keep, PUBLIC, 443)
+        with agent(a, allowed_hosts=["one.example"]) as cage:
+            address, good = cage.address_of("one.example"), client_hello("one.example")
+            assert cage.talk(address, 443, good) == b"done"
+            assert b"".join(received) == good
+            del received[:]
+            alert = cage.talk(address, 443, client_hello("evil.example"))
+            assert alert is None or alert[:1] == b"\x15", "a TLS alert, or a reset"
+            cage.talk(address, 443, b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+            codes = [event["code"] for event in cage.decisions(2, allowed=False)]
+            assert codes == ["sni-mismatch", "not-tls"] and received == []
 
 
 # -- walls --
