@@ -11,8 +11,9 @@ import pytest
 
 from harness import paths
 from harness.flood import Echo, raise_limit
-from harness.gate import (CONFIG, FAILED, PUBLIC, UID, Answer, Gate, configuration, echo_server,
-                          in_world, read_all, read_until, receive, record)
+from harness.gate import (CONFIG, FAILED, PRIVATE, PUBLIC, UID, VOIDS, Answer, Gate,
+                          configuration, echo_server, in_world, read_all, read_until, receive,
+                          record)
 from harness.gate_waits import begin_waits, waited
 
 CONNECTIONS_MAX = 1536
@@ -363,6 +364,20 @@ def test_a_dial_that_nobody_answers_times_out():
     answer, seconds = waited("dial_into_the_void")
     assert (answer.status, answer.reason) == (504, "dial-timeout")
     assert 19 < seconds < 29
+
+
+def test_the_fifth_address_gets_the_place_of_the_first():
+    """Four are tried at once; the oldest gives up after 5 s."""
+    address, seconds = waited("late_address")
+    assert address == PRIVATE
+    assert 4.9 < seconds < 15
+
+
+def test_an_address_that_comes_next_is_dropped_before_it_is_dialled():
+    updated, answer, address, accepted = waited("late_address_dropped")
+    assert updated == (0, [])
+    assert (answer.status, answer.reason) == (504, "dial-timeout")
+    assert address in VOIDS and not accepted
 
 
 def test_slow_heads_are_cut_and_silent_connections_closed():

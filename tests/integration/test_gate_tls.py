@@ -15,6 +15,7 @@ from harness.daemon import until
 from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, Answer, Dns, Gate, Server, in_world, read_all,
                           read_until, receive)
 from harness.gate_waits import begin_waits, waited
+from harness.transparent import a, agent, names, run, world  # pylint: disable=unused-import
 
 ZONE = {"a.example": [PUBLIC], "b.example": [PUBLIC], "b.a.example": [PUBLIC]}
 
@@ -388,6 +389,25 @@ def test_a_hello_through_a_parent_proxy_is_held_to_the_same():
             read_all(conn)
         until(lambda: len(parent.received) == 2)
         assert parent.received[1] == hello
+
+
+@in_world
+def test_tls_of_a_tool_that_knows_no_proxy_is_held_to_the_same(a):
+    with names(ZONE):
+        tls.web_server(443)
+        curl = "curl --silent --show-error --insecure --max-time 30"
+        result = run(a, f"{curl} https://a.example/; echo; {curl} --connect-to "
+                     "b.example:443:a.example:443 https://b.example/; echo $?",
+                     allowed_hosts=["a.example", "b.example"])
+        assert result.text == "secret\n35\n" and "unrecognized name" in result.errors, result
+        with agent(a, allowed_hosts=["a.example"]) as cage:
+            address = cage.address_of("a.example")
+            alert = b"\x15\x03\x03\x00\x02\x02"
+            assert cage.talk(address, 443, tls.hello("b.example")) == alert + bytes([112])
+            assert cage.talk(address, 443, tls.hello(None)) == alert + bytes([109])
+            assert cage.talk(address, 443, b"SSH-2.0-x") is None
+            codes = [event["code"] for event in cage.decisions(3, allowed=False)]
+            assert codes == ["sni-mismatch", "sni-missing", "not-tls"]
 
 
 # -- sni=any, and other rules while a tunnel is open --

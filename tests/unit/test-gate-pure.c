@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "daemon/gate/address-order.h"
 #include "daemon/gate/connection.h"
 #include "daemon/gate/hosts-file.h"
 #include "daemon/gate/policy.h"
@@ -380,6 +381,53 @@ static void test_policy_recheck(void **state)
     assert_string_equal(fault.what, "private");
 }
 
+/* "6a 6b 4a": the family and which one it is. */
+static size_t make_addresses(const char *text, struct ip_address *addresses)
+{
+    size_t n = 0;
+
+    for (const char *p = text; *p; p += p[2] ? 3 : 2) {
+        addresses[n] = (struct ip_address){.family = p[0] == '4' ? AF_INET : AF_INET6};
+        addresses[n++].v6.s6_addr[3] = (uint8_t)p[1];
+    }
+    return n;
+}
+
+static void test_order_of_addresses(void **state)
+{
+    static const struct {
+        const char *before, *by_v6, *by_v4;
+    } cases[] = {
+        {"", "", ""},
+        {"4a", "4a", "4a"},
+        {"6a", "6a", "6a"},
+        {"4a 6a", "6a 4a", "4a 6a"},
+        {"4a 4b 4c", "4a 4b 4c", "4a 4b 4c"},
+        {"4a 4b 6a 6b", "6a 4a 6b 4b", "4a 6a 4b 6b"},
+        {"4a 4b 4c 6a", "6a 4a 4b 4c", "4a 6a 4b 4c"},
+        {"6a 6b 6c 4a 6d", "6a 4a 6b 6c 6d", "4a 6a 6b 6c 6d"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        for (int v6 = 0; v6 <= 1; v6++) {
+            const char *text = v6 ? cases[i].by_v6 : cases[i].by_v4;
+            struct ip_address before[8] = {0}, wanted[8] = {0};
+            size_t n = make_addresses(cases[i].before, before);
+            assert_int_equal(make_addresses(text, wanted), n);
+            address_order(before, n, v6 ? AF_INET6 : AF_INET);
+            assert_memory_equal(before, wanted, sizeof(wanted));
+        }
+}
+
+static void test_each_family_has_its_share(void **state)
+{
+    assert_int_equal(address_share_v4(3, 3, 16), 3);
+    assert_int_equal(address_share_v4(30, 0, 16), 16);
+    assert_int_equal(address_share_v4(30, 1, 16), 15);
+    assert_int_equal(address_share_v4(30, 30, 16), 8);
+    assert_int_equal(address_share_v4(2, 30, 16), 2);
+    assert_int_equal(address_share_v4(0, 30, 16), 0);
+}
+
 static void test_refusals(void **state)
 {
     for (int i = 0; i < REFUSAL_COUNT; i++) {
@@ -467,6 +515,8 @@ int main(void)
         cmocka_unit_test(test_denials_win),
         cmocka_unit_test(test_addresses_of_this_host),
         cmocka_unit_test(test_what_is_listed_with_an_address_inside),
+        cmocka_unit_test(test_order_of_addresses),
+        cmocka_unit_test(test_each_family_has_its_share),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_responses_fit),
         cmocka_unit_test(test_states),

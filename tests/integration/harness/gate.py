@@ -31,6 +31,9 @@ PUBLIC_2 = "11.22.33.45"
 PUBLIC_6 = "2600:1::1"
 # One that is an interface's: the host's own.
 OWN = "11.22.33.99"
+# Nobody answers there.
+VOIDS = [f"12.0.0.{i}" for i in range(1, 6)]
+VOID_6 = "2600:12::1"
 # Private ones that the loopback interface has too.
 PRIVATE = "10.1.2.3"
 METADATA = "169.254.169.254"
@@ -41,6 +44,11 @@ HOSTS = """\
 11.22.33.44 in-hosts.example In-Hosts-Alias.example # trailing comment
 10.1.2.3 private-in-hosts.example
 bad-line
+12.0.0.1 late-in-hosts.example
+12.0.0.2 late-in-hosts.example
+12.0.0.3 late-in-hosts.example
+12.0.0.4 late-in-hosts.example
+10.1.2.3 late-in-hosts.example
 """
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
@@ -70,12 +78,14 @@ def _enter_world():
         file.write("1")  # for IPv4 the route is enough
     for address in (PUBLIC, PUBLIC_2, PUBLIC_6):
         run(["ip", "route", "add", "local", address, "dev", "lo"])
-    # What is sent to 12.0.0.1 goes to a machine that is not there: no answer of any kind.
+    # What is sent to VOIDS goes to a machine that is not there: no answer of any kind.
     run(["ip", "link", "add", "void0", "type", "veth", "peer", "name", "void1"])
     for link in ("void0", "void1"):
         run(["ip", "link", "set", link, "up"])
     run(["ip", "address", "add", "12.255.0.1/8", "dev", "void0"])
-    run(["ip", "neighbour", "add", "12.0.0.1", "lladdr", "02:00:00:00:00:01", "dev", "void0"])
+    run(["ip", "address", "add", "2600:12::ffff/64", "dev", "void0", "nodad"])
+    for address in (*VOIDS, VOID_6):
+        run(["ip", "neighbour", "add", address, "lladdr", "02:00:00:00:00:01", "dev", "void0"])
 
 
 class _World:
@@ -506,6 +516,25 @@ class Gate:
             head += piece
         assert head.startswith(b"HTTP/1.1 200 "), head
         return conn
+
+    def dialling(self):
+        """The addresses that it tries to connect to at this moment."""
+        inodes = set()
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                inodes.add(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+            except FileNotFoundError:
+                pass  # just closed
+        found = []
+        for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+            with open(f"/proc/{self.pid}/net/{name}", encoding="ascii") as table:
+                for line in table.readlines()[1:]:
+                    words = line.split()
+                    if words[3] == "02" and f"socket:[{words[9]}]" in inodes:  # SYN_SENT
+                        packed = bytes.fromhex(words[2].split(":")[0])
+                        packed = b"".join(packed[i:i + 4][::-1] for i in range(0, len(packed), 4))
+                        found.append(socket.inet_ntop(family, packed))
+        return sorted(found)
 
     def wait(self, seconds=10):
         """The exit status (negative: a signal)."""
