@@ -482,6 +482,7 @@ static void test_without_a_gate_a_question_is_thrown_away(void **state)
         .executable = self,
         .null = null,
         .config = memfd_new_sealed("script", script.data, script.size),
+        .cgroup_fd = -EBADF,
         .listeners = names,
         .n_listeners = 1,
         .user = &seen,
