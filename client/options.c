@@ -24,6 +24,7 @@ static const struct option_help table[] = {
     {OPTION_FORM, 'o', "output", "FORM", "how records are shown: short or json"},
     {OPTION_OWNER, 'u', "owner", "USER", "whose agent, where several users have the id (root)"},
     {OPTION_ID, 0, "id", "ID", "refuse a card of another agent_id"},
+    {OPTION_ASK, 0, "ask", "[=SECONDS]", "hold requests for unknown hosts until they are answered"},
     {OPTION_JSON, 'j', "json", NULL, "print JSON"},
     {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
     {OPTION_SOCKET, 0, "socket", "PATH", "where cagedd listens"},
@@ -47,6 +48,13 @@ struct getopt_tables {
     char shorts[2 * ARRAY_SIZE(table) + 2];
 };
 
+static int argument_kind(const struct option_help *row)
+{
+    if (!row->argument)
+        return no_argument;
+    return row->argument[0] == '[' ? optional_argument : required_argument;
+}
+
 static void getopt_tables_fill(unsigned accepted, struct getopt_tables *ret)
 {
     struct getopt_tables t = {};
@@ -58,7 +66,7 @@ static void getopt_tables_fill(unsigned accepted, struct getopt_tables *ret)
             continue;
         t.longs[n_longs++] = (struct option){
             .name = table[i].name,
-            .has_arg = table[i].argument ? required_argument : no_argument,
+            .has_arg = argument_kind(&table[i]),
             .val = ROW_BASE + (int)i,
         };
         if (!table[i].letter)
@@ -128,6 +136,12 @@ static int option_set(struct options *o, const struct option_help *row, const ch
     case OPTION_GRACE:
         (void)snprintf(expected, sizeof(expected), "seconds from 0 to %d", AGENT_STOP_GRACE_MAX);
         if (!number_parse(value, AGENT_STOP_GRACE_MAX, &o->grace))
+            return refuse_value(row, value, expected, why, size);
+        break;
+    case OPTION_ASK:
+        (void)snprintf(expected, sizeof(expected), "seconds from 1 to %d", GATE_ASK_MAX);
+        o->ask = GATE_ASK_DEFAULT;
+        if (value && (!number_parse(value, GATE_ASK_MAX, &o->ask) || o->ask == 0))
             return refuse_value(row, value, expected, why, size);
         break;
     case OPTION_SIGNAL:

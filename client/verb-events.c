@@ -61,7 +61,7 @@ static int print_network(const json_t *event)
         (void)printf(" at ");
         text_print(stdout, address);
     }
-    if (allowed ? *rule : *code) {
+    if (!streq(verdict, "held") && (allowed ? *rule : *code)) {
         (void)printf(allowed ? " by " : ": ");
         text_print(stdout, allowed ? rule : code);
     }
@@ -130,7 +130,7 @@ static int print_hosts(const json_t *event, const char *key, const char *sign, c
     return 0;
 }
 
-/* "reloaded by uid 0: +github.com -evil.example +build.lan(private)" */
+/* "reloaded by uid 0: +github.com -evil.example +build.lan(private) +x.example(denied)" */
 static int print_reload(const json_t *event)
 {
     uint64_t by;
@@ -139,9 +139,11 @@ static int print_reload(const json_t *event)
         return -EPROTO;
     (void)printf("reloaded by uid %" PRIu64 ":", by);
     if (print_hosts(event, "added", "+", "") < 0 || print_hosts(event, "removed", "-", "") < 0 ||
-        print_hosts(event, "private_added", "+", "(private)") < 0)
+        print_hosts(event, "private_added", "+", "(private)") < 0 ||
+        print_hosts(event, "private_removed", "-", "(private)") < 0 ||
+        print_hosts(event, "denied_added", "+", "(denied)") < 0)
         return -EPROTO;
-    return print_hosts(event, "private_removed", "-", "(private)");
+    return print_hosts(event, "denied_removed", "-", "(denied)");
 }
 
 static int event_print(const json_t *event)

@@ -11,9 +11,9 @@
  *
  * A request has one DECISION that it was allowed or refused. Before it one may say that the request
  * is held, until an operator answers; and behind one that it was allowed, one may say that it was
- * refused all the same, when its first bytes were seen: its END follows. DECISIONs and ENDs are
- * groups of records, each with exactly the records named below, in this order; a message may have
- * several of them, and nothing else then.
+ * refused all the same, when its first bytes were seen (hello-filter.h): its END follows. DECISIONs
+ * and ENDs are groups of records, each with exactly the records named below, in this order; a
+ * message may have several of them, and nothing else then.
  *
  * Floods are folded: what is over a rate is added up, where all but the sums is equal, and sent
  * each second as one group whose COUNT is the number of what it stands for, and whose REQUEST is 0.
@@ -25,12 +25,13 @@
  * allowed it and the last address tried), and before any byte of the agent goes out: the record is
  * sent first (or, in a flood, added to a sum), and while the socket is full the request waits and
  * nothing new is accepted. So no byte leaves without its record, and each record says how the
- * request ended up. A connection that
- * ends before its head was whole made no request and has no record.
+ * request ended up. A connection that ends before its head was whole made no request and has no
+ * record. A tunnel that was allowed has a second one, refused, if what its client says first is not
+ * what it must be (hello-filter.h).
  *
  * An update gives a running gate other lists of hosts: a whole configuration (the records of the
- * sealed one), in which nothing but ALLOW and PRIVATE may differ. It comes in messages over the
- * control socket, because a gate that could receive a descriptor would need more calls. UPDATE
+ * sealed one), in which nothing but ALLOW, PRIVATE and DENY may differ. It comes in messages over
+ * the control socket, because a gate that could receive a descriptor would need more calls. UPDATE
  * begins it, PARTs follow until they are as many bytes as it said; then it is parsed, and only a
  * good one takes effect, at once and as a whole: what is under way and no longer allowed is refused
  * or cut, all else goes on. The gate answers UPDATED behind the records of what it refused; until
@@ -44,7 +45,10 @@ enum gate_fd {
     GATE_FD_CONTROL = 3,  /* SOCK_SEQPACKET to cagedd */
     GATE_FD_CONFIG = 4,   /* sealed memfd of the records below */
     GATE_FD_LISTENER = 5, /* listening TCP socket in the airlock: the proxy port */
-    GATE_FD_FORWARD = 6,  /* and upwards: one listening TCP socket for each GATE_CONFIG_FORWARD */
+    GATE_FD_FORWARD = 6,  /* and upwards: one listening TCP socket for each GATE_CONFIG_FORWARD;
+                             behind them, with GATE_CONFIG_TRANSPARENT, the listening TCP socket
+                             for synthetic addresses (IP_TRANSPARENT), and then the UDP socket at
+                             which the cage asks for names */
 };
 
 #define GATE_CONFIG_VERSION 1
@@ -58,6 +62,15 @@ enum gate_config_record {
     GATE_CONFIG_PARENT_PROXY, /* string, at most once: http://[user:password@]host:port */
     GATE_CONFIG_FORWARD, /* string, any number: "ADDRESS:PORT" on the host's loopback to which the
                             connections of the next forward listener lead */
+    GATE_CONFIG_DENY,    /* string, any number: a pattern without options; wins over ALLOW, PRIVATE
+                            and FORWARD */
+    GATE_CONFIG_TRANSPARENT, /* empty, at most once: the gate answers for names, and takes
+                                connections to the addresses that it gave them */
+    GATE_CONFIG_ASK, /* u64, at most once: for so many seconds a request for a host that no ALLOW
+                        and no DENY matches is held, until an update has one that does; at most
+                        GATE_ASK_MAX. Without it such a request is refused at once */
+    GATE_CONFIG_PARENT_AUTH, /* string, at most once: user:password for a parent proxy that has
+                                     no user in its URI */
 };
 
 /* What cagedd says to a gate: one record a message. */
@@ -77,7 +90,8 @@ enum gate_message_record {
     GATE_MESSAGE_PORT,      /*   u64; 0 if none could be read */
     GATE_MESSAGE_ADDRESS,   /*   string: the address dialled (the parent proxy's, if the request
                                  went there) or refused; "" if none */
-    GATE_MESSAGE_RULE,      /*   string: the pattern that allowed it; "" if none */
+    GATE_MESSAGE_RULE,      /*   string: the pattern that allowed it, or that denied it (reason
+                                 host-denied); "" if none */
     GATE_MESSAGE_REASON,    /*   string: stable code, [a-z-]+; "ok" when allowed */
     GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 if none was: allowed,
                                  a forward, or a client that had gone */
@@ -101,3 +115,11 @@ enum gate_verdict {
 };
 
 #define GATE_PORT 3128
+
+/* For a card with `transparent`: the cage's name server, where TCP to synthetic addresses arrives,
+ * and these addresses: 198.18.0.0/15, which RFC 2544 sets aside for tests of devices and no host
+ * of the internet has. */
+#define GATE_NAMES_PORT 53
+#define GATE_TRANSPARENT_PORT 3129
+#define GATE_SYNTHETIC_NETWORK 0xc6120000u
+#define GATE_SYNTHETIC_PREFIX 15

@@ -35,8 +35,8 @@ enum gate_state { GATE_LISTENING, GATE_RUNNING, GATE_PAUSED, GATE_STOPPING, GATE
 struct gate_supervisor {
     struct gate_setup setup;
     enum gate_state state;
-    int listeners[1 + GATE_FORWARDS_MAX];
-    sd_event_source *listening[1 + GATE_FORWARDS_MAX];
+    int listeners[GATE_LISTENERS_MAX];
+    sd_event_source *listening[GATE_LISTENERS_MAX];
     sd_event_source *timer;
     uint64_t newest;   /* update: what setup.config is of; 0 is what it began with */
     uint64_t in_force; /* nothing runs by an older one */
@@ -82,7 +82,7 @@ int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor *
 {
     CLEANUP(gate_supervisor_freep) struct gate_supervisor *gate = NULL;
 
-    if (setup->n_listeners > 1 + GATE_FORWARDS_MAX) {
+    if (setup->n_listeners > GATE_LISTENERS_MAX) {
         fd_close(setup->config);
         return -E2BIG;
     }
@@ -349,23 +349,34 @@ static void finish_stop(struct gate_supervisor *gate)
     gate->setup.stopped(gate->setup.user); /* may free the gate */
 }
 
-/* Closes what waits at the listeners. */
-static void refuse_waiting(const struct gate_supervisor *gate)
+/* Closes a connection that waits, or throws away a question for a name (the only listener that is
+ * not TCP's): what asked will ask again. False if there is none. */
+static bool refuse_one(int listener)
 {
-    for (size_t i = 0; i < gate->setup.n_listeners; i++) {
-        for (int n = 0; n <= GATE_LISTEN_BACKLOG; n++) {
-            int fd = accept4(gate->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-            if (fd < 0)
-                break;
-            fd_close(fd);
-        }
-    }
+    char nothing;
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0 && errno == EOPNOTSUPP)
+        return recv(listener, &nothing, sizeof(nothing), MSG_DONTWAIT) >= 0;
+    fd_close(fd);
+    return fd >= 0;
 }
 
-static const char *describe_exit(int status)
+/* What waits at the listeners. */
+static void refuse_waiting(const struct gate_supervisor *gate)
 {
+    for (size_t i = 0; i < gate->setup.n_listeners; i++)
+        for (int n = 0; n <= GATE_LISTEN_BACKLOG && refuse_one(gate->listeners[i]);)
+            n++;
+}
+
+static const char *describe_exit(const struct gate_supervisor *gate, int status)
+{
+    bool (*ran_out)(void *user) = gate->setup.ran_out_of_memory;
+
     if (WIFSIGNALED(status))
-        return "it was killed";
+        return ran_out && ran_out(gate->setup.user) ? "it was killed: out of memory"
+                                                    : "it was killed";
     return WEXITSTATUS(status) == PROCESS_NOT_STARTED ? "it could not be executed" : "it exited";
 }
 
@@ -383,7 +394,7 @@ static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *
     uint64_t n_open = gate->n_allowed - MIN_OF(gate->n_allowed, gate->n_ended);
     forget_process(gate);
     if (gate->state != GATE_STOPPING || n_open > 0)
-        gate->setup.failed(gate->setup.user, describe_exit(status), n_open);
+        gate->setup.failed(gate->setup.user, describe_exit(gate, status), n_open);
     if (gate->state == GATE_STOPPING) {
         finish_stop(gate);
         return 0;
@@ -413,7 +424,9 @@ static int start_process(struct gate_supervisor *gate)
         .name = "caged-gate",
         .fds = fds,
         .n_fds = GATE_FD_LISTENER + gate->setup.n_listeners,
-        .cgroup_fd = -EBADF,
+        .cgroup_fd = gate->setup.cgroup_fd,
+        .tasks_fds = gate->setup.tasks_fds,
+        .n_tasks_fds = gate->setup.n_tasks_fds,
     };
     r = process_start(&spec, &gate->pid, &gate->pidfd);
     fd_close(pair[1]);

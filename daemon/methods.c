@@ -15,6 +15,8 @@ static const struct method {
     {"org.varlink.service", "GetInterfaceDescription", ANYBODY, method_get_interface_description},
     {"io.caged", "Spawn", USERS, method_spawn},
     {"io.caged", "Reload", USERS, method_reload},
+    {"io.caged", "ChangeHosts", USERS, method_change_hosts},
+    {"io.caged", "Hosts", USERS, method_hosts},
     {"io.caged", "Stop", USERS, method_stop},
     {"io.caged", "Kill", USERS, method_kill},
     {"io.caged", "List", USERS, method_list},

@@ -144,9 +144,13 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
     AUTO_FREE char *added = join(change->added), *removed = join(change->removed);
     AUTO_FREE char *private_added = join(change->private_added);
     AUTO_FREE char *private_removed = join(change->private_removed);
+    AUTO_FREE char *denied_added = join(change->denied_added);
+    AUTO_FREE char *denied_removed = join(change->denied_removed);
     size_t n_added = json_array_size(change->added), n_removed = json_array_size(change->removed);
     size_t n_private_added = json_array_size(change->private_added);
     size_t n_private_removed = json_array_size(change->private_removed);
+    size_t n_denied_added = json_array_size(change->denied_added);
+    size_t n_denied_removed = json_array_size(change->denied_removed);
     struct number by_text;
     const struct log_field fields[] = {
         {"CAGED_BY_UID", number(by, &by_text)},
@@ -154,19 +158,25 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
         {"CAGED_REMOVED", removed},
         {"CAGED_PRIVATE_ADDED", private_added},
         {"CAGED_PRIVATE_REMOVED", private_removed},
+        {"CAGED_DENIED_ADDED", denied_added},
+        {"CAGED_DENIED_REMOVED", denied_removed},
     };
 
-    if (n_added + n_removed + n_private_added + n_private_removed == 0)
+    if (n_added + n_removed + n_private_added + n_private_removed + n_denied_added +
+            n_denied_removed ==
+        0)
         return;
     log_entry(agent->log, LOG_NOTICE, LOG_ID_AGENT_RELOADED, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u: uid %u changed its hosts: %zu added, %zu removed; private ones: "
-              "%zu added, %zu removed",
+              "%zu added, %zu removed; denied ones: %zu added, %zu removed",
               agent->card->agent_id, agent->owner, by, n_added, n_removed, n_private_added,
-              n_private_removed);
+              n_private_removed, n_denied_added, n_denied_removed);
     report_emit(agent, "reloaded",
-                json_pack("{s:I, s:O, s:O, s:O, s:O}", "by_uid", (json_int_t)by, "added",
-                          change->added, "removed", change->removed, "private_added",
-                          change->private_added, "private_removed", change->private_removed));
+                json_pack("{s:I, s:O, s:O, s:O*, s:O*, s:O, s:O}", "by_uid", (json_int_t)by,
+                          "added", change->added, "removed", change->removed, "private_added",
+                          change->private_added, "private_removed", change->private_removed,
+                          "denied_added", change->denied_added, "denied_removed",
+                          change->denied_removed));
 }
 
 void report_refusal(struct manager *manager, uid_t owner, const char *agent_id,

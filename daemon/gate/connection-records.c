@@ -19,7 +19,7 @@ static void keep_method(struct connection *c)
 {
     size_t n = MIN_OF(c->request.method.size, sizeof(c->method) - 1);
 
-    if (c->forward) {
+    if (connection_is_raw(c)) {
         (void)snprintf(c->method, sizeof(c->method), "tcp");
         return;
     }
@@ -54,6 +54,7 @@ static bool put(struct connection *c, enum gate_verdict verdict, const char *rea
     record.verdict = verdict;
     record.reason = reason;
     record.status = status;
+    record.awaited = c->held_request > 0 && c->held_request == c->request_id;
     return recorder_put(&c->gate->recorder, &record) == 0;
 }
 
@@ -68,7 +69,10 @@ bool connection_record_refused(struct connection *c, enum refusal refusal, unsig
 
 bool connection_record_held(struct connection *c)
 {
-    return put(c, GATE_HELD, "held", 0);
+    if (!put(c, GATE_HELD, "held", 0))
+        return false;
+    c->held_request = c->request_id;
+    return true;
 }
 
 bool connection_record_allowed(struct connection *c)

@@ -2,11 +2,13 @@
  *
  * States, and what may follow (connection.c has it as a table):
  *
- *   reading-head --> resolving --> dialling --> parent-head --> recording --> tunnel --> draining
+ *   reading-head --> held --> resolving --> dialling --> parent-head --> recording --> tunnel -->
+ * draining
  *
  * reading-head  the client's request comes in; then the rules are asked
+ * held          no rule is about the host: an operator is asked (ask.h)
  * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
- * dialling      the checked addresses are tried one after the other
+ * dialling      the checked addresses are tried, several at once; the first that answers is taken
  * parent-head   the parent proxy's answer to our CONNECT comes in
  * recording     all is allowed and connected, but the record has not gone out: no byte passes
  *               before it does, which is at the end of this round of the event loop unless cagedd's
@@ -25,11 +27,13 @@
 #include "gate.h"
 #include "http-body.h"
 #include "http-head.h"
+#include "policy.h"
 #include "refusal.h"
 #include "relay.h"
 
 enum connection_state {
     CONNECTION_READING_HEAD,
+    CONNECTION_HELD,
     CONNECTION_RESOLVING,
     CONNECTION_DIALLING,
     CONNECTION_PARENT_HEAD,
@@ -42,23 +46,28 @@ enum connection_state {
 const char *connection_state_to_string(enum connection_state state);
 int connection_state_from_string(const char *name, enum connection_state *ret);
 
+struct dial_race;
+
 struct connection {
     struct gate *gate;
     struct connection *next, **link;
     enum connection_state state;
     struct timer timer; /* of the state */
     struct event_source client, server;
-    const struct endpoint *forward; /* NULL: a proxy request */
+    const struct endpoint *forward; /* NULL: a proxy request, or else: */
+    bool transparent;               /* to a synthetic address; then the name that has it: */
+    struct named_address *named;    /* held; NULL: not known yet, or unknown */
 
     /* the request */
     struct buffer head;
     size_t head_scanned, head_size; /* head_size: 0 until it is whole; what follows came early */
     struct http_request request;    /* spans into `head` */
-    const struct allow_rule *rule;  /* that allowed it, or NULL */
+    const struct allow_rule *rule;  /* that allowed it, or denied it; or NULL */
     bool via_parent;
 
     /* what is recorded of it */
     uint64_t request_id;     /* 0: it has no number yet */
+    uint64_t held_request;   /* the number of the last that was held; 0: none was */
     uint64_t started;        /* when it got that: CLOCK_MONOTONIC, usec */
     bool recorded;           /* the decision is */
     bool open;               /* it was allowed, and its end is not recorded */
@@ -69,9 +78,10 @@ struct connection {
     struct resolve_query *query;
     struct ip_address addresses[GATE_ADDRESSES_MAX]; /* checked */
     size_t n_addresses, next_address;
-    struct ip_address address; /* being dialled, dialled or refused: for the record */
-    uint64_t dial_deadline;
-    int dial_error; /* of the last address, negative errno */
+    struct ip_address address;            /* being dialled, dialled or refused: for the record */
+    uint64_t dial_deadline, dial_started; /* of the request; of the attempt at `address` */
+    struct dial_race *race;               /* attempts besides that one; NULL: none was needed yet */
+    int dial_error;                       /* of the last address, negative errno */
     struct buffer parent_head;
     size_t parent_head_scanned, parent_head_size;
 
@@ -82,7 +92,7 @@ struct connection {
 };
 
 /* Takes a new client socket. */
-void connection_new(struct gate *gate, int fd, const struct endpoint *forward);
+void connection_new(struct gate *gate, int fd, const struct listener *listener);
 void connections_resume(struct gate *gate);    /* those in state recording */
 void connections_block(struct gate *gate);     /* these: nothing is heard until they go on */
 void connections_close_all(struct gate *gate); /* at the end of the gate */
@@ -91,6 +101,12 @@ void connections_close_all(struct gate *gate); /* at the end of the gate */
 size_t connections_recheck(struct gate *gate);
 
 /* -- between the files of the state machine -- */
+
+/* Without HTTP: the client is told of nothing but the bytes, or by a reset. */
+static inline bool connection_is_raw(const struct connection *c)
+{
+    return c->forward || c->transparent;
+}
 
 /* Moves on; `timeout` in seconds from now, 0 for none. */
 void connection_set_state(struct connection *c, enum connection_state state, unsigned timeout);
@@ -122,13 +138,28 @@ bool connection_record_held(struct connection *c);
  * refusal; does nothing if it was, or there is none. While the flows of the tunnel are whole. */
 void connection_ended(struct connection *c, const char *code);
 
-void request_read(struct connection *c);          /* request.c: state reading-head */
-void request_forward_begin(struct connection *c); /* request.c: a connection of a forward */
-void request_refuse_address(struct connection *c, const char *fault); /* of c->address */
+void request_read(struct connection *c);              /* request.c: state reading-head */
+void request_forward_begin(struct connection *c);     /* request.c: a connection of a forward */
+void request_transparent_begin(struct connection *c); /* transparent.c: to a synthetic address */
+void request_decide(struct connection *c);            /* request.c: the host is known */
+void request_refuse_address(struct connection *c,
+                            const struct policy_fault *fault); /* c->address */
+void request_refuse_denied(struct connection *c, const struct allow_rule *denial);
+void dial_order(struct connection *c);          /* dial.c: puts c->addresses in their order */
 void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
 void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */
-void dial_attempt_expired(struct connection *c);
+void dial_timer_expired(struct connection *c);
+void dial_recheck(struct connection *c);  /* gives up addresses that are not allowed any more */
+void dial_race_end(struct connection *c); /* closes what races with c->server */
 void dial_read_parent_head(struct connection *c);
 void tunnel_begin(struct connection *c); /* tunnel.c: allowed, connected and recorded */
 void tunnel_run(struct connection *c);
 void tunnel_client_ready(struct connection *c);
+
+/* tunnel-hello.c: the first bytes of a tunnel */
+int tunnel_hello_begin(struct connection *c);    /* has them held back. 0 or -ENOMEM */
+void tunnel_hello_watch(struct connection *c);   /* behind each run: their clock */
+void tunnel_hello_refuse(struct connection *c);  /* the filter refused them */
+void tunnel_hello_expired(struct connection *c); /* they did not come in time */
+/* Another rule allows the connection now. False: what it let pass unread may not have passed. */
+bool tunnel_hello_recheck(struct connection *c);

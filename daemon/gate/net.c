@@ -1,15 +1,9 @@
 /* See net.h. */
 #include "net.h"
 
-#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "util.h"
-
-/* A vanished peer is found after KEEPALIVE_IDLE + PROBES * INTERVAL seconds: tunnels have no idle
- * time-out of their own, since event streams may be silent for hours. */
-#define KEEPALIVE_IDLE 60
-#define KEEPALIVE_INTERVAL 15
-#define KEEPALIVE_PROBES 8
 
 int net_dial(const struct ip_address *address, uint16_t port)
 {
@@ -41,20 +35,6 @@ int net_error(int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         return negative_errno();
     return -error;
-}
-
-static void set_option(int fd, int level, int option, int value)
-{
-    (void)setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-void net_tune(int fd)
-{
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
 int net_reset(int fd)

@@ -11,9 +11,6 @@ int net_dial(const struct ip_address *address, uint16_t port);
 /* How that ended, or what broke the connection since: 0 or -errno. Tells each error once. */
 int net_error(int fd);
 
-/* No delays, and probes that find a peer that vanished. Failures do not matter. */
-void net_tune(int fd);
-
 /* Closes with a reset instead of an orderly end, so that a cut stream is not taken for a whole
  * one. Takes the descriptor; returns -EBADF. */
 int net_reset(int fd);

@@ -1,21 +1,26 @@
 /* One direction of a connection: bytes from one socket to the other as they come. What the other
- * side does not take at once waits in a buffer that exists only then; while it waits nothing more
- * is read, so a slow reader slows its writer and costs one buffer. */
+ * side does not take at once waits in a buffer (or a pipe) that exists only then; while it waits
+ * nothing more is read, so a slow reader slows its writer and costs one buffer. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hello-filter.h"
 #include "http-answer.h"
 #include "http-body.h"
+#include "relay-bulk.h"
 
 struct relay_flow {
     int from, to;               /* not owned */
     struct http_body *framing;  /* NULL: everything passes; else no byte behind its end does */
     struct http_answer *answer; /* NULL: everything passes; else its heads are read on the way */
+    struct hello_filter *hello; /* owned; NULL: everything passes; else held back until judged */
+    bool unjudged;              /* the filter let it pass for its rule alone */
     char *pending;
     size_t pending_size, pending_offset;
+    struct relay_bulk bulk;
     uint64_t bytes;  /* written to `to` */
     bool reset;      /* writing failed because `to` was reset */
     bool broken;     /* `from` was, and writing to it took that error: its end of file is none */
@@ -29,12 +34,17 @@ void relay_flow_deinit(struct relay_flow *flow);
 /* Puts bytes in front of what will be read; before the flow's first run. 0 or -ENOMEM. */
 int relay_flow_push(struct relay_flow *flow, const char *data, size_t size);
 
+/* The same for bytes that came early, before the flow was there: what the filter has held back does
+ * not pass. 0, or -EBADMSG if it refused, or -ENOMEM. */
+int relay_flow_offer(struct relay_flow *flow, const char *data, size_t size);
+
 /* How a run went, when not 0. */
 enum relay_error {
     RELAY_READ_FAILED = 1, /* `from` broke; what came before was passed on */
     RELAY_WRITE_FAILED,    /* `to` broke, or no memory */
     RELAY_BAD_BODY,        /* the framing was violated */
     RELAY_BAD_ANSWER,      /* what came is not an answer, or it ended before its final head */
+    RELAY_BAD_HELLO,       /* the filter refused what came; it is still there to say why */
 };
 
 /* Moves what can be moved now, boundedly. 0 or an enum relay_error. */
@@ -43,12 +53,13 @@ int relay_flow_run(struct relay_flow *flow);
 /* Nothing more goes this way: `to` is gone, or nobody cares. */
 void relay_flow_abandon(struct relay_flow *flow);
 
-static inline bool relay_flow_wants_read(const struct relay_flow *flow)
-{
-    return !flow->ended && !flow->pending;
-}
-
+/* Something was read that `to` has not taken. */
 static inline bool relay_flow_wants_write(const struct relay_flow *flow)
 {
-    return flow->pending;
+    return flow->pending || flow->bulk.inside > 0;
+}
+
+static inline bool relay_flow_wants_read(const struct relay_flow *flow)
+{
+    return !flow->ended && !relay_flow_wants_write(flow);
 }

@@ -9,24 +9,42 @@
 #include "address-class.h"
 #include "policy.h"
 
-void request_refuse_address(struct connection *c, const char *fault)
+void request_refuse_denied(struct connection *c, const struct allow_rule *denial)
+{
+    char address[INET6_ADDRSTRLEN];
+    char detail[HOST_PATTERN_TEXT_MAX + 128];
+    bool by_address = c->address.family != AF_UNSPEC;
+
+    c->rule = denial;
+    (void)snprintf(detail, sizeof(detail), "%s%sthe entry \"%s\"",
+                   by_address ? ip_address_format(&c->address, address) : "",
+                   by_address ? ", by " : "by ", denial->text);
+    connection_refuse(c, REFUSAL_HOST_DENIED, detail);
+}
+
+void request_refuse_address(struct connection *c, const struct policy_fault *fault)
 {
     char address[INET6_ADDRSTRLEN];
     char detail[128];
+
+    if (fault->denial) {
+        request_refuse_denied(c, fault->denial);
+        return;
+    }
     (void)snprintf(detail, sizeof(detail), "%s is %s", ip_address_format(&c->address, address),
-                   fault);
+                   fault->what);
     connection_refuse(c, REFUSAL_ADDRESS_NOT_ALLOWED, detail);
 }
 
 /* Checks the `count` addresses in c->addresses and dials what is left. */
 static void check_and_dial(struct connection *c, size_t count)
 {
-    const char *fault = "no address";
+    struct policy_fault fault = {.what = "no address"};
 
     c->n_addresses = policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
                                              c->addresses, count, &c->address, &fault);
     if (c->n_addresses == 0)
-        request_refuse_address(c, fault);
+        request_refuse_address(c, &fault);
     else
         dial_begin(c);
 }
@@ -52,6 +70,7 @@ static void resolved(void *userdata, enum resolve_status status, const struct ip
     if (status == RESOLVE_OK) {
         memcpy(c->addresses, addresses, count * sizeof(*addresses));
         c->n_addresses = count;
+        dial_order(c);
         if (c->via_parent)
             dial_begin(c); /* the card names the parent itself: its address may be private */
         else
@@ -108,15 +127,21 @@ static void go_direct(struct connection *c)
     }
 }
 
-static void decide(struct connection *c)
+void request_decide(struct connection *c)
 {
     const struct gate_config *config = c->gate->config;
     const struct host *host = &c->request.host;
     uint16_t port = c->request.port;
+    struct policy_fault fault;
 
+    const struct allow_rule *denial = policy_find_denial(config, host, port);
+    if (denial) {
+        request_refuse_denied(c, denial);
+        return;
+    }
     c->rule = policy_find_rule(config, host, port);
     if (!c->rule) {
-        connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
+        ask_begin(c);
         return;
     }
     if (config->parent.port == 0 || is_local(host)) {
@@ -124,12 +149,10 @@ static void decide(struct connection *c)
         return;
     }
     /* A parent resolves names itself, but a literal address is checked here as always. */
-    const char *fault = host->address.family == AF_UNSPEC
-                            ? NULL
-                            : policy_address_fault(config, host, &host->address, port);
-    if (fault) {
+    if (host->address.family != AF_UNSPEC &&
+        policy_address_fault(config, host, &host->address, port, &fault)) {
         c->address = host->address;
-        request_refuse_address(c, fault);
+        request_refuse_address(c, &fault);
     } else {
         go_to_parent(c);
     }
@@ -149,7 +172,7 @@ static void head_complete(struct connection *c)
     if (event_source_set(c->gate->loop, &c->client, 0) < 0)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
     else
-        decide(c);
+        request_decide(c);
 }
 
 void request_read(struct connection *c)
@@ -184,6 +207,12 @@ void request_forward_begin(struct connection *c)
     connection_number_request(c);
     c->request.host = c->forward->host;
     c->request.port = c->forward->port;
+    const struct allow_rule *denial =
+        policy_find_denial(c->gate->config, &c->forward->host, c->forward->port);
+    if (denial) {
+        request_refuse_denied(c, denial);
+        return;
+    }
     c->rule = policy_find_listing(c->gate->config, c->forward);
     if (!c->rule) {
         connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);

@@ -11,6 +11,7 @@
 #include <ares.h>
 #include <netdb.h>
 
+#include "address-order.h"
 #include "fd-io.h"
 #include "hosts-file.h"
 
@@ -179,11 +180,20 @@ static enum resolve_status status_of(int ares_status)
     }
 }
 
-/* Appends the addresses of one family. */
-static size_t collect(const struct ares_addrinfo *answer, int family, struct ip_address *out,
-                      size_t count)
+static size_t count_family(const struct ares_addrinfo *answer, int family)
 {
-    for (const struct ares_addrinfo_node *node = answer->nodes; node && count < GATE_ADDRESSES_MAX;
+    size_t n = 0;
+
+    for (const struct ares_addrinfo_node *node = answer->nodes; node; node = node->ai_next)
+        n += node->ai_family == family;
+    return n;
+}
+
+/* Appends addresses of one family, so that there are `max` at most. */
+static size_t collect_family(const struct ares_addrinfo *answer, int family, size_t max,
+                             struct ip_address *out, size_t count)
+{
+    for (const struct ares_addrinfo_node *node = answer->nodes; node && count < max;
          node = node->ai_next) {
         if (node->ai_family != family)
             continue;
@@ -197,6 +207,15 @@ static size_t collect(const struct ares_addrinfo *answer, int family, struct ip_
     return count;
 }
 
+static size_t collect(const struct ares_addrinfo *answer, struct ip_address *out)
+{
+    size_t n_v4 = address_share_v4(count_family(answer, AF_INET), count_family(answer, AF_INET6),
+                                   GATE_ADDRESSES_MAX);
+    size_t count = collect_family(answer, AF_INET, n_v4, out, 0);
+
+    return collect_family(answer, AF_INET6, GATE_ADDRESSES_MAX, out, count);
+}
+
 static void answered(void *data, int ares_status, int timeouts, struct ares_addrinfo *answer)
 {
     struct resolve_query *query = data;
@@ -205,8 +224,7 @@ static void answered(void *data, int ares_status, int timeouts, struct ares_addr
     size_t count = 0;
 
     if (answer) {
-        count = collect(answer, AF_INET, addresses, count);
-        count = collect(answer, AF_INET6, addresses, count);
+        count = collect(answer, addresses);
         ares_freeaddrinfo(answer);
     }
     if (status == RESOLVE_OK && count == 0)

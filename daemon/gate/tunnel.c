@@ -8,7 +8,7 @@ static const char established_answer[] = "HTTP/1.1 200 Connection established\r\
 
 static bool is_plain_http(const struct connection *c)
 {
-    return !c->forward && !c->request.connect;
+    return !connection_is_raw(c) && !c->request.connect;
 }
 
 /* The head for the server, as the first bytes of the upward flow. */
@@ -40,15 +40,26 @@ static int push_early(struct connection *c)
             c->up.ended = true;
         size = (size_t)used;
     }
-    return relay_flow_push(&c->up, early, size);
+    return relay_flow_offer(&c->up, early, size);
+}
+
+/* What a parent proxy sent behind its answer is the server's. */
+static int push_parents_bytes(struct connection *c)
+{
+    if (c->parent_head_size == 0)
+        return 0;
+    return relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
+                           c->parent_head.size - c->parent_head_size);
 }
 
 static int push_first_bytes(struct connection *c)
 {
     int r;
 
-    if (c->forward)
-        return 0;
+    if (connection_is_raw(c)) {
+        r = tunnel_hello_begin(c);
+        return r < 0 ? r : push_parents_bytes(c);
+    }
     if (is_plain_http(c)) {
         http_body_init(&c->body, &c->request);
         c->up.framing = &c->body;
@@ -56,10 +67,11 @@ static int push_first_bytes(struct connection *c)
         r = push_head(c);
     } else {
         c->own_bytes_down = sizeof(established_answer) - 1;
-        r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
-        if (r == 0 && c->parent_head_size > 0)
-            r = relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
-                                c->parent_head.size - c->parent_head_size);
+        r = tunnel_hello_begin(c);
+        if (r == 0)
+            r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
+        if (r == 0)
+            r = push_parents_bytes(c);
     }
     return r < 0 ? r : push_early(c);
 }
@@ -71,9 +83,13 @@ void tunnel_begin(struct connection *c)
     connection_set_state(c, CONNECTION_TUNNEL, 0);
     int r = push_first_bytes(c);
     c->request.method = c->request.path = c->request.headers = (struct span){0};
+    if (c->request.connect) /* it may have a second record */
+        c->request.method = (struct span){"CONNECT", strlen("CONNECT")};
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
-    if (r == -EBADMSG)
+    if (r == -EBADMSG && c->up.hello)
+        tunnel_hello_refuse(c);
+    else if (r == -EBADMSG)
         connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
     else if (r < 0)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
@@ -124,6 +140,9 @@ static bool run_up(struct connection *c)
         c->down.broken = c->up.reset;
         relay_flow_abandon(&c->up);
         return true;
+    case RELAY_BAD_HELLO:
+        tunnel_hello_refuse(c);
+        return false;
     case RELAY_BAD_BODY:
         if (c->down.bytes == 0 && !c->down.pending) {
             connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
@@ -173,6 +192,7 @@ void tunnel_run(struct connection *c)
         connection_close(c);
         return;
     }
+    tunnel_hello_watch(c);
     if (want_client(c) < 0 || want_server(c) < 0)
         connection_abort(c);
 }
