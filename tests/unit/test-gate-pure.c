@@ -474,6 +474,28 @@ static void test_responses_fit(void **state)
     }
 }
 
+static void test_the_rate_of_asking(void **state)
+{
+    struct ask_bucket bucket = {0};
+    uint64_t now = 7000000;
+    int n = 0;
+
+    while (ask_bucket_take(&bucket, now))
+        n++;
+    assert_int_equal(n, GATE_HELD_BURST);
+    assert_false(ask_bucket_take(&bucket, now + 1000000 / GATE_HELD_PER_SECOND - 1));
+    assert_true(ask_bucket_take(&bucket, now + 1000000 / GATE_HELD_PER_SECOND));
+    n = 0;
+    for (now += 1000000; now <= 107000000; now += 1000)
+        n += ask_bucket_take(&bucket, now);
+    assert_in_range(n, 99 * GATE_HELD_PER_SECOND, 100 * GATE_HELD_PER_SECOND);
+    /* It is never more than full. */
+    now += UINT64_C(1) << 60;
+    for (n = 0; ask_bucket_take(&bucket, now); n++)
+        ;
+    assert_int_equal(n, GATE_HELD_BURST);
+}
+
 static void test_states(void **state)
 {
     for (int i = 0; i < CONNECTION_STATE_COUNT; i++) {
@@ -533,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_responses_fit),
         cmocka_unit_test(test_states),
+        cmocka_unit_test(test_the_rate_of_asking),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_policy_recheck),
     };
