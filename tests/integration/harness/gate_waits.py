@@ -107,7 +107,6 @@ def _trickle_a_hello():
         return seconds, first, second, passed, received
 
 
-<<<<<<< HEAD
 def _parent_that_hangs():
     """It takes the request, and says half of an answer's head."""
     with socket.create_server((PUBLIC, 0)) as parent, \
@@ -122,7 +121,8 @@ def _parent_that_hangs():
         conn.close()
         asked.close()
         return answer, seconds
-=======
+
+
 def _ask_parent(said):
     """A parent proxy that says these bytes, one each half second, and no more."""
     with socket.create_server((PUBLIC, 0)) as parent, \
@@ -150,7 +150,6 @@ def _parent_stalls():
 
 def _parent_trickles():
     return _ask_parent(b"HTTP/1.1 200 " + b"x" * 1000)
->>>>>>> tls
 
 
 def _run(wait, future):
@@ -164,13 +163,8 @@ def _run(wait, future):
 def begin_waits():
     """Once; threads that are started from the world are in it."""
     if not _waits:
-<<<<<<< HEAD
         for wait in (_dial_into_the_void, _late_address, _late_address_dropped, _trickle_a_head,
-                     _trickle_a_hello, _parent_that_hangs):
-=======
-        for wait in (_dial_into_the_void, _trickle_a_head, _trickle_a_hello, _parent_stalls,
-                     _parent_trickles):
->>>>>>> tls
+                     _trickle_a_hello, _parent_that_hangs, _parent_stalls, _parent_trickles):
             future = _waits[wait.__name__.strip("_")] = concurrent.futures.Future()
             # Daemons, so that a run of other tests alone does not wait for them.
             threading.Thread(target=_run, args=(wait, future), daemon=True).start()
