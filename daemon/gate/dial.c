@@ -83,6 +83,7 @@ static void ask_parent(struct connection *c)
 /* -- attempts -- */
 
 static void attempt_ready(struct event_source *source, uint32_t events);
+static void connected(struct connection *c);
 
 static void close_source(struct connection *c, struct event_source *source)
 {
@@ -150,16 +151,18 @@ static bool is_dialling(const struct connection *c)
     return c->server.fd >= 0;
 }
 
-/* 0; -EBUSY where there is no place; else what is wrong with the address, or with us. */
+/* 0; 1 if c->server is connected at once; -EBUSY where there is no place; else what is wrong with
+ * the address, or with us. */
 static int attempt_start(struct connection *c, const struct ip_address *address)
 {
     struct dial_attempt *attempt = c->server.fd >= 0 ? take_place(c) : NULL;
     struct event_source *source = attempt ? &attempt->source : &c->server;
     uint16_t port = c->via_parent ? c->gate->config->parent.port : c->request.port;
+    bool at_once;
 
     if (source->fd >= 0)
         return -EBUSY;
-    int fd = net_dial(address, port);
+    int fd = net_dial(address, port, &at_once);
     if (fd < 0)
         return fd;
     source->fd = fd;
@@ -170,6 +173,8 @@ static int attempt_start(struct connection *c, const struct ip_address *address)
     } else {
         c->address = *address;
         c->dial_started = event_loop_now();
+        if (at_once)
+            return 1;
     }
     int r = event_source_set(c->gate->loop, source, EPOLLOUT);
     if (r < 0 && attempt)
@@ -228,6 +233,10 @@ static void dial_next(struct connection *c)
         if (r == -EBUSY || (is_shortage(r) && is_dialling(c)))
             break; /* later */
         c->next_address++;
+        if (r > 0) {
+            connected(c);
+            return;
+        }
         if (r == 0)
             break;
         attempt_failed(c, address, r);
