@@ -28,6 +28,7 @@ struct gate {
     struct timer pause;             /* after accept(2) failed for want of something */
     struct connection *connections; /* list */
     size_t n_connections;
+    uint64_t n_requests; /* that were given a number */
 };
 
 /* Watches the control socket and the listeners (descriptors of gate-proto.h). Takes `config` over,

@@ -29,10 +29,25 @@ static void refuse(struct connection *c, const char *fault)
     request_refuse_address(c, fault);
 }
 
+/* A server's connection that waits for a request that would be refused now. */
+static void recheck_kept(struct connection *c)
+{
+    const struct policy_subject subject = {
+        .host = &c->kept.host,
+        .port = c->kept.port,
+        .address = c->kept.via_parent ? NULL : &c->kept.address,
+    };
+    const char *fault;
+
+    if (c->kept.is && !policy_recheck(c->gate->config, &subject, &fault))
+        connection_drop_server(c);
+}
+
 /* Whether it ended a connection that had been allowed. */
 static bool recheck(struct connection *c)
 {
-    bool answered = c->state == CONNECTION_RECORDING || c->state == CONNECTION_TUNNEL;
+    bool answered = c->state == CONNECTION_RECORDING || c->state == CONNECTION_EXCHANGE ||
+                    c->state == CONNECTION_TUNNEL;
     bool resolving = c->state == CONNECTION_RESOLVING;
     const struct policy_subject subject = {
         .host = &c->request.host,
@@ -40,8 +55,10 @@ static bool recheck(struct connection *c)
         .forward = c->forward,
         .address = resolving || c->via_parent ? NULL : &c->address,
     };
+    const struct allow_rule *old_rule = c->rule;
     const char *fault;
 
+    recheck_kept(c);
     c->rule = NULL; /* of rules that are about to go */
     if (c->state == CONNECTION_READING_HEAD || c->state == CONNECTION_DRAINING)
         return false;
@@ -50,11 +67,14 @@ static bool recheck(struct connection *c)
         drop_addresses(c);
         return false;
     }
-    if (answered)
-        connection_abort(c);
-    else
+    if (!answered) {
         refuse(c, fault);
-    return answered;
+        return false;
+    }
+    c->rule = old_rule; /* it is there until all are held against the new ones */
+    connection_ended(c, end_code_to_string(END_CUT));
+    connection_abort(c);
+    return true;
 }
 
 /* Ending one connection frees no other. */

@@ -7,21 +7,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "http-answer.h"
-#include "http-body.h"
+struct relay_flow;
+
+/* Looks at what was read before it passes, and lets pass what may (relay_flow_pass). `size` 0: the
+ * stream ended. May set `ended` and `whole`, and `filter` itself to NULL once all that is left
+ * passes as it is. 0 or an enum relay_error. */
+typedef int (*relay_filter)(struct relay_flow *flow, const char *data, size_t size);
 
 struct relay_flow {
-    int from, to;               /* not owned */
-    struct http_body *framing;  /* NULL: everything passes; else no byte behind its end does */
-    struct http_answer *answer; /* NULL: everything passes; else its heads are read on the way */
+    int from, to;        /* not owned */
+    relay_filter filter; /* NULL: everything passes, unseen */
+    void *userdata;      /* of the filter */
     char *pending;
     size_t pending_size, pending_offset;
     uint64_t bytes;  /* written to `to` */
     bool reset;      /* writing failed because `to` was reset */
     bool broken;     /* `from` was, and writing to it took that error: its end of file is none */
     bool ended;      /* nothing more will be read */
-    bool shut;       /* and the end was passed on: the flow is over */
-    const char *why; /* of RELAY_BAD_ANSWER: a static sentence */
+    bool whole;      /* because a message ended, not the stream: no end is passed on */
+    bool shut;       /* and all of it, an end as well, was passed on: the flow is over */
+    const char *why; /* of RELAY_BAD_ANSWER and RELAY_BAD_BODY: a static sentence */
 };
 
 void relay_flow_deinit(struct relay_flow *flow);
@@ -33,12 +38,20 @@ int relay_flow_push(struct relay_flow *flow, const char *data, size_t size);
 enum relay_error {
     RELAY_READ_FAILED = 1, /* `from` broke; what came before was passed on */
     RELAY_WRITE_FAILED,    /* `to` broke, or no memory */
-    RELAY_BAD_BODY,        /* the framing was violated */
-    RELAY_BAD_ANSWER,      /* what came is not an answer, or it ended before its final head */
+    /* what filters find */
+    RELAY_BAD_BODY,   /* the framing was violated */
+    RELAY_BAD_ANSWER, /* what came is not an answer, or it ended before its final head */
 };
 
 /* Moves what can be moved now, boundedly. 0 or an enum relay_error. */
 int relay_flow_run(struct relay_flow *flow);
+
+/* For a filter, and for what comes before the first run: sends these bytes, behind those that
+ * wait already; what `to` does not take at once waits. 0 or RELAY_WRITE_FAILED. */
+int relay_flow_pass(struct relay_flow *flow, const char *data, size_t size);
+
+/* Sends what waits, reads nothing. 0 or RELAY_WRITE_FAILED. */
+int relay_flow_flush(struct relay_flow *flow);
 
 /* Nothing more goes this way: `to` is gone, or nobody cares. */
 void relay_flow_abandon(struct relay_flow *flow);
