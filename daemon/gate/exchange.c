@@ -56,8 +56,10 @@ static int pass_final(struct relay_flow *down, size_t head_size, const char *dat
     struct connection *c = down->userdata;
     ssize_t used = http_body_consume(&c->answer.body, data, size);
 
-    if (used < 0)
-        return RELAY_BAD_BODY;
+    if (used < 0) {
+        down->why = "the chunked body of its answer is broken";
+        return RELAY_BAD_ANSWER;
+    }
     down->ended = down->whole = http_body_ended(&c->answer.body);
     down->filter = c->answer.kind == HTTP_BODY_UNTIL_CLOSE ? NULL : pass_content;
     c->surplus = (size_t)used < size;

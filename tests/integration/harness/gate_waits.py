@@ -2,10 +2,12 @@
 the other tests run. A test calls begin_waits() early and later asserts on what was seen."""
 
 import concurrent.futures
+import socket
 import threading
 import time
 
-from harness.gate import Answer, Gate, in_world, read_all, read_until
+from harness.gate import PUBLIC, Answer, Gate, in_world, read_all, read_answer, read_until
+from harness.http import ok
 
 _waits = {}
 
@@ -39,6 +41,20 @@ def _trickle_a_head():
         return Answer(answer), seconds, reason, said
 
 
+def _idle_behind_an_answer():
+    listener = socket.create_server((PUBLIC, 0))  # not a Server: those end with the next test
+    target = f"{PUBLIC}:{listener.getsockname()[1]}"
+    with listener, Gate([target]) as gate:
+        with gate.send(f"GET http://{target}/ HTTP/1.1\r\n\r\n".encode()) as conn:
+            server, _ = listener.accept()
+            read_until(server)
+            server.sendall(ok())
+            assert read_answer(conn).status == 200
+            start = time.monotonic()
+            conn.settimeout(100)
+            return conn.recv(1), time.monotonic() - start
+
+
 def _run(wait, future):
     try:
         future.set_result(wait())
@@ -50,7 +66,7 @@ def _run(wait, future):
 def begin_waits():
     """Once; threads that are started from the world are in it."""
     if not _waits:
-        for wait in (_dial_into_the_void, _trickle_a_head):
+        for wait in (_dial_into_the_void, _trickle_a_head, _idle_behind_an_answer):
             future = _waits[wait.__name__.strip("_")] = concurrent.futures.Future()
             # Daemons, so that a run of other tests alone does not wait for them.
             threading.Thread(target=_run, args=(wait, future), daemon=True).start()
@@ -58,4 +74,4 @@ def begin_waits():
 
 def waited(name):
     begin_waits()
-    return _waits[name].result(60)
+    return _waits[name].result(120)
