@@ -109,7 +109,7 @@ void connection_close(struct connection *c)
 
 void connection_abort(struct connection *c)
 {
-    if (!c->recorded && c->state != CONNECTION_READING_HEAD)
+    if (c->request_id > 0 && !c->recorded)
         (void)connection_record_refused(c, REFUSAL_CLIENT_GONE, 0);
     connection_ended(c, end_code_to_string(END_CLIENT_GONE));
     event_source_remove(c->gate->loop, &c->client);

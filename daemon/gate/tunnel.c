@@ -46,6 +46,7 @@ void tunnel_upgrade(struct connection *c)
     connection_set_state(c, CONNECTION_TUNNEL, 0);
     int r = relay_flow_push(&c->up, c->head.data, c->head.size);
     buffer_deinit(&c->head);
+    c->up.filter = NULL;
     if (c->up.whole) {
         c->up.ended = c->client_ended;
         c->up.whole = c->up.shut = false;
