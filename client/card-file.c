@@ -125,10 +125,12 @@ static int open_workspace(const struct card_file *file, bool no_links, int *ret)
                                               : NULL);
 }
 
-static int open_api_key(const struct card_file *file, bool no_links, int *ret)
+/* A file with a secret, that `key` of the card names; `what` is what it should hold. */
+static int open_secret(const struct card_file *file, const char *key, const char *path,
+                       const char *what, bool no_links, int *ret)
 {
-    const char *path = file->card->api_key_file;
     AUTO_FD int fd = -EBADF;
+    char hint[128];
     struct stat st;
 
     if (!path) {
@@ -137,26 +139,33 @@ static int open_api_key(const struct card_file *file, bool no_links, int *ret)
     }
     /* O_NONBLOCK: a FIFO must not hang us; what is no regular file is refused below. */
     fd = open_path(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, no_links);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return say_cannot_open(file, "api_key_file", path, strerror(errno),
-                               errno == ENOENT   ? "write the key to that file, or correct the card"
-                               : errno == EACCES ? "it must be a file that you may read"
-                               : errno == ELOOP  ? no_links_hint
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        int error = errno;
+        (void)snprintf(hint, sizeof(hint), "write %s to that file, or correct the card", what);
+        return say_cannot_open(file, key, path, strerror(error),
+                               error == ENOENT   ? hint
+                               : error == EACCES ? "it must be a file that you may read"
+                               : error == ELOOP  ? no_links_hint
                                                  : NULL);
+    }
+    (void)snprintf(hint, sizeof(hint), "put %s into a file of its own", what);
     if (!S_ISREG(st.st_mode))
-        return say_cannot_open(file, "api_key_file", path, "not a regular file",
-                               "put the key into a file of its own");
+        return say_cannot_open(file, key, path, "not a regular file", hint);
     *ret = TAKE_FD(fd);
     return STATUS_OK;
 }
 
 int card_file_open(const struct card_file *file, bool no_links, struct card_descriptors *ret)
 {
-    struct card_descriptors d = {.workspace = -EBADF, .api_key = -EBADF};
+    struct card_descriptors d = {.workspace = -EBADF, .api_key = -EBADF, .proxy_auth = -EBADF};
     int status = open_workspace(file, no_links, &d.workspace);
 
     if (status == STATUS_OK)
-        status = open_api_key(file, no_links, &d.api_key);
+        status = open_secret(file, "api_key_file", file->card->api_key_file, "the key", no_links,
+                             &d.api_key);
+    if (status == STATUS_OK)
+        status = open_secret(file, "proxy_auth_file", file->card->proxy_auth_file, "user:password",
+                             no_links, &d.proxy_auth);
     if (status != STATUS_OK) {
         card_descriptors_close(&d);
         return status;
@@ -169,4 +178,5 @@ void card_descriptors_close(struct card_descriptors *descriptors)
 {
     descriptors->workspace = fd_close(descriptors->workspace);
     descriptors->api_key = fd_close(descriptors->api_key);
+    descriptors->proxy_auth = fd_close(descriptors->proxy_auth);
 }

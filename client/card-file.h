@@ -25,6 +25,7 @@ int card_file_say(const char *path, int error, const struct card_error *card_err
 struct card_descriptors {
     int workspace;
     int api_key;
+    int proxy_auth;
 };
 
 /* STATUS_OK with *ret for card_descriptors_close(), or the exit status after telling the user. With

@@ -21,6 +21,9 @@ struct forwarder {
     int64_t grace;
     void (*handler)(int signal, void *data);
     void *handler_data;
+    int watched; /* negative: nothing is */
+    void (*ready)(void *data);
+    void *ready_data;
 };
 
 static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -34,6 +37,7 @@ int forwarder_new(const char *socket, const struct agent_name *agent, struct for
     if (!forwarder)
         return -ENOMEM;
     forwarder->socket = socket;
+    forwarder->watched = -EBADF;
     forwarder->agent = *agent;
     forwarder->fd = signals_open(passed_on, ARRAY_SIZE(passed_on));
     if (forwarder->fd < 0) {
@@ -76,6 +80,13 @@ void forwarder_stop_agent(struct forwarder *forwarder, int64_t grace,
     forwarder->grace = grace;
     forwarder->handler = handler;
     forwarder->handler_data = data;
+}
+
+void forwarder_watch(struct forwarder *forwarder, int fd, void (*ready)(void *data), void *data)
+{
+    forwarder->watched = fd;
+    forwarder->ready = ready;
+    forwarder->ready_data = data;
 }
 
 /* A call about the agent with one more number, unless that is negative. That the agent is gone
@@ -149,17 +160,21 @@ static void signal_pass_on(struct forwarder *forwarder, int signal)
 
 int forwarder_poll(struct forwarder *forwarder, struct pollfd *fds, size_t n_fds)
 {
-    struct pollfd all[FORWARDER_POLL_MAX + 1];
+    struct pollfd all[FORWARDER_POLL_MAX + 2];
     int signal;
 
     if (n_fds > FORWARDER_POLL_MAX)
         return -EINVAL;
     memcpy(all, fds, n_fds * sizeof(*fds));
     all[n_fds] = (struct pollfd){.fd = forwarder ? forwarder->fd : -EBADF, .events = POLLIN};
-    if (poll(all, n_fds + 1, -1) < 0)
+    all[n_fds + 1] =
+        (struct pollfd){.fd = forwarder ? forwarder->watched : -EBADF, .events = POLLIN};
+    if (poll(all, n_fds + 2, -1) < 0)
         return errno == EINTR ? 0 : negative_errno();
     for (size_t i = 0; i < n_fds; i++)
         fds[i].revents = all[i].revents;
+    if (forwarder && all[n_fds + 1].revents)
+        forwarder->ready(forwarder->ready_data);
     if (!forwarder || !all[n_fds].revents)
         return 0;
     while ((signal = signals_read(forwarder->fd)) > 0)

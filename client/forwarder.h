@@ -28,6 +28,10 @@ int forwarder_handle_terminal(struct forwarder *forwarder, void (*handler)(int s
 void forwarder_stop_agent(struct forwarder *forwarder, int64_t grace,
                           void (*handler)(int signal, void *data), void *data);
 
+/* Calls `ready` whenever the descriptor is, while it waits for something else. Negative: no more.
+ */
+void forwarder_watch(struct forwarder *forwarder, int fd, void (*ready)(void *data), void *data);
+
 /* poll(2) without a time limit on these and on the signals; signals are passed on before it
  * returns. 0 (maybe with nothing ready) or -errno. At most FORWARDER_POLL_MAX descriptors. */
 #define FORWARDER_POLL_MAX 4

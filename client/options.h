@@ -31,6 +31,10 @@ enum option_bit {
     OPTION_UNTIL = 1 << 14,
     OPTION_OUTPUT = 1 << 15,
     OPTION_ID = 1 << 20,
+    OPTION_WATCH = 1 << 21, /* -f of audit */
+    OPTION_FORM = 1 << 22,  /* -o of audit */
+    OPTION_DENIED = 1 << 23,
+    OPTION_ASK = 1 << 24,
 };
 
 struct options {
@@ -39,12 +43,13 @@ struct options {
     const char *socket; /* never NULL */
     uint32_t lines;     /* with OPTION_LINES */
     uint32_t grace;     /* seconds, with OPTION_GRACE */
+    uint32_t ask;       /* likewise, with OPTION_ASK */
     int signal;         /* with OPTION_SIGNAL: 1 to SIGRTMAX */
     const char *owner;  /* with OPTION_OWNER: as given, not empty */
     const char *id;     /* with OPTION_ID: as given, not empty */
     const char *since;  /* with OPTION_SINCE, as given; likewise `until` */
     const char *until;
-    enum line_form form; /* with OPTION_OUTPUT */
+    enum line_form form; /* with OPTION_OUTPUT or OPTION_FORM */
     char **arguments;    /* this array is ours, its strings are argv's */
     size_t n_arguments;
     char **rest; /* what follows `--`, for a verb that takes it: part of argv */
@@ -56,7 +61,7 @@ struct option_help {
     unsigned bit;
     char letter; /* 0: none */
     const char *name;
-    const char *argument; /* NULL: none */
+    const char *argument; /* NULL: none; "[=X]": it may be left out */
     const char *help;
 };
 bool option_help_get(size_t index, struct option_help *ret);

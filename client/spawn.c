@@ -77,13 +77,26 @@ static int put_user(json_t *parameters, const struct spawn_user *user)
     return json_object_set_new(parameters, "user_gid", json_integer((json_int_t)user->gid));
 }
 
+/* The indexes of the descriptors that spawn_send() sends. */
+static int put_descriptors(json_t *parameters, const struct card_descriptors *d)
+{
+    int r = json_object_set_new(parameters, "workspace_fd", json_integer(0));
+
+    if (r == 0 && d->api_key >= 0)
+        r = json_object_set_new(parameters, "api_key_fd", json_integer(1));
+    if (r == 0 && d->proxy_auth >= 0)
+        r = json_object_set_new(parameters, "proxy_auth_fd", json_integer(d->api_key >= 0 ? 2 : 1));
+    return r;
+}
+
 /* The parameters of Spawn; NULL without memory or for words that are not UTF-8. */
 static json_t *spawn_parameters(const struct options *options, const struct card_file *file,
-                                enum spawn_mode mode, const struct spawn_user *user, bool has_key)
+                                enum spawn_mode mode, const struct spawn_user *user,
+                                const struct card_descriptors *descriptors)
 {
-    json_t *parameters = json_pack("{s:O, s:i, s:b}", "card", file->json, "workspace_fd", 0,
-                                   "foreground", mode != SPAWN_BACKGROUND);
-    int r = parameters ? 0 : -1;
+    json_t *parameters =
+        json_pack("{s:O, s:b}", "card", file->json, "foreground", mode != SPAWN_BACKGROUND);
+    int r = parameters ? put_descriptors(parameters, descriptors) : -1;
 
     if (r == 0 && mode == SPAWN_UNIT)
         r = json_object_set_new(parameters, "unit", json_true());
@@ -92,10 +105,10 @@ static json_t *spawn_parameters(const struct options *options, const struct card
     if (r == 0 && options->n_rest > 0)
         r = json_object_set_new(parameters, "arguments",
                                 words_to_json(options->rest, options->n_rest));
-    if (r == 0 && has_key)
-        r = json_object_set_new(parameters, "api_key_fd", json_integer(1));
     if (r == 0 && option_given(options, OPTION_TERMINAL))
         r = put_terminal(parameters);
+    if (r == 0 && option_given(options, OPTION_ASK))
+        r = json_object_set_new(parameters, "ask_seconds", json_integer(options->ask));
     if (r < 0) {
         json_decref(parameters);
         return NULL;
@@ -103,16 +116,18 @@ static json_t *spawn_parameters(const struct options *options, const struct card
     return parameters;
 }
 
-/* Sends the call with the descriptors in the order that spawn_parameters() names. */
 static int spawn_send(const struct options *options, struct spawned *s, enum spawn_mode mode,
                       const struct spawn_user *user, const struct card_descriptors *d)
 {
-    const int fds[] = {d->workspace, d->api_key};
-    bool has_key = d->api_key >= 0;
+    const int all[] = {d->workspace, d->api_key, d->proxy_auth};
+    int fds[ARRAY_SIZE(all)];
+    size_t n = 0;
 
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (all[i] >= 0)
+            fds[n++] = all[i];
     return connection_send(s->connection, "io.caged.Spawn",
-                           spawn_parameters(options, &s->file, mode, user, has_key), false, fds,
-                           has_key ? 2 : 1);
+                           spawn_parameters(options, &s->file, mode, user, d), false, fds, n);
 }
 
 /* What the reply promises: an agent and, if a terminal was asked for, its descriptor. */
@@ -133,13 +148,28 @@ static int spawn_take_reply(const struct options *options, struct spawned *s)
     return 0;
 }
 
+static int words_check(const struct options *options)
+{
+    for (size_t i = 0; i < options->n_rest; i++) {
+        json_t *word = json_string(options->rest[i]);
+        if (!word) {
+            say("argument %zu after '--' is not UTF-8 text", i + 1);
+            return STATUS_USAGE;
+        }
+        json_decref(word);
+    }
+    return STATUS_OK;
+}
+
 int spawn_start(const struct options *options, enum spawn_mode mode, struct spawned *s)
 {
     struct card_descriptors descriptors;
     struct spawn_user user = {};
     int status, r;
 
-    status = user_find(&s->file, &user);
+    status = words_check(options);
+    if (status == STATUS_OK)
+        status = user_find(&s->file, &user);
     if (status == STATUS_OK)
         status = card_file_open(&s->file, mode == SPAWN_UNIT, &descriptors);
     if (status != STATUS_OK)
@@ -160,19 +190,6 @@ int spawn_start(const struct options *options, enum spawn_mode mode, struct spaw
     return status;
 }
 
-static int words_check(const struct options *options)
-{
-    for (size_t i = 0; i < options->n_rest; i++) {
-        json_t *word = json_string(options->rest[i]);
-        if (!word) {
-            say("argument %zu after '--' is not UTF-8 text", i + 1);
-            return STATUS_USAGE;
-        }
-        json_decref(word);
-    }
-    return STATUS_OK;
-}
-
 int spawn_read_card(const char *path, struct spawned *ret)
 {
     struct card_error error;
@@ -185,11 +202,8 @@ int spawn_read_card(const char *path, struct spawned *ret)
 int spawn_agent(const struct options *options, enum spawn_mode mode, struct spawned *ret)
 {
     struct spawned s;
-    int status = words_check(options);
+    int status = spawn_read_card(options->arguments[0], &s);
 
-    if (status != STATUS_OK)
-        return status;
-    status = spawn_read_card(options->arguments[0], &s);
     if (status == STATUS_OK)
         status = spawn_start(options, mode, &s);
     if (status != STATUS_OK) {

@@ -28,7 +28,8 @@ static int help_verb(const struct verb *verb)
         char name[64];
         if (!(option.bit & (verb->options | OPTION_HELP)))
             continue;
-        (void)snprintf(name, sizeof(name), "--%s%s%s", option.name, option.argument ? " " : "",
+        (void)snprintf(name, sizeof(name), "--%s%s%s", option.name,
+                       option.argument && option.argument[0] != '[' ? " " : "",
                        option.argument ? option.argument : "");
         (void)printf("  %c%c%s %-18s %s\n", option.letter ? '-' : ' ',
                      option.letter ? option.letter : ' ', option.letter ? "," : " ", name,

@@ -181,10 +181,15 @@ static int print_network(const json_t *parameters)
         (void)printf(" (pid %" PRIu64 ")", pid);
     (void)putchar('\n');
     print_string("parent proxy", parent);
+    if (json_is_true(json_object_get(network, "transparent")))
+        print_string("transparent", "yes");
     print_number("requests allowed", allowed);
     print_number("requests refused", refused);
+    if (print_strings(network, "gate_cgroups", "gate's cgroups") < 0)
+        return -EPROTO;
     if (print_strings(network, "allowed_hosts", "allowed hosts") < 0 ||
-        print_strings(network, "private_hosts", "private hosts") < 0)
+        print_strings(network, "private_hosts", "private hosts") < 0 ||
+        print_strings(network, "denied_hosts", "denied hosts") < 0)
         return -EPROTO;
     return print_strings(network, "forwards", "forwards");
 }

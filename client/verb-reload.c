@@ -34,6 +34,7 @@ static int print_list(const json_t *parameters, const char *key, const char *bef
 static int print_change(const json_t *parameters)
 {
     size_t changes = 0, ignored = 0;
+    bool live = false;
     int r = print_list(parameters, "added", "+", "", &changes);
 
     if (r == 0)
@@ -42,6 +43,14 @@ static int print_change(const json_t *parameters)
         r = print_list(parameters, "private_added", "+", " (private)", &changes);
     if (r == 0)
         r = print_list(parameters, "private_removed", "-", " (private)", &changes);
+    if (r == 0)
+        r = print_list(parameters, "denied_added", "+", " (denied)", &changes);
+    if (r == 0)
+        r = print_list(parameters, "denied_removed", "-", " (denied)", &changes);
+    if (r == 0)
+        r = field_bool_optional(parameters, "live_replaced", &live);
+    if (r == 0 && live)
+        (void)printf("  what allow, deny and approve had changed is as in the card again\n");
     if (r == 0 && changes == 0)
         (void)printf("  its hosts are as they were\n");
     if (r == 0)

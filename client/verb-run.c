@@ -1,12 +1,13 @@
 /* cagectl run: an agent in the foreground, as if it were a command here: its output, our signals,
  * its exit status. It is stopped when this process ends, however that happens. */
+#include "asking.h"
 #include "exit-status.h"
 #include "follow.h"
 #include "spawn.h"
 #include "terminal.h"
 #include "text.h"
 
-static int run_spawned(const struct options *options, struct spawned *s)
+static int run_spawned(const struct options *options, struct spawned *s, struct asking *asking)
 {
     CLEANUP(forwarder_freep) struct forwarder *forwarder = NULL;
     struct follow f = {.connection = s->connection,
@@ -22,6 +23,8 @@ static int run_spawned(const struct options *options, struct spawned *s)
         return STATUS_INTERNAL;
     }
     f.forwarder = forwarder;
+    if (asking)
+        asking_attach(asking, forwarder);
     if (option_given(options, OPTION_TERMINAL))
         status = terminal_session(&f, TAKE_FD(s->terminal), &reply, &agent);
     else
@@ -36,8 +39,18 @@ static int run_spawned(const struct options *options, struct spawned *s)
     return status;
 }
 
+/* Only who sits at a terminal can be asked there; others look at Events or Hosts. */
+static int listen(const struct options *options, const struct spawned *s, struct asking **ret)
+{
+    if (!option_given(options, OPTION_ASK) || !isatty(STDERR_FILENO))
+        return STATUS_OK;
+    return asking_new(options->socket, s->file.card->agent_id, options->ask,
+                      option_given(options, OPTION_TERMINAL), ret);
+}
+
 int verb_run(const struct options *options)
 {
+    CLEANUP(asking_freep) struct asking *asking = NULL;
     struct spawned s;
     int status;
 
@@ -46,10 +59,13 @@ int verb_run(const struct options *options)
         say_hint("leave -t out, or run it from a terminal");
         return STATUS_USAGE;
     }
-    status = spawn_agent(options, SPAWN_FOREGROUND, &s);
-    if (status != STATUS_OK)
-        return status;
-    status = run_spawned(options, &s);
+    status = spawn_read_card(options->arguments[0], &s);
+    if (status == STATUS_OK)
+        status = listen(options, &s, &asking);
+    if (status == STATUS_OK)
+        status = spawn_start(options, SPAWN_FOREGROUND, &s);
+    if (status == STATUS_OK)
+        status = run_spawned(options, &s, asking);
     spawned_deinit(&s);
     return status;
 }

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "host-pattern.h"
+#include "host.h"
 
 /* NULL if the address is globally routable unicast; otherwise a static name of what it is
  * ("loopback", "private", "link-local", "shared (CGNAT)", "IPv4-mapped", ...). v4-mapped,
@@ -14,6 +14,14 @@ const char *address_special(const struct ip_address *address);
 /* The same; for a special address *ret_prefix_length is the length of the block that makes it
  * special, so that a caller can tell a range inside that block from one that merely covers it. */
 const char *address_special_block(const struct ip_address *address, unsigned *ret_prefix_length);
+
+#define ADDRESS_EMBEDDED_MAX 2
+
+/* The IPv4 addresses that an IPv6 address stands for or leads to: IPv4-mapped, -compatible and
+ * -translated, NAT64 (the well-known prefix, and 64:ff9b:1::/48 with a prefix of 96 bits), 6to4,
+ * and server and client of Teredo. Returns how many, 0 for all others. */
+size_t address_embedded(const struct ip_address *address,
+                        struct ip_address ret[static ADDRESS_EMBEDDED_MAX]);
 
 /* 127.0.0.0/8 or ::1. */
 bool address_is_loopback(const struct ip_address *address);

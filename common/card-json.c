@@ -103,10 +103,15 @@ json_t *card_to_json(const struct card *card)
         r |= put(object, "api_key_file", json_string(card->api_key_file));
     if (card->proxy)
         r |= put(object, "proxy", proxy_to_json(card->proxy));
+    if (card->proxy_auth_file)
+        r |= put(object, "proxy_auth_file", json_string(card->proxy_auth_file));
     r |= put(object, "resource_limits", limits_to_json(&card->limits));
     r |= put(object, "allowed_hosts", hosts_to_json(card));
     r |= put(object, "private_hosts", list_to_json(&card->private_hosts));
+    r |= put(object, "denied_hosts", list_to_json(&card->denied_hosts));
     r |= put(object, "ttl_seconds", json_integer((json_int_t)card->ttl_seconds));
+    if (card->transparent)
+        r |= put(object, "transparent", json_true());
     r |= put(object, "environment", environment_to_json(card));
     if (r < 0) {
         json_decref(object);

@@ -91,6 +91,12 @@ static const struct card_key card_keys[] = {
      .expected =
          "\"http://[user[:password]@]host:port\" of " STRINGIFY(CARD_PROXY_MAX) " bytes at most",
      .parse = card_parse_proxy},
+    {.name = "proxy_auth_file",
+     .type = JSON_STRING,
+     .secret = true, /* people write the password itself there */
+     .expected = PATH_EXPECTED,
+     .parse = card_parse_path,
+     .offset = offsetof(struct card, proxy_auth_file)},
     {.name = "resource_limits",
      .type = JSON_OBJECT,
      .expected = "an object with limits: memory_mb, cpu_shares, max_processes, ...",
@@ -105,12 +111,22 @@ static const struct card_key card_keys[] = {
      .expected = "an array of at most " STRINGIFY(CARD_HOSTS_MAX) " names of hosts",
      .parse = card_parse_private_hosts,
      .offset = offsetof(struct card, private_hosts)},
+    {.name = "denied_hosts",
+     .type = JSON_ARRAY,
+     .expected = "an array of at most " STRINGIFY(CARD_HOSTS_MAX) " hosts",
+     .parse = card_parse_denied_hosts,
+     .offset = offsetof(struct card, denied_hosts)},
     {.name = "ttl_seconds",
      .type = JSON_INTEGER,
      .expected = "seconds; 0 is no end",
      .parse = card_parse_integer,
      .offset = offsetof(struct card, ttl_seconds),
      .max = CARD_TTL_MAX},
+    {.name = "transparent",
+     .type = JSON_TRUE,
+     .expected = "true or false",
+     .parse = card_parse_boolean,
+     .offset = offsetof(struct card, transparent)},
     {.name = "environment",
      .type = JSON_OBJECT,
      .secret = true,
@@ -278,7 +294,8 @@ static int parse_member(struct card_parser *p, const char *name, const json_t *v
 
     if (!key)
         return refuse_unknown_key(p, name, keys, n_keys);
-    if (json_typeof(value) == key->type)
+    /* For JSON true and false are two types; a key takes both, by the name of the first. */
+    if (json_typeof(value) == key->type || (json_is_false(value) && key->type == JSON_TRUE))
         return key->parse(p, key, value);
     if (key->type == JSON_INTEGER)
         return card_refuse_value(p, value, key->secret, "an integer from %ju to %ju (%s)",
@@ -334,6 +351,22 @@ static int check_key_is_single(struct card_parser *p)
     return 0;
 }
 
+/* Which of two users counts would be a riddle; and one for no proxy is a proxy forgotten. */
+static int check_proxy_user(struct card_parser *p)
+{
+    const struct card *card = p->card;
+
+    if (!card->proxy_auth_file)
+        return 0;
+    (void)snprintf(p->path, sizeof(p->path), "$.proxy_auth_file");
+    if (!card->proxy)
+        return card_refuse(p, "a file for no proxy", "proxy as well, or not this file");
+    if (strchr(card->proxy, '@'))
+        return card_refuse(p, "a file, while proxy has a user in it",
+                           "either this file or a user in proxy, not both");
+    return 0;
+}
+
 /* A threshold above the limit would never be reached, so it is not what was meant. */
 static int check_threshold(struct card_parser *p)
 {
@@ -370,6 +403,8 @@ int card_parse(const json_t *json, struct card **ret, struct card_error *ret_err
     int r = parse_object(&p, json, card_keys, ARRAY_SIZE(card_keys));
     if (r == 0)
         r = check_key_is_single(&p);
+    if (r == 0)
+        r = check_proxy_user(&p);
     if (r == 0)
         r = check_threshold(&p);
     if (r < 0)

@@ -34,6 +34,7 @@ int card_refuse_value(struct card_parser *p, const json_t *value, bool secret,
 
 /* -- the parsers of the rows -- */
 int card_parse_integer(struct card_parser *p, const struct card_key *key, const json_t *value);
+int card_parse_boolean(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_name(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_path(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_user(struct card_parser *p, const struct card_key *key, const json_t *value);
@@ -44,5 +45,6 @@ int card_parse_allowed_hosts(struct card_parser *p, const struct card_key *key,
                              const json_t *value);
 int card_parse_private_hosts(struct card_parser *p, const struct card_key *key,
                              const json_t *value);
+int card_parse_denied_hosts(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_environment(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_ignored(struct card_parser *p, const struct card_key *key, const json_t *value);

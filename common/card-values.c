@@ -26,6 +26,12 @@ int card_parse_integer(struct card_parser *p, const struct card_key *key, const 
     return 0;
 }
 
+int card_parse_boolean(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    *CARD_FIELD(p, key, bool) = json_is_true(value);
+    return 0;
+}
+
 static int take_copy(char **field, const char *text)
 {
     char *copy = strdup(text);
@@ -215,7 +221,19 @@ static const char *private_host_fault(const char *text)
         return why;
     if (pattern.kind == HOST_PATTERN_NETWORK)
         return "an address stands in allowed_hosts alone, which allows it though it is private";
-    return pattern.port != 0 ? "the port stands in allowed_hosts alone" : NULL;
+    if (host_pattern_has_options(&pattern))
+        return "options stand in allowed_hosts alone";
+    return pattern.port != 0 || pattern.any_port ? "the port stands in allowed_hosts alone" : NULL;
+}
+
+static const char *denied_host_fault(const char *text)
+{
+    struct host_pattern pattern;
+    const char *why = NULL;
+
+    if (host_pattern_parse(text, &pattern, &why) < 0)
+        return why;
+    return host_pattern_has_options(&pattern) ? "options stand in allowed_hosts alone" : NULL;
 }
 
 static int parse_hosts(struct card_parser *p, const struct card_key *key, const json_t *value,
@@ -251,6 +269,12 @@ int card_parse_private_hosts(struct card_parser *p, const struct card_key *key, 
 {
     return parse_hosts(p, key, value, "the name of a host or *.name, without a port",
                        private_host_fault);
+}
+
+int card_parse_denied_hosts(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    return parse_hosts(p, key, value, "a host, *.name, IP address or range, perhaps with :port",
+                       denied_host_fault);
 }
 
 /* -- environment -- */

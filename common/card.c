@@ -103,8 +103,13 @@ struct card *card_free(struct card *card)
     string_list_deinit(&card->command);
     free(card->api_key_file);
     free(card->proxy);
+    free(card->proxy_auth_file);
+    if (card->proxy_auth)
+        explicit_bzero(card->proxy_auth, strlen(card->proxy_auth));
+    free(card->proxy_auth);
     string_list_deinit(&card->allowed_hosts);
     string_list_deinit(&card->private_hosts);
+    string_list_deinit(&card->denied_hosts);
     card_variables_free(card->environment, card->n_environment);
     free(card);
     return NULL;

@@ -59,10 +59,14 @@ struct card {
     char *api_key_file; /* NULL: no key */
     char *proxy; /* NULL: the gate dials by itself; "http://[user[:password]@]host:port", where
                     user and password may have %-escapes (RFC 3986, 3.2.1) */
+    char *proxy_auth_file; /* NULL: no user, or that in `proxy`; never both */
+    char *proxy_auth;      /* its content, "user:password": set by who reads it, never told */
     struct card_limits limits;
     struct string_list allowed_hosts; /* as written; empty: the provider's API host alone */
     struct string_list private_hosts;
-    uint64_t ttl_seconds; /* 0: none */
+    struct string_list denied_hosts; /* win over both */
+    uint64_t ttl_seconds;            /* 0: none */
+    bool transparent; /* names and TCP reach the gate also from tools that know no proxy */
     struct card_variable *environment;
     size_t n_environment;
 };

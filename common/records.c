@@ -59,6 +59,19 @@ int records_put_u64(struct records_writer *w, uint16_t type, uint64_t value)
     return records_put(w, type, &value, sizeof(value));
 }
 
+int records_append(struct records_writer *w, const struct records_writer *more)
+{
+    if (w->error || more->error)
+        return w->error = w->error ? w->error : more->error;
+    if (more->size == 0)
+        return 0;
+    if (writer_reserve(w, more->size) < 0)
+        return w->error = -ENOMEM;
+    memcpy(w->data + w->size, more->data, more->size);
+    w->size += more->size;
+    return 0;
+}
+
 int records_next(struct records_reader *r, struct record *ret)
 {
     struct record_head head;

@@ -37,6 +37,9 @@ int records_put(struct records_writer *w, uint16_t type, const void *value, size
 int records_put_string(struct records_writer *w, uint16_t type, const char *value);
 int records_put_u64(struct records_writer *w, uint16_t type, uint64_t value);
 
+/* All the records of another writer, which stays as it is. Likewise. */
+int records_append(struct records_writer *w, const struct records_writer *more);
+
 /* Returns 1 with the next record, 0 at the end, -EBADMSG where the data is not whole records. */
 int records_next(struct records_reader *r, struct record *ret);
 

@@ -8,14 +8,18 @@
 
 #include "caged-limits.h"
 #include "card.h"
+#include "host-lists.h"
 
-/* Strings are borrowed from the card or static. */
+/* Strings are borrowed from the card or from the agent's live lists, or static. */
 struct agent_hosts {
     const char *allowed[CARD_HOSTS_MAX];
     size_t n_allowed;
+    const char *denied[CARD_HOSTS_MAX];
+    size_t n_denied;
     uint16_t forward_ports[GATE_FORWARDS_MAX]; /* of 127.0.0.1, led into the cage at its start */
-    bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed */
+    bool forward_listed[GATE_FORWARDS_MAX];    /* and still allowed, and not denied */
     size_t n_forward_ports;
+    uint32_t ask_seconds; /* how long the gate holds an unknown host; 0: it refuses it */
 };
 
 /* The hosts that the card allows (the provider's own if it lists none), and those of them that are
@@ -29,6 +33,10 @@ int agent_hosts_from_card(const struct card *card, struct agent_hosts *ret);
 int agent_hosts_change(const struct agent_hosts *running, const struct card *card,
                        enum api_provider provider, struct agent_hosts *ret,
                        bool ret_left_out[static CARD_HOSTS_MAX]);
+
+/* The same of two lists as they are: an empty one allows nothing. */
+int agent_hosts_take(const struct agent_hosts *running, const struct host_lists *lists,
+                     struct agent_hosts *ret, bool ret_left_out[static CARD_HOSTS_MAX]);
 
 /* A sealed memfd with the configuration, or -errno. */
 int agent_hosts_seal(const struct agent_hosts *config, const struct card *card, uint32_t gate_uid);

@@ -66,6 +66,21 @@ static json_t *strings_to_json(char *const *items, size_t n)
     return array;
 }
 
+json_t *agent_allowed_to_json(const struct agent *agent)
+{
+    return strings_to_json((char *const *)agent->hosts.allowed, agent->hosts.n_allowed);
+}
+
+json_t *agent_denied_to_json(const struct agent *agent)
+{
+    return strings_to_json((char *const *)agent->hosts.denied, agent->hosts.n_denied);
+}
+
+json_t *agent_private_to_json(const struct agent *agent)
+{
+    return strings_to_json(agent->card->private_hosts.items, agent->card->private_hosts.count);
+}
+
 static json_t *limits_to_json(const struct agent *agent)
 {
     json_t *array = json_array();
@@ -81,15 +96,15 @@ static json_t *limits_to_json(const struct agent *agent)
     return array;
 }
 
-static json_t *cgroups_to_json(const struct agent *agent)
+static json_t *cgroups_to_json(const struct cgroup *cgroup)
 {
     json_t *array = json_array();
 
-    if (array && agent->cgroup.unified)
-        (void)json_array_append_new(array, json_string(agent->cgroup.unified));
+    if (array && cgroup->unified)
+        (void)json_array_append_new(array, json_string(cgroup->unified));
     for (int c = 0; array && c < CGROUP_CONTROLLER_COUNT; c++)
-        if (agent->cgroup.folders[c])
-            (void)json_array_append_new(array, json_string(agent->cgroup.folders[c]));
+        if (cgroup->folders[c])
+            (void)json_array_append_new(array, json_string(cgroup->folders[c]));
     return array;
 }
 
@@ -114,13 +129,14 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
     (void)inet_ntop(AF_INET, &agent->link.agent_address, agent_address, sizeof(agent_address));
     (void)inet_ntop(AF_INET, &agent->link.gate_address, gate_address, sizeof(gate_address));
     network = json_pack(
-        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:I}", "interface", agent->link.name,
+        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:I, s:I}", "interface", agent->link.name,
         "agent_address", agent_address, "gate_address", gate_address, "gate_port", GATE_PORT,
-        "allowed_hosts", strings_to_json((char *const *)config->allowed, config->n_allowed),
-        "private_hosts",
-        strings_to_json(agent->card->private_hosts.items, agent->card->private_hosts.count),
-        "forwards", forwards_to_json(config), "allowed", (json_int_t)agent->allowed, "refused",
-        (json_int_t)agent->refused);
+        "allowed_hosts", agent_allowed_to_json(agent), "private_hosts",
+        agent_private_to_json(agent), "denied_hosts", agent_denied_to_json(agent), "forwards",
+        forwards_to_json(config), "transparent", agent->card->transparent, "allowed",
+        (json_int_t)agent->allowed, "refused", (json_int_t)agent->refused);
+    if (network)
+        (void)json_object_set_new(network, "gate_cgroups", cgroups_to_json(&agent->gate_cgroup));
     if (network && gate_pid > 0)
         (void)json_object_set_new(network, "gate_pid", json_integer(gate_pid));
     if (network && json_object_get(card, "proxy")) /* as card_to_json() masks it */
@@ -128,15 +144,13 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
     return network;
 }
 
-/* The card as it is in force: of the hosts what is allowed. */
+/* The card as it is in force. */
 static json_t *card_in_force(const struct agent *agent)
 {
-    const struct agent_hosts *hosts = &agent->hosts;
     json_t *card = card_to_json(agent->card);
 
-    if (card &&
-        json_object_set_new(card, "allowed_hosts",
-                            strings_to_json((char *const *)hosts->allowed, hosts->n_allowed)) < 0) {
+    if (card && (json_object_set_new(card, "allowed_hosts", agent_allowed_to_json(agent)) < 0 ||
+                 json_object_set_new(card, "denied_hosts", agent_denied_to_json(agent)) < 0)) {
         json_decref(card);
         return NULL;
     }
@@ -153,7 +167,7 @@ json_t *agent_inspect_to_json(const struct agent *agent)
     object = json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "agent", agent_to_json(agent), "command",
                        strings_to_json(agent->command.items, agent->command.count), "limits",
                        limits_to_json(agent), "network", network_to_json(agent, card), "cgroups",
-                       cgroups_to_json(agent), "uid_base",
+                       cgroups_to_json(&agent->cgroup), "uid_base",
                        (json_int_t)(agent->slot >= 0 ? uid_range_base(agent->slot) : 0));
     if (!object || json_object_set_new(object, "card", card) < 0) {
         json_decref(object);

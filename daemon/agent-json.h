@@ -5,6 +5,9 @@
 
 #include "agent.h"
 
-json_t *agent_to_json(const struct agent *agent);           /* type Agent */
-json_t *agent_inspect_to_json(const struct agent *agent);   /* reply of Inspect */
+json_t *agent_to_json(const struct agent *agent);         /* type Agent */
+json_t *agent_inspect_to_json(const struct agent *agent); /* reply of Inspect */
+json_t *agent_allowed_to_json(const struct agent *agent); /* the patterns that are in force */
+json_t *agent_denied_to_json(const struct agent *agent);
+json_t *agent_private_to_json(const struct agent *agent);
 json_t *agent_line_to_json(const struct ring_entry *entry); /* type LogLine */

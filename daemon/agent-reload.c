@@ -14,15 +14,16 @@ void agent_change_deinit(struct agent_change *change)
     json_decref(change->removed);
     json_decref(change->private_added);
     json_decref(change->private_removed);
+    json_decref(change->denied_added);
+    json_decref(change->denied_removed);
     json_decref(change->ignored);
     *change = (struct agent_change){};
 }
 
 /* -- what changes -- */
 
-/* What is in `of` and not in `without`, each once; NULL without memory. */
-static json_t *difference(const char *const *of, size_t n, const char *const *without,
-                          size_t n_without)
+json_t *agent_change_difference(const char *const *of, size_t n, const char *const *without,
+                                size_t n_without)
 {
     json_t *array = json_array(), *seen = json_object();
     int r = array && seen ? 0 : -ENOMEM;
@@ -57,6 +58,20 @@ static int add_left_out(json_t *ignored, const bool *left_out, size_t n)
     return 0;
 }
 
+/* The same of two lists of cards. */
+static json_t *list_difference(const struct string_list *of, const struct string_list *without)
+{
+    return agent_change_difference((const char *const *)of->items, of->count,
+                                   (const char *const *)without->items, without->count);
+}
+
+/* Whether the path is that of a list that a running agent takes over. */
+static bool is_list_of_hosts(const char *path)
+{
+    return streq(path, "$.allowed_hosts") || streq(path, "$.private_hosts") ||
+           streq(path, "$.denied_hosts");
+}
+
 /* What the card has besides its hosts, and entries that could not be taken. */
 static json_t *list_ignored(const struct agent *agent, const struct card *card,
                             const bool *left_out)
@@ -66,8 +81,7 @@ static json_t *list_ignored(const struct agent *agent, const struct card *card,
     int r = paths && ignored ? 0 : -ENOMEM;
 
     json_array_foreach (paths, i, path) {
-        const char *text = json_string_value(path);
-        if (r == 0 && !streq(text, "$.allowed_hosts") && !streq(text, "$.private_hosts"))
+        if (r == 0 && !is_list_of_hosts(json_string_value(path)))
             r = json_array_append(ignored, path);
     }
     if (r == 0)
@@ -83,20 +97,24 @@ static int describe(const struct agent *agent, const struct card *card,
                     const struct agent_hosts *next, const bool *left_out, struct agent_change *ret)
 {
     const struct agent_hosts *now = &agent->hosts;
-    const struct string_list *private_now = &agent->card->private_hosts;
-    const struct string_list *private_next = &card->private_hosts;
-    const char *const *was = (const char *const *)private_now->items;
-    const char *const *is = (const char *const *)private_next->items;
+    const struct card *before = agent->card;
     struct agent_change change = {
-        .added = difference(next->allowed, next->n_allowed, now->allowed, now->n_allowed),
-        .removed = difference(now->allowed, now->n_allowed, next->allowed, next->n_allowed),
-        .private_added = difference(is, private_next->count, was, private_now->count),
-        .private_removed = difference(was, private_now->count, is, private_next->count),
+        .added =
+            agent_change_difference(next->allowed, next->n_allowed, now->allowed, now->n_allowed),
+        .removed =
+            agent_change_difference(now->allowed, now->n_allowed, next->allowed, next->n_allowed),
+        .private_added = list_difference(&card->private_hosts, &before->private_hosts),
+        .private_removed = list_difference(&before->private_hosts, &card->private_hosts),
+        .denied_added =
+            agent_change_difference(next->denied, next->n_denied, now->denied, now->n_denied),
+        .denied_removed =
+            agent_change_difference(now->denied, now->n_denied, next->denied, next->n_denied),
         .ignored = list_ignored(agent, card, left_out),
+        .live = agent->live_changed,
     };
 
     if (!change.added || !change.removed || !change.private_added || !change.private_removed ||
-        !change.ignored) {
+        !change.denied_added || !change.denied_removed || !change.ignored) {
         agent_change_deinit(&change);
         return -ENOMEM;
     }
@@ -121,6 +139,7 @@ static void swap_lists(struct agent *agent, struct card *card, struct agent_host
 
     swap(&agent->card->allowed_hosts, &card->allowed_hosts);
     swap(&agent->card->private_hosts, &card->private_hosts);
+    swap(&agent->card->denied_hosts, &card->denied_hosts);
     agent->hosts = *hosts;
     *hosts = other;
 }
@@ -149,6 +168,8 @@ int agent_reload(struct agent *agent, struct card *card, uid_t by, struct agent_
         return config;
     }
     report_reload(agent, &change, by); /* before anything can happen by the new lists */
+    host_lists_deinit(&agent->live);
+    agent->live_changed = false;
     *ret_update = gate_supervisor_update(agent->gate, config);
     *ret = change;
     change = (struct agent_change){};

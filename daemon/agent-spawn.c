@@ -203,6 +203,19 @@ static int step_channels(struct building *b)
     return 0;
 }
 
+/* What the host must have for it, before anything runs. */
+static int step_transparent(struct building *b)
+{
+    AUTO_FREE char *why = NULL;
+
+    if (!b->agent->card->transparent)
+        return 0;
+    int r = airlock_begin_transparent(b->manager->airlock, &why);
+    if (r == -ENOTSUP)
+        return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "transparent", "%s", why);
+    return r;
+}
+
 static int step_process(struct building *b)
 {
     struct agent *agent = b->agent;
@@ -235,6 +248,21 @@ static int step_process(struct building *b)
     return 0;
 }
 
+/* Now, not when the first connection starts the gate, so that what cannot be had is told; and while
+ * caged-init builds, so that it costs no time. */
+static int step_gate_cgroup(struct building *b)
+{
+    struct agent *agent = b->agent;
+    AUTO_FREE char *why = NULL;
+    int r = cgroup_make_gate(&b->manager->cgroups, agent->owner, agent->card->agent_id,
+                             agent->card->limits.cpu_shares, &agent->gate_cgroup, &why);
+
+    if (r < 0 && why)
+        return agent_problem_set(b->problem, r == -ENOTSUP ? FAILURE_SUPPORT : FAILURE_SPAWN, r,
+                                 "cgroup of the gate", "%s", why);
+    return r;
+}
+
 static int step_network(struct building *b)
 {
     struct agent *agent = b->agent;
@@ -246,12 +274,17 @@ static int step_network(struct building *b)
                                  "more than %d ports of the host's loopback", GATE_FORWARDS_MAX);
     if (r < 0)
         return r;
+    agent->hosts.ask_seconds = b->request->ask_seconds;
     (void)snprintf(path, sizeof(path), "/proc/%d/ns/net", agent->init_pid);
     AUTO_FD int netns = open(path, O_RDONLY | O_CLOEXEC);
     if (netns < 0)
         return negative_errno();
-    r = airlock_link_make(b->manager->airlock, (unsigned)agent->slot, netns,
-                          agent->hosts.forward_ports, agent->hosts.n_forward_ports, &agent->link);
+    const struct airlock_link_setup setup = {
+        .forward_ports = agent->hosts.forward_ports,
+        .n_forward_ports = agent->hosts.n_forward_ports,
+        .transparent = agent->card->transparent,
+    };
+    r = airlock_link_make(b->manager->airlock, (unsigned)agent->slot, netns, &setup, &agent->link);
     agent->have_link = r >= 0;
     return r;
 }
@@ -285,7 +318,9 @@ static const struct step {
     {"log", step_log},
     {"specification", step_specification},
     {"channels", step_channels},
+    {"transparent", step_transparent},
     {"caged-init", step_process},
+    {"cgroup of the gate", step_gate_cgroup},
     {"network", step_network},
     {"supervision", step_supervision},
     {"go", step_go},

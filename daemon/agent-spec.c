@@ -70,7 +70,7 @@ static void set_all(struct environment *env, const struct card_variable *variabl
         set(env, variables[i].name, variables[i].value);
 }
 
-/* Proxies by address, since a cage resolves no names; and both cases, since tools differ. */
+/* Proxies by address, since most cages resolve no names; and both cases, since tools differ. */
 static void set_network(struct environment *env, const char *proxy)
 {
     static const char *const proxies[] = {"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"};
@@ -165,6 +165,8 @@ int agent_spec_new(const struct agent_spec_input *input)
     (void)records_put_u64(&w, INIT_SPEC_TERMINAL, input->terminal);
     (void)records_put_u64(&w, INIT_SPEC_TERMINAL_ROWS, input->terminal_rows);
     (void)records_put_u64(&w, INIT_SPEC_TERMINAL_COLUMNS, input->terminal_columns);
+    (void)records_put_u64(&w, INIT_SPEC_NAME_SERVER,
+                          card->transparent ? ntohl(input->gate_address.s_addr) : 0);
     for (size_t i = 0; i < input->command->count; i++)
         (void)records_put_string(&w, INIT_SPEC_ARGUMENT, input->command->items[i]);
     put_environment(&w, input);

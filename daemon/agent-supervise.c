@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
+#include "agent-note.h"
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
@@ -18,6 +19,7 @@
 #include "log.h"
 #include "process.h"
 #include "records.h"
+#include "report-network.h"
 #include "report.h"
 
 /* -- the end -- */
@@ -43,6 +45,7 @@ static void on_gate_stopped(void *user)
 {
     struct agent *agent = user;
 
+    agent_note_gate_gone(agent);
     agent_release(agent);
     agent->ended_usec = clock_usec(CLOCK_REALTIME);
     agent_set_state(agent, AGENT_ENDED);
@@ -244,23 +247,43 @@ static int on_spawn_timeout(sd_event_source *source, uint64_t usec, void *user)
 
 static void on_decision(void *user, const struct gate_decision *decision)
 {
-    report_decision(user, decision);
+    struct agent *agent = user;
+
+    report_decision(agent, decision);
+    agent_note_decision(agent, decision);
+    agent_update_flow(agent);
+}
+
+static void on_request_ended(void *user, const struct gate_end *end)
+{
+    report_request_end(user, end);
     agent_update_flow(user);
 }
 
-static void on_gate_failure(void *user, const char *why)
+static void on_gate_failure(void *user, const char *why, uint64_t n_without_end)
 {
     struct agent *agent = user;
 
-    report_gate_failure(agent, why);
+    report_gate_failure(agent, why, n_without_end);
+    agent_note_gate_gone(agent);
     watch_list_wake(&agent->watches); /* its death settles an update */
     agent_update_flow(agent);
+}
+
+static bool on_gate_killed(void *user)
+{
+    struct agent *agent = user;
+    uint64_t before = agent->gate_oom_kills;
+
+    agent->gate_oom_kills = cgroup_count_oom_kills(&agent->gate_cgroup);
+    return agent->gate_oom_kills > before;
 }
 
 static void on_gate_updated(void *user, uint64_t n_ended)
 {
     struct agent *agent = user;
 
+    agent->cut += n_ended;
     if (n_ended > 0)
         report_cut(agent, n_ended);
     agent_update_flow(agent);
@@ -272,24 +295,34 @@ static void on_gate_updated(void *user, uint64_t n_ended)
 static int supervise_gate(struct agent *agent)
 {
     struct manager *manager = agent->manager;
-    int listeners[1 + GATE_FORWARDS_MAX] = {agent->link.listener};
+    int listeners[GATE_LISTENERS_MAX] = {agent->link.listener};
+    size_t n = 1;
     int config = agent_hosts_seal(&agent->hosts, agent->card,
                                   uid_range_base(agent->slot) + CAGE_GATE_OFFSET);
 
     if (config < 0)
         return config;
     for (size_t i = 0; i < agent->link.n_forwards; i++)
-        listeners[1 + i] = agent->link.forwards[i];
+        listeners[n++] = agent->link.forwards[i];
+    if (agent->card->transparent) {
+        listeners[n++] = agent->link.transparent;
+        listeners[n++] = agent->link.names;
+    }
     const struct gate_setup setup = {
         .event = manager->event,
         .executable = manager->gate_executable,
         .null = manager->null,
         .config = config,
+        .cgroup_fd = agent->gate_cgroup.unified_fd,
+        .tasks_fds = agent->gate_cgroup.tasks,
+        .n_tasks_fds = ARRAY_SIZE(agent->gate_cgroup.tasks),
         .listeners = listeners,
-        .n_listeners = 1 + agent->link.n_forwards,
+        .n_listeners = n,
         .user = agent,
         .decided = on_decision,
+        .ended = on_request_ended,
         .failed = on_gate_failure,
+        .ran_out_of_memory = on_gate_killed,
         .updated = on_gate_updated,
         .stopped = on_gate_stopped,
     };

@@ -25,6 +25,7 @@ struct agent *agent_new(struct manager *manager, uid_t owner)
         .slot = -1,
         .workspace = WORKSPACE_INIT,
         .cgroup = CGROUP_INIT,
+        .gate_cgroup = CGROUP_INIT,
         .link.listener = -EBADF,
         .init_pidfd = -EBADF,
         .agent_pidfd = -EBADF,
@@ -64,6 +65,10 @@ void agent_release(struct agent *agent)
         manager_sweep_link(agent->manager, agent->link.slot);
     }
     agent->have_link = false;
+    if ((r = cgroup_remove(&agent->gate_cgroup)) < 0)
+        log_entry(agent->log, LOG_ERR, NULL, NULL, 0,
+                  "a cgroup of the gate of agent %s cannot be removed: %s", agent->card->agent_id,
+                  strerror(-r));
     if (agent->have_cgroup && (r = cgroup_remove(&agent->cgroup)) < 0)
         log_entry(agent->log, LOG_ERR, NULL, NULL, 0, "a cgroup of agent %s cannot be removed: %s",
                   agent->card->agent_id, strerror(-r));
@@ -79,10 +84,14 @@ struct agent *agent_free(struct agent *agent)
         return NULL;
     agent_release(agent);
     cgroup_deinit(&agent->cgroup);
+    cgroup_deinit(&agent->gate_cgroup);
     workspace_deinit(&agent->workspace);
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
     free(agent->unit);
+    host_lists_deinit(&agent->live);
+    held_requests_clear(&agent->held_requests);
+    refused_hosts_deinit(&agent->refused_hosts);
     card_free(agent->card);
     ring_free(agent->ring);
     log_agent_free(agent->log);

@@ -24,11 +24,13 @@
 #include "cgroup.h"
 #include "end-reason.h"
 #include "gate-supervisor.h"
+#include "held-requests.h"
 #include "log.h"
 #include "manager.h"
 #include "output.h"
 #include "peer-unit.h"
 #include "peer.h"
+#include "refused-hosts.h"
 #include "ring.h"
 #include "watch.h"
 
@@ -61,7 +63,12 @@ struct agent {
     struct airlock_link link;
     bool have_link;
     struct agent_hosts hosts;
+    struct host_lists
+        live; /* what `hosts` points into since agent_change_hosts(), not the card's */
+    bool live_changed;
     struct gate_supervisor *gate;
+    struct cgroup gate_cgroup;
+    uint64_t gate_oom_kills; /* in it so far */
     pid_t init_pid, agent_pid;
     int init_pidfd, agent_pidfd;
     int control;
@@ -74,7 +81,11 @@ struct agent {
     struct output outputs[2];  /* stdout, stderr */
     struct ring *ring;         /* tag: see output.h */
     bool held;                 /* a foreground client reads: nothing may leave the ring unread */
-    uint64_t allowed, refused; /* decisions of its gate */
+    uint64_t allowed, refused; /* requests, by its gate */
+    uint64_t records;          /* entries about its network */
+    struct held_requests held_requests;
+    struct refused_hosts refused_hosts;
+    uint64_t cut;              /* connections that changes of its hosts have ended */
     struct watch_list watches; /* woken by every change of state and by new output */
 };
 
@@ -88,6 +99,7 @@ struct agent_request {
     bool terminal;
     uint16_t terminal_rows, terminal_columns; /* 0: unknown */
     bool foreground;
+    uint32_t ask_seconds; /* 0: an unknown host is refused at once */
 };
 
 /* Starts to build a cage: 0 with an agent that is STARTING and belongs to the manager; its watches

@@ -14,12 +14,16 @@
 #include <netlink/route/link.h>
 #include <netlink/route/link/inet6.h>
 #include <netlink/route/link/veth.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
 #include <netlink/socket.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "gate-proto.h"
+#include "tcp-tune.h"
+#include "tproxy-rule.h"
 #include "why.h"
 
 /* 100.64.0.0/10 (RFC 6598) inside namespaces that are connected to nothing: four addresses for each
@@ -34,6 +38,7 @@ struct airlock {
     int home; /* the daemon's own network namespace */
     int netns;
     struct nl_sock *netlink; /* in the airlock */
+    bool transparent;        /* what airlock_begin_transparent() makes is there */
 };
 
 static void nl_socket_freep(struct nl_sock **socket)
@@ -52,6 +57,12 @@ static void rtnl_addr_putp(struct rtnl_addr **address)
 {
     if (*address)
         rtnl_addr_put(*address);
+}
+
+static void rtnl_route_putp(struct rtnl_route **route)
+{
+    if (*route)
+        rtnl_route_put(*route);
 }
 
 static void nl_addr_putp(struct nl_addr **address)
@@ -86,14 +97,14 @@ static void step_home(const struct airlock *airlock)
         abort();
 }
 
-static int netlink_open(struct nl_sock **ret)
+static int netlink_open(int protocol, struct nl_sock **ret)
 {
     CLEANUP(nl_socket_freep) struct nl_sock *socket = nl_socket_alloc();
     int r;
 
     if (!socket)
         return -ENOMEM;
-    r = nl_connect(socket, NETLINK_ROUTE);
+    r = nl_connect(socket, protocol);
     if (r < 0)
         return errno_from_nl(r);
     *ret = TAKE_PTR(socket);
@@ -153,7 +164,7 @@ int airlock_new(struct airlock **ret, char **ret_why)
         return why_set(ret_why, negative_errno(), "no new network namespace can be made: %s",
                        strerror(errno));
     airlock->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    r = airlock->netns < 0 ? negative_errno() : netlink_open(&airlock->netlink);
+    r = airlock->netns < 0 ? negative_errno() : netlink_open(NETLINK_ROUTE, &airlock->netlink);
     step_home(airlock);
     if (r < 0)
         return r;
@@ -173,26 +184,102 @@ struct airlock *airlock_free(struct airlock *airlock)
     return NULL;
 }
 
-static int tcp_socket(void)
+/* -- the synthetic addresses -- */
+
+/* A route to them: in the airlock they are its own (AnyIP), in an agent's namespace they lie behind
+ * the gate. `gateway` is 0 for the former. By way of one gateway, since otherwise each address
+ * would have an entry of its own in the table of neighbours. */
+static int add_synthetic_route(struct nl_sock *netlink, int index, struct in_addr gateway)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const struct in_addr network = {.s_addr = htonl(GATE_SYNTHETIC_NETWORK)};
+    CLEANUP(rtnl_route_putp) struct rtnl_route *route = rtnl_route_alloc();
+    CLEANUP(nl_addr_putp)
+    struct nl_addr *to = nl_addr_build(AF_INET, &network, sizeof(network));
+    CLEANUP(nl_addr_putp)
+    struct nl_addr *via = nl_addr_build(AF_INET, &gateway, sizeof(gateway));
+    struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+    bool local = gateway.s_addr == 0;
+
+    if (!route || !to || !via || !hop) {
+        if (hop)
+            rtnl_route_nh_free(hop);
+        return -ENOMEM;
+    }
+    nl_addr_set_prefixlen(to, GATE_SYNTHETIC_PREFIX);
+    rtnl_route_nh_set_ifindex(hop, index);
+    if (!local)
+        rtnl_route_nh_set_gateway(hop, via);
+    rtnl_route_add_nexthop(route, hop); /* the route's now */
+    (void)rtnl_route_set_family(route, AF_INET);
+    (void)rtnl_route_set_dst(route, to);
+    (void)rtnl_route_set_type(route, local ? RTN_LOCAL : RTN_UNICAST);
+    rtnl_route_set_table(route, local ? RT_TABLE_LOCAL : RT_TABLE_MAIN);
+    rtnl_route_set_scope(route, local ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
+    return errno_from_nl(rtnl_route_add(netlink, route, 0));
+}
+
+static int load_rule(const struct airlock *airlock)
+{
+    const struct in_addr network = {.s_addr = htonl(GATE_SYNTHETIC_NETWORK)};
+    CLEANUP(nl_socket_freep) struct nl_sock *netlink = NULL;
+    int r;
+
+    if (setns(airlock->netns, CLONE_NEWNET) < 0)
+        return negative_errno();
+    r = netlink_open(NETLINK_NETFILTER, &netlink);
+    step_home(airlock);
+    return r < 0 ? r
+                 : tproxy_rule_load(netlink, network, GATE_SYNTHETIC_PREFIX, GATE_TRANSPARENT_PORT);
+}
+
+int airlock_begin_transparent(struct airlock *airlock, char **ret_why)
+{
+    int r;
+
+    if (airlock->transparent)
+        return 0;
+    r = set_up(airlock->netlink, LOOPBACK_INDEX, false);
+    if (r >= 0)
+        r = add_synthetic_route(airlock->netlink, LOOPBACK_INDEX, (struct in_addr){0});
+    if (r < 0 && r != -EEXIST)
+        return r;
+    r = load_rule(airlock);
+    if (r < 0)
+        return why_set(
+            ret_why, -ENOTSUP,
+            "the kernel takes no rule of nftables with tproxy: %s; it needs "
+            "CONFIG_NF_TABLES_IPV4 and CONFIG_NFT_TPROXY (modules nf_tables, nft_tproxy)",
+            strerror(-r));
+    airlock->transparent = true;
+    return 0;
+}
+
+/* -- links -- */
+
+static int ip_socket(int type)
+{
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     return fd < 0 ? negative_errno() : fd;
 }
 
 static int make_sockets(struct airlock *airlock, int agent_netns, struct airlock_link *link,
-                        size_t n_forwards, struct nl_sock **ret_agent_netlink)
+                        const struct airlock_link_setup *setup, struct nl_sock **ret_agent_netlink)
 {
     int r;
 
     if (setns(airlock->netns, CLONE_NEWNET) < 0)
         return negative_errno();
-    r = link->listener = tcp_socket();
+    r = link->listener = ip_socket(SOCK_STREAM);
+    if (r >= 0 && setup->transparent)
+        r = link->transparent = ip_socket(SOCK_STREAM);
+    if (r >= 0 && setup->transparent)
+        r = link->names = ip_socket(SOCK_DGRAM);
     if (r >= 0 && setns(agent_netns, CLONE_NEWNET) < 0)
         r = negative_errno();
     if (r >= 0)
-        r = netlink_open(ret_agent_netlink);
-    while (r >= 0 && link->n_forwards < n_forwards) {
-        r = tcp_socket();
+        r = netlink_open(NETLINK_ROUTE, ret_agent_netlink);
+    while (r >= 0 && link->n_forwards < setup->n_forward_ports) {
+        r = ip_socket(SOCK_STREAM);
         if (r >= 0)
             link->forwards[link->n_forwards++] = r;
     }
@@ -247,38 +334,69 @@ static int add_address(struct nl_sock *netlink, int index, struct in_addr local,
     return errno_from_nl(r);
 }
 
-static int listen_at(int fd, struct in_addr address, uint16_t port)
+static int bind_at(int fd, struct in_addr address, uint16_t port)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = address, .sin_port = htons(port)};
 
-    if (bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 ||
-        listen(fd, GATE_LISTEN_BACKLOG) < 0)
-        return negative_errno();
-    return 0;
+    return bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 ? negative_errno() : 0;
 }
 
-static int start_listeners(const struct airlock_link *link, const uint16_t *forward_ports)
+static int listen_at(int fd, struct in_addr address, uint16_t port)
 {
-    const struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
-    int r;
+    int r = bind_at(fd, address, port);
 
-    if (setsockopt(link->listener, SOL_SOCKET, SO_BINDTODEVICE, link->name,
-                   (socklen_t)strlen(link->name)) < 0)
-        return negative_errno();
-    r = listen_at(link->listener, link->gate_address, GATE_PORT);
-    for (size_t i = 0; r >= 0 && i < link->n_forwards; i++)
-        r = listen_at(link->forwards[i], loopback, forward_ports[i]);
+    tcp_tune(fd);
+    if (r >= 0 && listen(fd, GATE_LISTEN_BACKLOG) < 0)
+        r = negative_errno();
     return r;
 }
 
-static int link_make(struct airlock *airlock, int agent_netns, const uint16_t *forward_ports,
-                     size_t n_forward_ports, struct airlock_link *link)
+/* So that it hears of nothing but what comes in by that link. */
+static int bind_to_link(int fd, const struct airlock_link *link)
+{
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link->name, (socklen_t)strlen(link->name)) <
+                   0
+               ? negative_errno()
+               : 0;
+}
+
+/* Where the rule leads what is sent to synthetic addresses, and where the cage asks for names. */
+static int start_transparent(const struct airlock_link *link)
+{
+    const int on = 1;
+    int r = bind_to_link(link->transparent, link);
+
+    if (r >= 0)
+        r = bind_to_link(link->names, link);
+    if (r >= 0 && setsockopt(link->transparent, SOL_IP, IP_TRANSPARENT, &on, sizeof(on)) < 0)
+        r = negative_errno();
+    if (r >= 0)
+        r = listen_at(link->transparent, link->gate_address, GATE_TRANSPARENT_PORT);
+    if (r >= 0)
+        r = bind_at(link->names, link->gate_address, GATE_NAMES_PORT);
+    return r;
+}
+
+static int start_listeners(const struct airlock_link *link, const struct airlock_link_setup *setup)
+{
+    const struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
+    int r = bind_to_link(link->listener, link);
+
+    if (r >= 0)
+        r = listen_at(link->listener, link->gate_address, GATE_PORT);
+    for (size_t i = 0; r >= 0 && i < link->n_forwards; i++)
+        r = listen_at(link->forwards[i], loopback, setup->forward_ports[i]);
+    return r >= 0 && setup->transparent ? start_transparent(link) : r;
+}
+
+static int link_make(struct airlock *airlock, int agent_netns,
+                     const struct airlock_link_setup *setup, struct airlock_link *link)
 {
     CLEANUP(nl_socket_freep) struct nl_sock *agent_netlink = NULL;
     const int index = (int)(AIRLOCK_INDEX_BASE + link->slot);
     int r;
 
-    r = make_sockets(airlock, agent_netns, link, n_forward_ports, &agent_netlink);
+    r = make_sockets(airlock, agent_netns, link, setup, &agent_netlink);
     if (r >= 0)
         r = make_pair(airlock, link, agent_netns);
     if (r >= 0)
@@ -291,8 +409,10 @@ static int link_make(struct airlock *airlock, int agent_netns, const uint16_t *f
         r = set_up(agent_netlink, AGENT_LINK_INDEX, true);
     if (r >= 0)
         r = add_address(agent_netlink, AGENT_LINK_INDEX, link->agent_address, link->gate_address);
+    if (r >= 0 && setup->transparent)
+        r = add_synthetic_route(agent_netlink, AGENT_LINK_INDEX, link->gate_address);
     if (r >= 0)
-        r = start_listeners(link, forward_ports);
+        r = start_listeners(link, setup);
     return r;
 }
 
@@ -307,21 +427,24 @@ struct in_addr airlock_gate_address(unsigned slot)
 }
 
 int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
-                      const uint16_t *forward_ports, size_t n_forward_ports,
-                      struct airlock_link *ret)
+                      const struct airlock_link_setup *setup, struct airlock_link *ret)
 {
     struct airlock_link link = {
         .slot = slot,
         .gate_address = slot_address(slot, 1),
         .agent_address = slot_address(slot, 2),
         .listener = -EBADF,
+        .transparent = -EBADF,
+        .names = -EBADF,
     };
     int r;
 
-    if (n_forward_ports > GATE_FORWARDS_MAX)
+    if (setup->n_forward_ports > GATE_FORWARDS_MAX)
         return -E2BIG;
+    if (setup->transparent && !airlock->transparent)
+        return -ENOTSUP;
     (void)snprintf(link.name, sizeof(link.name), "cg%u", slot);
-    r = link_make(airlock, agent_netns, forward_ports, n_forward_ports, &link);
+    r = link_make(airlock, agent_netns, setup, &link);
     if (r < 0) {
         airlock_link_close(&link);
         return r;
@@ -333,6 +456,8 @@ int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
 void airlock_link_close(struct airlock_link *link)
 {
     link->listener = fd_close(link->listener);
+    link->transparent = fd_close(link->transparent);
+    link->names = fd_close(link->names);
     while (link->n_forwards > 0)
         fd_close(link->forwards[--link->n_forwards]);
 }

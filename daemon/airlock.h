@@ -4,6 +4,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,16 +28,28 @@ struct airlock_link {
     struct in_addr agent_address; /* eth0 in the agent's namespace */
     struct in_addr gate_address;  /* the only address that the agent has a route to */
     int listener;                 /* bound to the link and gate_address:GATE_PORT, non-blocking */
+    int transparent; /* the same at GATE_TRANSPARENT_PORT, with IP_TRANSPARENT; negative: none */
+    int names;       /* UDP, bound to the link and gate_address:GATE_NAMES_PORT; negative: none */
     int forwards[GATE_FORWARDS_MAX]; /* listeners in the agent's own loopback */
     size_t n_forwards;
+};
+
+/* Before the first link that is transparent: makes TCP to a synthetic address (gate-proto.h) lead
+ * to the listener on the link that it comes in by. Does nothing if that is done already. -ENOTSUP
+ * with *ret_why (the caller's) if the kernel lacks what it takes. */
+int airlock_begin_transparent(struct airlock *airlock, char **ret_why);
+
+struct airlock_link_setup {
+    const uint16_t *forward_ports;
+    size_t n_forward_ports;
+    bool transparent; /* synthetic addresses lead to the gate, which also answers for names */
 };
 
 /* Makes the pair between the airlock and the namespace `agent_netns`, whose loopback it brings up,
  * and all listeners: the gate's, and one at 127.0.0.1:port in the agent's namespace for each of
  * `forward_ports`. 0, or -errno with everything undone. */
 int airlock_link_make(struct airlock *airlock, unsigned slot, int agent_netns,
-                      const uint16_t *forward_ports, size_t n_forward_ports,
-                      struct airlock_link *ret);
+                      const struct airlock_link_setup *setup, struct airlock_link *ret);
 
 /* Closes the listeners. The pair itself goes with the agent's namespace, when the last process and
  * the last socket in it are gone: the kernel removes it in the background. (To ask for it would

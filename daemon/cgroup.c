@@ -1,4 +1,4 @@
-/* One agent's cgroups: made, limited, joined, killed, counted, removed. */
+/* The cgroups of an agent and of its gate: made, limited, joined, killed, counted, removed. */
 #include "cgroup.h"
 
 #include <fcntl.h>
@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "caged-limits.h"
 #include "fd-io.h"
 #include "why.h"
 
@@ -35,14 +36,14 @@ static int make_folder_in_unit(const char *unit, const char *agent_id, char **re
     return 0;
 }
 
-/* base/owner-UID/agent-ID. The owner's folder is where the sum over an owner's agents can be
- * limited; it goes when its last agent goes. */
-static int make_folder(const char *base, uid_t owner, const char *agent_id, char **ret)
+/* base/owner-UID/NAME. The owner's folder is where the sum over an owner's agents and their gates
+ * can be limited; it goes when its last one goes. */
+static int make_folder(const char *base, uid_t owner, const char *name, char **ret)
 {
     AUTO_FREE char *path = NULL;
     int r;
 
-    if (asprintf(&path, "%s/owner-%u/agent-%s", base, owner, agent_id) < 0)
+    if (asprintf(&path, "%s/owner-%u/%s", base, owner, name) < 0)
         return -ENOMEM;
     char *cut = strrchr(path, '/');
     *cut = 0;
@@ -56,15 +57,15 @@ static int make_folder(const char *base, uid_t owner, const char *agent_id, char
     return 0;
 }
 
-/* Controllers of v2 reach an agent's folder only if the folder above, the owner's or the unit's,
+/* Controllers of v2 reach such a folder only if the folder above, the owner's or the unit's,
  * hands them on. */
-static int hand_down(const struct cgroup_host *host, const char *agent_folder)
+static int hand_down(const struct cgroup_host *host, const char *folder)
 {
     char path[PATH_MAX];
-    const char *cut = strrchr(agent_folder, '/');
+    const char *cut = strrchr(folder, '/');
 
-    if (snprintf(path, sizeof(path), "%.*s/cgroup.subtree_control", (int)(cut - agent_folder),
-                 agent_folder) >= (int)sizeof(path))
+    if (snprintf(path, sizeof(path), "%.*s/cgroup.subtree_control", (int)(cut - folder), folder) >=
+        (int)sizeof(path))
         return -ENAMETOOLONG;
     AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
@@ -126,47 +127,90 @@ static uint64_t count_unit_refusals(const struct cgroup *cgroup)
     return cgroup->in_unit ? read_counter(cgroup, CGROUP_PIDS, "../pids.events", "max") : 0;
 }
 
+/* The folders of version 1, one for each controller that is there; two that are mounted together
+ * share one. */
+static int make_v1_folders(const struct cgroup_host *host, uid_t owner, const char *name,
+                           struct cgroup *cgroup)
+{
+    for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+        if (!host->controllers[c].v1)
+            continue;
+        int r = make_folder(host->controllers[c].base, owner, name, &cgroup->folders[c]);
+        if (r == -EEXIST && asprintf(&cgroup->folders[c], "%s/owner-%u/%s",
+                                     host->controllers[c].base, owner, name) < 0) {
+            cgroup->folders[c] = NULL;
+            return -ENOMEM;
+        }
+        if (r < 0 && r != -EEXIST)
+            return r;
+    }
+    return 0;
+}
+
+/* All that follows the v2 folder, which `cgroup` has unless `r` says that it failed. On failure
+ * nothing stays. */
+static int finish_making(const struct cgroup_host *host, uid_t owner, const char *name,
+                         const struct card_limits *limits, dev_t workspace, struct cgroup *cgroup,
+                         int r, char **ret_why)
+{
+    if (r >= 0)
+        r = hand_down(host, cgroup->unified);
+    if (r == -EBUSY && host->unit && !*ret_why) /* "no internal processes", cgroup-v2.rst */
+        (void)why_set(ret_why, r,
+                      "processes are in %s itself: they must be in folders of their own below it",
+                      host->unified);
+    if (r >= 0)
+        r = make_v1_folders(host, owner, name, cgroup);
+    if (r >= 0)
+        r = cgroup_limit(host, cgroup, limits, workspace, ret_why);
+    if (r >= 0)
+        r = open_entrances(cgroup);
+    if (r < 0) {
+        (void)cgroup_remove(cgroup);
+        cgroup_deinit(cgroup);
+    }
+    return r;
+}
+
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
                 char **ret_why)
 {
     struct cgroup cgroup = CGROUP_INIT;
+    AUTO_FREE char *name = NULL;
     int r;
 
+    if (asprintf(&name, "agent-%s", agent_id) < 0)
+        return -ENOMEM;
     cgroup.in_unit = host->unit;
     r = host->unit ? make_folder_in_unit(host->unified, agent_id, &cgroup.unified, ret_why)
-                   : make_folder(host->unified, owner, agent_id, &cgroup.unified);
-    if (r >= 0)
-        r = hand_down(host, cgroup.unified);
-    if (r == -EBUSY && host->unit && !*ret_why) /* "no internal processes", cgroup-v2.rst */
-        (void)why_set(ret_why, r,
-                      "processes are in %s itself: they must be in folders of their own below it",
-                      host->unified);
-    for (int c = 0; r >= 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
-        if (!host->controllers[c].v1)
-            continue;
-        r = make_folder(host->controllers[c].base, owner, agent_id, &cgroup.folders[c]);
-        if (r == -EEXIST) { /* two controllers mounted together: one folder serves both */
-            cgroup.folders[c] = NULL;
-            if (asprintf(&cgroup.folders[c], "%s/owner-%u/agent-%s", host->controllers[c].base,
-                         owner, agent_id) < 0)
-                r = -ENOMEM;
-            else
-                r = 0;
-        }
-    }
-    if (r >= 0)
-        r = cgroup_limit(host, &cgroup, limits, workspace, ret_why);
-    if (r >= 0)
-        r = open_entrances(&cgroup);
-    if (r < 0) {
-        (void)cgroup_remove(&cgroup);
-        cgroup_deinit(&cgroup);
+                   : make_folder(host->unified, owner, name, &cgroup.unified);
+    r = finish_making(host, owner, name, limits, workspace, &cgroup, r, ret_why);
+    if (r < 0)
         return r;
-    }
     cgroup.unit_refusals = count_unit_refusals(&cgroup);
     *ret = cgroup;
     return 0;
+}
+
+int cgroup_make_gate(const struct cgroup_host *host, uid_t owner, const char *agent_id,
+                     uint64_t cpu_shares, struct cgroup *ret, char **ret_why)
+{
+    /* Of tasks none beside the one that cgroup-limits.c adds for caged-init. */
+    const struct card_limits limits = {
+        .memory_mb = GATE_CGROUP_MEMORY_MAX / (1024 * 1024),
+        .cpu_shares = cpu_shares,
+    };
+    struct cgroup cgroup = CGROUP_INIT;
+    AUTO_FREE char *name = NULL;
+
+    if (asprintf(&name, "gate-%s", agent_id) < 0)
+        return -ENOMEM;
+    int r = make_folder(host->unified, owner, name, &cgroup.unified);
+    r = finish_making(host, owner, name, &limits, 0, &cgroup, r, ret_why);
+    if (r >= 0)
+        *ret = cgroup;
+    return r;
 }
 
 int cgroup_kill(const struct cgroup *cgroup)
@@ -194,7 +238,7 @@ uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup)
     return MAX_OF(own, units > cgroup->unit_refusals ? units - cgroup->unit_refusals : 0);
 }
 
-/* Removes the agent's folder and, if it was the last one in it, the owner's; a unit's is systemd's.
+/* Removes a folder and, if it was the last one in it, the owner's; a unit's is systemd's.
  */
 static int remove_folder(char **path, bool in_unit)
 {

@@ -1,4 +1,4 @@
-/* The agents' control groups: cgroup v2 and, where a controller is still bound to a v1 hierarchy
+/* The agents' and their gates' control groups: cgroup v2 and, where a controller is still bound to a v1 hierarchy
  * (hybrid hosts), that hierarchy as well. v2 always serves for birth (CLONE_INTO_CGROUP) and death
  * (cgroup.kill). Kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/. */
 #pragma once
@@ -57,7 +57,7 @@ struct cgroup_applied {
     bool late; /* in force from cgroup_slow() on */
 };
 
-/* One agent's cgroups. */
+/* The cgroups of one agent, or of its gate. */
 struct cgroup {
     char *unified;
     int unified_fd;
@@ -81,6 +81,14 @@ struct cgroup {
 int cgroup_make(const struct cgroup_host *host, uid_t owner, const char *agent_id,
                 const struct card_limits *limits, dev_t workspace, struct cgroup *ret,
                 char **ret_why);
+
+/* Makes `owner-UID/gate-ID` beside the agent's for its gate: one process, GATE_CGROUP_MEMORY_MAX of
+ * memory and no swap, and the processor weight `cpu_shares` of its agent. `host` is always the
+ * daemon's own, also where the agent is in a unit's folder: what an operator sets for the unit is
+ * for the agent, and systemd ends all that is in a unit's cgroup, while a gate ends when its last
+ * records were taken. As cgroup_make. */
+int cgroup_make_gate(const struct cgroup_host *host, uid_t owner, const char *agent_id,
+                     uint64_t cpu_shares, struct cgroup *ret, char **ret_why);
 
 /* Puts the quota of processor time in force, which would hold up the building of the cage, and with
  * it, since that takes locks of the kernel that all share, others: for when the agent runs. That it

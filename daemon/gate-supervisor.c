@@ -25,19 +25,18 @@
 #include "gate-proto.h"
 #include "gate-sending.h"
 #include "process.h"
-#include "records.h"
 
 #define PAUSE_USEC (200 * 1000)
 #define STOP_TIMEOUT_USEC (1000 * 1000)
-#define MESSAGES_AT_ONCE 64 /* then the loop serves others */
+#define MESSAGES_AT_ONCE 16 /* of many records each; then the loop serves others */
 
 enum gate_state { GATE_LISTENING, GATE_RUNNING, GATE_PAUSED, GATE_STOPPING, GATE_STOPPED };
 
 struct gate_supervisor {
     struct gate_setup setup;
     enum gate_state state;
-    int listeners[1 + GATE_FORWARDS_MAX];
-    sd_event_source *listening[1 + GATE_FORWARDS_MAX];
+    int listeners[GATE_LISTENERS_MAX];
+    sd_event_source *listening[GATE_LISTENERS_MAX];
     sd_event_source *timer;
     uint64_t newest;   /* update: what setup.config is of; 0 is what it began with */
     uint64_t in_force; /* nothing runs by an older one */
@@ -49,6 +48,7 @@ struct gate_supervisor {
     int control;
     bool ready;
     bool unheard; /* its last message was taken, or one that it never should have sent */
+    uint64_t n_allowed, n_ended; /* requests */
 
     bool held;
     sd_event_source *exit_source, *control_source;
@@ -82,7 +82,7 @@ int gate_supervisor_new(const struct gate_setup *setup, struct gate_supervisor *
 {
     CLEANUP(gate_supervisor_freep) struct gate_supervisor *gate = NULL;
 
-    if (setup->n_listeners > 1 + GATE_FORWARDS_MAX) {
+    if (setup->n_listeners > GATE_LISTENERS_MAX) {
         fd_close(setup->config);
         return -E2BIG;
     }
@@ -115,6 +115,7 @@ static void forget_process(struct gate_supervisor *gate)
     gate->pidfd = fd_close(gate->pidfd);
     gate->pid = 0;
     gate->ready = gate->unheard = false;
+    gate->n_allowed = gate->n_ended = 0;
 }
 
 static void kill_process(const struct gate_supervisor *gate)
@@ -169,7 +170,7 @@ static int begin_sending(struct gate_supervisor *gate)
 static void end_untold(struct gate_supervisor *gate, int error)
 {
     if (error != -EPIPE && error != -ECONNRESET)
-        gate->setup.failed(gate->setup.user, "it cannot be told of an update");
+        gate->setup.failed(gate->setup.user, "it cannot be told of an update", 0);
     (void)sd_event_source_set_io_events(gate->control_source, EPOLLIN);
     kill_process(gate);
 }
@@ -235,100 +236,51 @@ static int take_updated(struct gate_supervisor *gate, uint64_t n_ended)
 
 /* -- messages -- */
 
-/* A gate that was taken over may not write into the operator's terminal by way of the log. */
-static bool is_printable(const char *text)
+static void on_decided(void *user, const struct gate_decision *decision)
 {
-    for (; *text; text++)
-        if (*text < 0x20 || *text > 0x7e)
-            return false;
-    return true;
+    struct gate_supervisor *gate = user;
+
+    if (decision->verdict == GATE_ALLOWED)
+        gate->n_allowed += decision->count;
+    gate->setup.decided(gate->setup.user, decision);
 }
 
-/* The value as printable text, or NULL. */
-static const char *record_text(const struct record *record)
+static void on_ended(void *user, const struct gate_end *end)
 {
-    const char *text = record_string(record);
-    return text && is_printable(text) ? text : NULL;
-}
+    struct gate_supervisor *gate = user;
 
-/* Reads the records that follow DECISION; each exactly once, in the contract's order. */
-static int parse_decision(struct records_reader *reader, uint64_t verdict,
-                          struct gate_decision *ret)
-{
-    struct gate_decision decision = {.allowed = verdict == 1};
-    uint64_t port = 0, status = 0;
-    const struct {
-        uint16_t type;
-        const char **text;
-        uint64_t *number;
-    } fields[] = {
-        {GATE_MESSAGE_METHOD, &decision.method, NULL},
-        {GATE_MESSAGE_HOST, &decision.host, NULL},
-        {GATE_MESSAGE_PORT, NULL, &port},
-        {GATE_MESSAGE_ADDRESS, &decision.address, NULL},
-        {GATE_MESSAGE_RULE, &decision.rule, NULL},
-        {GATE_MESSAGE_REASON, &decision.reason, NULL},
-        {GATE_MESSAGE_STATUS, NULL, &status},
-    };
-    struct record record;
-
-    if (verdict > 1)
-        return -EBADMSG;
-    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-        if (records_next(reader, &record) != 1 || record.type != fields[i].type)
-            return -EBADMSG;
-        if (fields[i].text && !(*fields[i].text = record_text(&record)))
-            return -EBADMSG;
-        if (fields[i].number && record_u64(&record, fields[i].number) < 0)
-            return -EBADMSG;
-    }
-    if (port > UINT16_MAX || status > 999)
-        return -EBADMSG;
-    decision.port = (uint16_t)port;
-    decision.status = (unsigned)status;
-    *ret = decision;
-    return 0;
+    gate->n_ended += end->count;
+    gate->setup.ended(gate->setup.user, end);
 }
 
 /* One message. -EPIPE after the gate's last, -EBADMSG for anything that the contract does not
  * have. */
 static int take_message(struct gate_supervisor *gate, const void *data, size_t size)
 {
-    struct records_reader reader = {.data = data, .size = size};
-    struct gate_decision decision;
-    struct record record;
-    uint64_t verdict, n_ended;
-    const char *why;
+    static const struct gate_group_calls calls = {.decided = on_decided, .ended = on_ended};
+    struct gate_message message;
 
-    if (records_next(&reader, &record) != 1)
+    if (gate_message_parse(data, size, &message) < 0)
         return -EBADMSG;
-    switch (record.type) {
-    case GATE_MESSAGE_READY:
-        if (gate->ready || record.size != 0)
+    switch (message.kind) {
+    case GATE_SAYS_READY:
+        if (gate->ready)
             return -EBADMSG;
         gate->ready = true;
-        break;
-    case GATE_MESSAGE_FAILED:
-        why = record_text(&record);
-        if (!why || (gate->ready && !gate->sending.number) || reader.offset != reader.size)
+        return 0;
+    case GATE_SAYS_FAILED:
+        if (gate->ready && !gate->sending.number)
             return -EBADMSG;
-        gate->setup.failed(gate->setup.user, why);
+        gate->setup.failed(gate->setup.user, message.why, 0);
         return -EPIPE; /* its last word */
-    case GATE_MESSAGE_DECISION:
-        if (!gate->ready || record_u64(&record, &verdict) < 0 ||
-            parse_decision(&reader, verdict, &decision) < 0)
-            return -EBADMSG;
-        gate->setup.decided(gate->setup.user, &decision);
-        break;
-    case GATE_MESSAGE_UPDATED:
-        if (record_u64(&record, &n_ended) < 0 || n_ended > GATE_CONNECTIONS_MAX ||
-            reader.offset != reader.size)
-            return -EBADMSG;
-        return take_updated(gate, n_ended);
+    case GATE_SAYS_UPDATED:
+        return take_updated(gate, message.n_ended);
     default:
-        return -EBADMSG;
+        if (!gate->ready)
+            return -EBADMSG;
+        gate_message_for_each(data, size, &calls, gate);
+        return 0;
     }
-    return reader.offset == reader.size ? 0 : -EBADMSG;
 }
 
 /* Takes in up to `max` messages. 0, -EPIPE when the gate's end is closed, or another -errno. */
@@ -360,7 +312,7 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
     if (r >= 0)
         return 0;
     if (r != -EPIPE && r != -ECONNRESET)
-        gate->setup.failed(gate->setup.user, "it sent a message that it never should");
+        gate->setup.failed(gate->setup.user, "it sent a message that it never should", 0);
     kill_process(gate);
     gate->control_source = sd_event_source_disable_unref(gate->control_source);
     gate->unheard = true;
@@ -378,7 +330,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
         return 0;
     }
     if (gate->state == GATE_RUNNING)
-        gate->setup.failed(gate->setup.user, "it did not take an update in time");
+        gate->setup.failed(gate->setup.user, "it did not take an update in time", 0);
     kill_process(gate);
     return 0;
 }
@@ -397,23 +349,34 @@ static void finish_stop(struct gate_supervisor *gate)
     gate->setup.stopped(gate->setup.user); /* may free the gate */
 }
 
-/* Closes what waits at the listeners. */
-static void refuse_waiting(const struct gate_supervisor *gate)
+/* Closes a connection that waits, or throws away a question for a name (the only listener that is
+ * not TCP's): what asked will ask again. False if there is none. */
+static bool refuse_one(int listener)
 {
-    for (size_t i = 0; i < gate->setup.n_listeners; i++) {
-        for (int n = 0; n <= GATE_LISTEN_BACKLOG; n++) {
-            int fd = accept4(gate->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-            if (fd < 0)
-                break;
-            fd_close(fd);
-        }
-    }
+    char nothing;
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0 && errno == EOPNOTSUPP)
+        return recv(listener, &nothing, sizeof(nothing), MSG_DONTWAIT) >= 0;
+    fd_close(fd);
+    return fd >= 0;
 }
 
-static const char *describe_exit(int status)
+/* What waits at the listeners. */
+static void refuse_waiting(const struct gate_supervisor *gate)
 {
+    for (size_t i = 0; i < gate->setup.n_listeners; i++)
+        for (int n = 0; n <= GATE_LISTEN_BACKLOG && refuse_one(gate->listeners[i]);)
+            n++;
+}
+
+static const char *describe_exit(const struct gate_supervisor *gate, int status)
+{
+    bool (*ran_out)(void *user) = gate->setup.ran_out_of_memory;
+
     if (WIFSIGNALED(status))
-        return "it was killed";
+        return ran_out && ran_out(gate->setup.user) ? "it was killed: out of memory"
+                                                    : "it was killed";
     return WEXITSTATUS(status) == PROCESS_NOT_STARTED ? "it could not be executed" : "it exited";
 }
 
@@ -428,12 +391,14 @@ static int on_gate_exit(sd_event_source *source, int fd, uint32_t events, void *
         (void)take_messages(gate, SIZE_MAX);
     if (!gate->ready)
         refuse_waiting(gate);
+    uint64_t n_open = gate->n_allowed - MIN_OF(gate->n_allowed, gate->n_ended);
     forget_process(gate);
+    if (gate->state != GATE_STOPPING || n_open > 0)
+        gate->setup.failed(gate->setup.user, describe_exit(gate, status), n_open);
     if (gate->state == GATE_STOPPING) {
         finish_stop(gate);
         return 0;
     }
-    gate->setup.failed(gate->setup.user, describe_exit(status));
     set_state(gate, GATE_PAUSED);
     if (set_timer(gate, PAUSE_USEC) < 0)
         set_state(gate, GATE_LISTENING);
@@ -459,7 +424,9 @@ static int start_process(struct gate_supervisor *gate)
         .name = "caged-gate",
         .fds = fds,
         .n_fds = GATE_FD_LISTENER + gate->setup.n_listeners,
-        .cgroup_fd = -EBADF,
+        .cgroup_fd = gate->setup.cgroup_fd,
+        .tasks_fds = gate->setup.tasks_fds,
+        .n_tasks_fds = gate->setup.n_tasks_fds,
     };
     r = process_start(&spec, &gate->pid, &gate->pidfd);
     fd_close(pair[1]);
@@ -483,7 +450,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
     }
     process_end(gate->pidfd);
     forget_process(gate);
-    gate->setup.failed(gate->setup.user, strerror(-r));
+    gate->setup.failed(gate->setup.user, strerror(-r), 0);
     set_state(gate, GATE_PAUSED);
     return set_timer(gate, PAUSE_USEC);
 }

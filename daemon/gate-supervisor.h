@@ -8,27 +8,29 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "gate-messages.h"
 #include "util.h"
-
-struct gate_decision { /* strings are borrowed for the call */
-    bool allowed;
-    uint16_t port;
-    unsigned status;
-    const char *method, *host, *address, *rule, *reason;
-};
 
 struct gate_setup {
     sd_event *event;
     int executable;       /* borrowed, O_PATH */
     int null;             /* borrowed, /dev/null */
     int config;           /* sealed memfd, taken over even on failure */
+    int cgroup_fd;        /* borrowed: as in process.h, where each gate is born */
+    const int *tasks_fds; /* borrowed */
+    size_t n_tasks_fds;
     const int *listeners; /* borrowed until the gate is freed; the first is the proxy's. The array
                              itself is copied. */
     size_t n_listeners;
     void *user;
     void (*decided)(void *user, const struct gate_decision *decision);
-    void (*failed)(void *user,
-                   const char *why); /* a gate died or misbehaved; another will follow */
+    void (*ended)(void *user, const struct gate_end *end);
+    /* A gate died or misbehaved; another will follow, unless it is being stopped. So many requests
+     * were allowed whose end it has not told. */
+    void (*failed)(void *user, const char *why, uint64_t n_without_end);
+    /* Whether the gate that just was killed was it by the kernel, for want of memory. NULL: unknown
+     */
+    bool (*ran_out_of_memory)(void *user);
     /* It took an update, and ended so many connections that had been allowed. Its death settles an
      * update as well, and is told by `failed` or `stopped`. */
     void (*updated)(void *user, uint64_t n_ended);

@@ -22,9 +22,21 @@ static void pump_reload(struct connection *c)
 
 static json_t *change_to_json(const struct agent_change *change)
 {
-    return json_pack("{s:O, s:O, s:O, s:O, s:O}", "added", change->added, "removed",
+    return json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:b}", "added", change->added, "removed",
                      change->removed, "private_added", change->private_added, "private_removed",
-                     change->private_removed, "ignored", change->ignored);
+                     change->private_removed, "denied_added", change->denied_added,
+                     "denied_removed", change->denied_removed, "ignored", change->ignored,
+                     "live_replaced", change->live);
+}
+
+void method_reply_reload_failed(struct connection *c, const struct agent *agent, int error)
+{
+    connection_error(c, "io.caged.ReloadFailed",
+                     json_pack("{s:s, s:i, s:s}", "agent_id", agent->card->agent_id, "errno",
+                               -error, "reason",
+                               error == -EBUSY ? "the log does not take what was changed before; "
+                                                 "try again later"
+                                               : strerror(-error)));
 }
 
 static void reload(struct connection *c, struct agent *agent, struct card *card)
@@ -33,12 +45,7 @@ static void reload(struct connection *c, struct agent *agent, struct card *card)
     int r = agent_reload(agent, card, c->peer.uid, &change, &c->update);
 
     if (r < 0) {
-        connection_error(c, "io.caged.ReloadFailed",
-                         json_pack("{s:s, s:i, s:s}", "agent_id", agent->card->agent_id, "errno",
-                                   -r, "reason",
-                                   r == -EBUSY ? "the log does not take what was changed before; "
-                                                 "try again later"
-                                               : strerror(-r)));
+        method_reply_reload_failed(c, agent, r);
         return;
     }
     c->result = change_to_json(&change);

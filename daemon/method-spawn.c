@@ -11,9 +11,10 @@
 struct spawn_parameters {
     json_t *card;
     json_t *arguments;
-    json_int_t workspace_fd, api_key_fd, user_uid, user_gid;
+    json_int_t workspace_fd, api_key_fd, proxy_auth_fd, user_uid, user_gid;
     bool foreground, terminal, unit;
     json_int_t rows, columns;
+    json_int_t ask_seconds;
 };
 
 /* -- answers -- */
@@ -197,25 +198,29 @@ static int take_workspace(struct call *call, const struct spawn_parameters *p,
     return r;
 }
 
-static int take_key(struct call *call, json_int_t index, const struct card *card, char **ret,
-                    struct agent_problem *problem)
+/* A file of the card's with a secret in it. Without it in the card, nothing is read. */
+static int take_secret(struct call *call, json_int_t index, const char *key, const char *path,
+                       int (*read)(int fd, char **ret, char **ret_why), char **ret,
+                       struct agent_problem *problem)
 {
     AUTO_FD int opened = -EBADF;
     AUTO_FREE char *why = NULL;
+    char where[64];
     int fd, r;
 
-    if (!card->api_key_file && index < 0)
+    if (!path && index < 0)
         return 0;
-    if (!card->api_key_file)
-        return agent_problem_set(problem, FAILURE_CARD, -EINVAL, "$.api_key_file",
+    if (!path) {
+        (void)snprintf(where, sizeof(where), "$.%s", key);
+        return agent_problem_set(problem, FAILURE_CARD, -EINVAL, where,
                                  "a path, since a descriptor for it was sent");
-    r = get_descriptor(call, index, card->api_key_file, O_RDONLY, "api_key_file", &fd, &opened,
-                       problem);
+    }
+    r = get_descriptor(call, index, path, O_RDONLY, key, &fd, &opened, problem);
     if (r < 0)
         return r;
-    r = api_key_read(fd, ret, &why);
+    r = read(fd, ret, &why);
     if (why)
-        (void)agent_problem_set(problem, FAILURE_PERMITTED, r, "api_key_file", "%s", why);
+        (void)agent_problem_set(problem, FAILURE_PERMITTED, r, key, "%s", why);
     return r;
 }
 
@@ -260,7 +265,11 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     if (r >= 0)
         r = take_workspace(call, p, card, &workspace, problem);
     if (r >= 0)
-        r = take_key(call, p->api_key_fd, card, &key, problem);
+        r = take_secret(call, p->api_key_fd, "api_key_file", card->api_key_file, api_key_read, &key,
+                        problem);
+    if (r >= 0)
+        r = take_secret(call, p->proxy_auth_fd, "proxy_auth_file", card->proxy_auth_file,
+                        proxy_auth_read, &card->proxy_auth, problem);
     if (r >= 0 && p->unit)
         r = take_unit(call->connection, &unit, problem);
     if (r >= 0)
@@ -283,6 +292,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .terminal_rows = (uint16_t)p->rows,
         .terminal_columns = (uint16_t)p->columns,
         .foreground = p->foreground,
+        .ask_seconds = p->ask_seconds > 0 ? (uint32_t)p->ask_seconds : 0,
         .unit = p->unit ? &unit : NULL,
     };
     r = agent_spawn(call->connection->manager, &request, ret, problem);
@@ -294,13 +304,18 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
 void method_spawn(struct call *call)
 {
     struct connection *c = call->connection;
-    struct spawn_parameters p = {
-        .workspace_fd = -1, .api_key_fd = -1, .user_uid = -1, .user_gid = -1};
+    struct spawn_parameters p = {.workspace_fd = -1,
+                                 .api_key_fd = -1,
+                                 .proxy_auth_fd = -1,
+                                 .user_uid = -1,
+                                 .user_gid = -1,
+                                 .ask_seconds = -1};
     const struct parameter table[] = {
         {"card", PARAMETER_OBJECT, true, &p.card},
         {"arguments", PARAMETER_STRINGS, false, &p.arguments},
         {"workspace_fd", PARAMETER_INTEGER, false, &p.workspace_fd},
         {"api_key_fd", PARAMETER_INTEGER, false, &p.api_key_fd},
+        {"proxy_auth_fd", PARAMETER_INTEGER, false, &p.proxy_auth_fd},
         {"user_uid", PARAMETER_INTEGER, false, &p.user_uid},
         {"user_gid", PARAMETER_INTEGER, false, &p.user_gid},
         {"foreground", PARAMETER_BOOLEAN, false, &p.foreground},
@@ -308,6 +323,7 @@ void method_spawn(struct call *call)
         {"terminal", PARAMETER_BOOLEAN, false, &p.terminal},
         {"terminal_rows", PARAMETER_INTEGER, false, &p.rows},
         {"terminal_columns", PARAMETER_INTEGER, false, &p.columns},
+        {"ask_seconds", PARAMETER_INTEGER, false, &p.ask_seconds},
     };
     struct agent_problem problem = {};
     struct agent *agent = NULL;
@@ -316,6 +332,10 @@ void method_spawn(struct call *call)
         return;
     if (p.rows > UINT16_MAX || p.columns > UINT16_MAX) {
         connection_invalid(c, p.rows > UINT16_MAX ? "terminal_rows" : "terminal_columns");
+        return;
+    }
+    if (p.ask_seconds == 0 || p.ask_seconds > GATE_ASK_MAX) {
+        connection_invalid(c, "ask_seconds");
         return;
     }
     if (p.foreground && c->foreground && c->foreground->state != AGENT_ENDED) {

@@ -16,14 +16,17 @@ struct call {
 };
 
 /* The methods themselves, by file. */
-void method_spawn(struct call *call);  /* method-spawn.c */
-void method_reload(struct call *call); /* method-reload.c */
-void method_stop(struct call *call);   /* methods-agent.c */
+void method_spawn(struct call *call);        /* method-spawn.c */
+void method_reload(struct call *call);       /* method-reload.c */
+void method_change_hosts(struct call *call); /* method-hosts.c */
+void method_hosts(struct call *call);
+void method_stop(struct call *call); /* methods-agent.c */
 void method_kill(struct call *call);
 void method_list(struct call *call);
 void method_inspect(struct call *call);
 void method_history(struct call *call); /* methods-history.c */
-void method_logs(struct call *call);    /* methods-follow.c */
+void method_audit(struct call *call);
+void method_logs(struct call *call); /* methods-follow.c */
 void method_wait(struct call *call);
 void method_events(struct call *call);
 void method_get_info(struct call *call); /* varlink-service.c */
@@ -44,3 +47,7 @@ void method_reply_problem(struct connection *connection, const struct agent_prob
 
 /* The error for an agent that is not there any more, or not yet, to be dealt with. */
 void method_reply_not_running(struct connection *connection, const struct agent *agent);
+
+/* The error for hosts that could not be changed; `error` is a negative errno. */
+void method_reply_reload_failed(struct connection *connection, const struct agent *agent,
+                                int error);

@@ -6,12 +6,10 @@
 #include <sys/wait.h>
 
 #include "clock.h"
-#include "json-text.h"
 #include "log.h"
+#include "report-event.h"
 
-/* Adds the event to the ring; takes the reference to `event` (type Event of io.caged.varlink but
- * for the members that the ring itself has). */
-static void emit(struct agent *agent, const char *kind, json_t *event)
+void report_emit(struct agent *agent, const char *kind, json_t *event)
 {
     struct manager *manager = agent->manager;
     char *text = NULL;
@@ -28,23 +26,13 @@ static void emit(struct agent *agent, const char *kind, json_t *event)
     watch_list_wake(&manager->event_watches);
 }
 
-struct number {
-    char text[16];
-};
-
-static const char *number(long long value, struct number *buffer)
+const char *number(long long value, struct number *buffer)
 {
     (void)snprintf(buffer->text, sizeof(buffer->text), "%lld", value);
     return buffer->text;
 }
 
-/* A text that may hold bytes of a user's, in printable ASCII: journalctl -x writes a field that its
- * text names to the operator's terminal as it is. */
-struct printable {
-    char text[1024];
-};
-
-static const char *printable(const char *text, struct printable *buffer)
+const char *printable(const char *text, struct printable *buffer)
 {
     size_t used = 0;
 
@@ -98,7 +86,7 @@ static void report_ended(struct agent *agent)
         (void)json_object_set_new(event, "exit_status", json_integer(WEXITSTATUS(agent->status)));
     if (event && signaled)
         (void)json_object_set_new(event, "signal", json_integer(WTERMSIG(agent->status)));
-    emit(agent, "ended", event);
+    report_emit(agent, "ended", event);
 }
 
 void report_state(struct agent *agent)
@@ -112,58 +100,24 @@ void report_state(struct agent *agent)
 
     switch (agent->state) {
     case AGENT_STARTING:
-        emit(agent, "spawned", json_object());
+        report_emit(agent, "spawned", json_object());
         break;
     case AGENT_RUNNING:
         log_entry(agent->log, LOG_NOTICE, LOG_ID_AGENT_STARTED, fields, ARRAY_SIZE(fields),
                   "agent %s of uid %u runs in %s", agent->card->agent_id, agent->owner,
                   agent->workspace.path);
-        emit(agent, "running", json_object());
+        report_emit(agent, "running", json_object());
         break;
     case AGENT_STOPPING:
         log_entry(agent->log, LOG_NOTICE, LOG_ID_AGENT_STOPPING, fields, ARRAY_SIZE(fields),
                   "agent %s of uid %u is being stopped: %s", agent->card->agent_id, agent->owner,
                   end_reason_to_string(agent->requested));
-        emit(agent, "stopping", json_object());
+        report_emit(agent, "stopping", json_object());
         break;
     default:
         report_ended(agent);
         break;
     }
-}
-
-void report_decision(struct agent *agent, const struct gate_decision *decision)
-{
-    struct number port;
-    json_t *event;
-
-    const struct log_field fields[] = {
-        {"CAGED_VERDICT", decision->allowed ? "allowed" : "refused"},
-        {"CAGED_METHOD", decision->method},
-        {"CAGED_HOST", decision->host},
-        {"CAGED_PORT", number(decision->port, &port)},
-        {"CAGED_ADDRESS", decision->address},
-        {"CAGED_RULE", decision->rule},
-        {"CAGED_CODE", decision->reason},
-    };
-
-    if (decision->allowed)
-        agent->allowed++;
-    else
-        agent->refused++;
-    log_entry(agent->log, decision->allowed ? LOG_INFO : LOG_WARNING,
-              decision->allowed ? LOG_ID_NETWORK_ALLOWED : LOG_ID_NETWORK_REFUSED, fields,
-              ARRAY_SIZE(fields), "agent %s of uid %u: %s %s %s:%u%s%s%s (%s)",
-              agent->card->agent_id, agent->owner, decision->allowed ? "allowed" : "refused",
-              decision->method, decision->host, decision->port, *decision->address ? " at " : "",
-              decision->address, decision->allowed ? " by rule" : "",
-              decision->allowed ? decision->rule : decision->reason);
-    event = json_pack(
-        "{s:b, s:o, s:o, s:i, s:o, s:o, s:o}", "allowed", decision->allowed, "method",
-        json_string_lossy(decision->method), "host", json_string_lossy(decision->host), "port",
-        (int)decision->port, "address", json_string_lossy(decision->address), "rule",
-        json_string_lossy(decision->rule), "code", json_string_lossy(decision->reason));
-    emit(agent, "network", event);
 }
 
 /* The strings of an array with a space between each two: no host has one. NULL for none. */
@@ -190,9 +144,13 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
     AUTO_FREE char *added = join(change->added), *removed = join(change->removed);
     AUTO_FREE char *private_added = join(change->private_added);
     AUTO_FREE char *private_removed = join(change->private_removed);
+    AUTO_FREE char *denied_added = join(change->denied_added);
+    AUTO_FREE char *denied_removed = join(change->denied_removed);
     size_t n_added = json_array_size(change->added), n_removed = json_array_size(change->removed);
     size_t n_private_added = json_array_size(change->private_added);
     size_t n_private_removed = json_array_size(change->private_removed);
+    size_t n_denied_added = json_array_size(change->denied_added);
+    size_t n_denied_removed = json_array_size(change->denied_removed);
     struct number by_text;
     const struct log_field fields[] = {
         {"CAGED_BY_UID", number(by, &by_text)},
@@ -200,39 +158,25 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
         {"CAGED_REMOVED", removed},
         {"CAGED_PRIVATE_ADDED", private_added},
         {"CAGED_PRIVATE_REMOVED", private_removed},
+        {"CAGED_DENIED_ADDED", denied_added},
+        {"CAGED_DENIED_REMOVED", denied_removed},
     };
 
-    if (n_added + n_removed + n_private_added + n_private_removed == 0)
+    if (n_added + n_removed + n_private_added + n_private_removed + n_denied_added +
+            n_denied_removed ==
+        0)
         return;
     log_entry(agent->log, LOG_NOTICE, LOG_ID_AGENT_RELOADED, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u: uid %u changed its hosts: %zu added, %zu removed; private ones: "
-              "%zu added, %zu removed",
+              "%zu added, %zu removed; denied ones: %zu added, %zu removed",
               agent->card->agent_id, agent->owner, by, n_added, n_removed, n_private_added,
-              n_private_removed);
-    emit(agent, "reloaded",
-         json_pack("{s:I, s:O, s:O, s:O, s:O}", "by_uid", (json_int_t)by, "added", change->added,
-                   "removed", change->removed, "private_added", change->private_added,
-                   "private_removed", change->private_removed));
-}
-
-void report_cut(struct agent *agent, uint64_t n)
-{
-    struct number count;
-    const struct log_field fields[] = {{"CAGED_CUT", number((long long)n, &count)}};
-
-    log_entry(agent->log, LOG_NOTICE, LOG_ID_NETWORK_CUT, fields, ARRAY_SIZE(fields),
-              "agent %s of uid %u: %ju connections were cut that its new hosts do not allow",
-              agent->card->agent_id, agent->owner, (uintmax_t)n);
-}
-
-void report_gate_failure(struct agent *agent, const char *why)
-{
-    struct printable detail;
-    const struct log_field fields[] = {{"CAGED_DETAIL", printable(why, &detail)}};
-
-    log_entry(agent->log, LOG_ERR, LOG_ID_GATE_FAILED, fields, ARRAY_SIZE(fields),
-              "the gate of agent %s of uid %u failed: %s; the next connection gets a new one",
-              agent->card->agent_id, agent->owner, why);
+              n_private_removed, n_denied_added, n_denied_removed);
+    report_emit(agent, "reloaded",
+                json_pack("{s:I, s:O, s:O, s:O*, s:O*, s:O, s:O}", "by_uid", (json_int_t)by,
+                          "added", change->added, "removed", change->removed, "private_added",
+                          change->private_added, "private_removed", change->private_removed,
+                          "denied_added", change->denied_added, "denied_removed",
+                          change->denied_removed));
 }
 
 void report_refusal(struct manager *manager, uid_t owner, const char *agent_id,

@@ -1,4 +1,4 @@
-/* What a request's descriptors stand for: the workspace folder and the key file. The descriptor is
+/* What a request's descriptors stand for: the workspace folder, and files with a secret. The descriptor is
  * the proof of access; these checks say whether it is a proof of enough. */
 #pragma once
 
@@ -41,6 +41,10 @@ int workspace_open_for_root(const char *path, int flags);
  * most, white space around it removed. *ret is the caller's: secret_free(). -EINVAL with *ret_why.
  */
 int api_key_read(int fd, char **ret, char **ret_why);
+
+/* The same for user:password of a proxy (RFC 7617): PROXY_AUTH_SIZE_MAX at most, with spaces inside
+ * if it has any. */
+int proxy_auth_read(int fd, char **ret, char **ret_why);
 
 /* Overwrites and frees. */
 char *secret_free(char *secret);

@@ -19,7 +19,7 @@ static void keep_method(struct connection *c)
 {
     size_t n = MIN_OF(c->request.method.size, sizeof(c->method) - 1);
 
-    if (c->forward) {
+    if (connection_is_raw(c)) {
         (void)snprintf(c->method, sizeof(c->method), "tcp");
         return;
     }
@@ -28,64 +28,107 @@ static void keep_method(struct connection *c)
     c->method[n] = '\0';
 }
 
-static bool put(struct connection *c, enum refusal refusal, unsigned status)
+/* What decisions and ends have in common; `address` is room for its text. */
+static struct network_record subject(const struct connection *c,
+                                     char address[static INET6_ADDRSTRLEN])
 {
-    char address[INET6_ADDRSTRLEN];
-
-    connection_number_request(c);
-    keep_method(c);
-    const struct decision decision = {
-        .refusal = refusal,
+    return (struct network_record){
+        .request = c->request_id,
         .method = c->method,
         .host = c->request.host.name,
         .port = c->request.port,
         .address = ip_address_format(&c->address, address),
         .rule = c->rule ? c->rule->text : "",
-        .status = status,
+        .count = 1,
     };
-    c->recorded = true;
-    bool done = recorder_put(&c->gate->recorder, &decision) == 0;
-    gate_update_listeners(c->gate);
-    return done;
+}
+
+static bool put(struct connection *c, enum gate_verdict verdict, const char *reason,
+                unsigned status)
+{
+    char address[INET6_ADDRSTRLEN];
+
+    connection_number_request(c);
+    keep_method(c);
+    struct network_record record = subject(c, address);
+    record.verdict = verdict;
+    record.reason = reason;
+    record.status = status;
+    record.awaited = c->held_request > 0 && c->held_request == c->request_id;
+    return recorder_put(&c->gate->recorder, &record) == 0;
 }
 
 bool connection_record_refused(struct connection *c, enum refusal refusal, unsigned status)
 {
-    return put(c, refusal, status);
+    c->recorded = true;
+    bool done = put(c, GATE_REFUSED, refusal_code(refusal), status) &&
+                recorder_flush(&c->gate->recorder) == 0;
+    gate_update_listeners(c->gate);
+    return done;
+}
+
+bool connection_record_held(struct connection *c)
+{
+    if (!put(c, GATE_HELD, "held", 0))
+        return false;
+    c->held_request = c->request_id;
+    return true;
 }
 
 bool connection_record_allowed(struct connection *c)
 {
-    c->open = true;
-    if (!put(c, REFUSAL_NONE, 0))
+    c->recorded = c->open = true;
+    if (!put(c, GATE_ALLOWED, refusal_code(REFUSAL_NONE), 0))
         return false;
-    if (!recorder_is_blocked(&c->gate->recorder))
+    if (!recorder_is_waiting(&c->gate->recorder))
         return true;
-    event_source_remove(c->gate->loop, &c->client);
-    event_source_remove(c->gate->loop, &c->server);
     connection_set_state(c, CONNECTION_RECORDING, 0);
+    c->gate->records_waited_for = true;
     return false;
 }
 
-/* c->up.bytes and c->down.bytes are what was passed, c->started is when it began. */
 void connection_ended(struct connection *c, const char *code)
 {
+    char address[INET6_ADDRSTRLEN];
+
     if (!c->open)
         return;
     c->open = false;
+    struct network_record record = subject(c, address);
+    record.end = true;
+    record.reason = code;
+    record.bytes_up = c->up.bytes;
+    record.bytes_down = c->down.bytes - MIN_OF(c->down.bytes, c->own_bytes_down);
+    record.duration_usec = clock_usec(CLOCK_MONOTONIC) - c->started;
+    (void)recorder_put(&c->gate->recorder, &record); /* or the gate stops */
 }
 
-/* A connection whose next request waited for the recorder, too. Going on can end that connection,
- * but no other. */
+/* Those whose next request waited for the recorder as well. Going on can end that connection, but
+ * no other. */
 void connections_resume(struct gate *gate)
 {
     struct connection *next;
 
+    if (!gate->records_waited_for)
+        return;
+    gate->records_waited_for = false;
     for (struct connection *c = gate->connections; c; c = next) {
         next = c->next;
         if (c->state == CONNECTION_RECORDING)
             tunnel_begin(c);
         else if (c->state == CONNECTION_READING_HEAD && !c->client.added)
             request_resume(c);
+    }
+}
+
+void connections_block(struct gate *gate)
+{
+    if (!gate->records_waited_for)
+        return;
+    for (struct connection *c = gate->connections; c; c = c->next) {
+        if (c->state != CONNECTION_RECORDING)
+            continue;
+        event_source_remove(gate->loop, &c->client);
+        event_source_remove(gate->loop, &c->server);
     }
 }

@@ -13,9 +13,12 @@ static const struct {
     unsigned next;
 } states[] = {
     [CONNECTION_READING_HEAD] = {"reading-head",
-                                 BIT(CONNECTION_READING_HEAD) | BIT(CONNECTION_RESOLVING) |
-                                     BIT(CONNECTION_DIALLING) | BIT(CONNECTION_RECORDING) |
-                                     BIT(CONNECTION_EXCHANGE) | BIT(CONNECTION_DRAINING)},
+                                 BIT(CONNECTION_READING_HEAD) | BIT(CONNECTION_HELD) |
+                                     BIT(CONNECTION_RESOLVING) | BIT(CONNECTION_DIALLING) |
+                                     BIT(CONNECTION_RECORDING) | BIT(CONNECTION_EXCHANGE) |
+                                     BIT(CONNECTION_DRAINING)},
+    [CONNECTION_HELD] = {"held", BIT(CONNECTION_RESOLVING) | BIT(CONNECTION_DIALLING) |
+                                     BIT(CONNECTION_READING_HEAD) | BIT(CONNECTION_DRAINING)},
     [CONNECTION_RESOLVING] = {"resolving", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_READING_HEAD) |
                                                BIT(CONNECTION_DRAINING)},
     [CONNECTION_DIALLING] = {"dialling", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_PARENT_HEAD) |
@@ -52,6 +55,8 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
 {
     if (!(states[c->state].next & BIT(state)))
         abort(); /* a bug, and one that might let something pass unchecked */
+    c->gate->n_held += state == CONNECTION_HELD;
+    c->gate->n_held -= c->state == CONNECTION_HELD;
     c->state = state;
     if (timeout > 0)
         timer_set(c->gate->loop, &c->timer, (uint64_t)timeout * 1000);
@@ -81,9 +86,10 @@ static void release_server(struct connection *c)
     connection_ended(c, end_code_to_string(END_CLOSED));
     resolver_abandon(c->query);
     c->query = NULL;
+    dial_race_end(c);
     connection_drop_server(c);
     relay_flow_deinit(&c->up);
-    if (!c->down.pending)
+    if (!relay_flow_wants_write(&c->down))
         relay_flow_deinit(&c->down);
 }
 
@@ -99,9 +105,12 @@ void connection_close(struct connection *c)
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
     http_answer_deinit(&c->answer);
+    if (c->named)
+        names_table_release(gate->names.table, c->named);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
+    gate->n_held -= c->state == CONNECTION_HELD;
     free(c);
     gate->n_connections--;
     gate_update_listeners(gate);
@@ -122,9 +131,10 @@ void connection_abort(struct connection *c)
 /* What still waits for the client goes first. */
 static void drain_begin(struct connection *c)
 {
-    if (!c->down.pending)
+    if (!relay_flow_wants_write(&c->down))
         (void)shutdown(c->client.fd, SHUT_WR);
-    if (event_source_set(c->gate->loop, &c->client, c->down.pending ? EPOLLOUT : EPOLLIN) < 0)
+    if (event_source_set(c->gate->loop, &c->client,
+                         relay_flow_wants_write(&c->down) ? EPOLLOUT : EPOLLIN) < 0)
         connection_close(c);
 }
 
@@ -141,10 +151,10 @@ static void drain_run(struct connection *c)
 {
     char waste[4096];
 
-    if (c->down.pending) {
+    if (relay_flow_wants_write(&c->down)) {
         if (relay_flow_flush(&c->down) != 0)
             connection_close(c);
-        else if (!c->down.pending)
+        else if (!relay_flow_wants_write(&c->down))
             drain_begin(c);
         return;
     }
@@ -171,14 +181,14 @@ static void forget_request(struct connection *c)
 {
     http_answer_deinit(&c->answer);
     relay_flow_deinit(&c->up);
-    if (!c->down.pending)
+    if (!relay_flow_wants_write(&c->down))
         relay_flow_deinit(&c->down);
     buffer_drop(&c->head, c->head_size);
     c->head_scanned = c->head_size = 0;
     memset(&c->request, 0, sizeof(c->request));
     c->request_read = c->via_parent = c->recorded = c->on_kept = c->surplus = false;
     c->rule = NULL;
-    c->request_id = 0;
+    c->request_id = c->own_bytes_down = 0;
     c->n_addresses = c->next_address = 0;
     c->address.family = AF_UNSPEC;
     c->used = true;
@@ -189,6 +199,7 @@ void connection_next_request(struct connection *c, bool keep)
     connection_ended(c, end_code_to_string(END_CLOSED));
     resolver_abandon(c->query);
     c->query = NULL;
+    dial_race_end(c);
     if (keep)
         keep_server(c);
     else
@@ -231,14 +242,11 @@ static int answer_refusal(struct connection *c, enum refusal refusal, const char
 
 void connection_refuse(struct connection *c, enum refusal refusal, const char *detail)
 {
+    unsigned status = connection_is_raw(c) ? 0 : refusal_status(refusal);
+    bool heard = c->recorded || connection_record_refused(c, refusal, status);
+
     connection_ended(c, refusal_code(refusal));
-    if (c->forward) { /* not HTTP: a reset is the only word there is */
-        if (!c->recorded)
-            (void)connection_record_refused(c, refusal, 0);
-        connection_abort(c);
-        return;
-    }
-    if (!c->recorded && !connection_record_refused(c, refusal, refusal_status(refusal))) {
+    if (connection_is_raw(c) || !heard) { /* what is not HTTP has no other word than a reset */
         connection_abort(c);
         return;
     }
@@ -326,23 +334,29 @@ static void timer_expired(struct timer *timer)
         else
             connection_close(c); /* opened in advance and never used */
         break;
+    case CONNECTION_HELD:
+        connection_refuse(c, REFUSAL_ASK_TIMEOUT, NULL);
+        break;
     case CONNECTION_RESOLVING:
         connection_refuse(c, c->via_parent ? REFUSAL_PARENT_FAILED : REFUSAL_DNS_TIMEOUT,
                           c->via_parent ? "the name of the parent proxy was not resolved in time"
                                         : NULL);
         break;
     case CONNECTION_DIALLING:
-        dial_attempt_expired(c);
+        dial_timer_expired(c);
         break;
     case CONNECTION_PARENT_HEAD:
         connection_refuse(c, REFUSAL_PARENT_FAILED, "it did not answer in time");
+        break;
+    case CONNECTION_TUNNEL:
+        tunnel_hello_expired(c);
         break;
     default:
         connection_close(c);
     }
 }
 
-void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
+void connection_new(struct gate *gate, int fd, const struct listener *listener)
 {
     struct connection *c = calloc(1, sizeof(*c));
 
@@ -351,7 +365,8 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
         return;
     }
     c->gate = gate;
-    c->forward = forward;
+    c->forward = listener->forward;
+    c->transparent = listener->transparent;
     c->client = (struct event_source){.fd = fd, .ready = client_ready};
     c->server = (struct event_source){.fd = -EBADF, .ready = server_ready};
     c->timer.expired = timer_expired;
@@ -363,14 +378,15 @@ void connection_new(struct gate *gate, int fd, const struct endpoint *forward)
         c->next->link = &c->next;
     gate->connections = c;
     gate->n_connections++;
-    net_tune(fd);
 
-    if (event_source_set(gate->loop, &c->client, forward ? 0 : EPOLLIN) < 0)
+    if (event_source_set(gate->loop, &c->client, connection_is_raw(c) ? 0 : EPOLLIN) < 0)
         connection_abort(c);
     else if (gate->n_connections > GATE_CONNECTIONS_MAX)
         connection_refuse(c, REFUSAL_TOO_MANY_CONNECTIONS, NULL);
-    else if (forward)
+    else if (c->forward)
         request_forward_begin(c);
+    else if (c->transparent)
+        request_transparent_begin(c);
     else
         timer_set(gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
 }

@@ -2,17 +2,21 @@
  *
  * States, and what may follow (connection.c has it as a table):
  *
- *   reading-head --> resolving --> dialling --> parent-head --> recording --> tunnel --> draining
- *        ^  |                          ^                           | ^  |       ^           ^
- *        |  +--------------------------+---------------------------+ |  v       |           |
- *        +-----------------------------------------------------------+ exchange ------------+
+ *   reading-head --> held --> resolving --> dialling --> parent-head --> recording --+
+ *        ^                                                                           |
+ *        +--------------------------------- exchange <-------------------------------+
+ *                                              |                                     |
+ *                                              +---------> tunnel <------------------+
+ *                                                            +-----> draining
  *
  * reading-head  the client's next request comes in; then the rules are asked
+ * held          no rule is about the host: an operator is asked (ask.h)
  * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
- * dialling      the checked addresses are tried one after the other
+ * dialling      the checked addresses are tried, several at once; the first that answers is taken
  * parent-head   the parent proxy's answer to our CONNECT comes in
- * recording     all is allowed and connected, but cagedd's socket was full: no byte passes before
- *               the record does
+ * recording     all is allowed and connected, but the record has not gone out: no byte passes
+ *               before it does, which is at the end of this round of the event loop unless cagedd's
+ *               socket is full
  * exchange      one plain http request and its answer pass; behind them the next head is read
  * tunnel        bytes go both ways: CONNECT, a forward, or what a request was upgraded to
  * draining      nothing more is said to the client; it is given time to read what was
@@ -35,11 +39,13 @@
 #include "http-answer.h"
 #include "http-body.h"
 #include "http-head.h"
+#include "policy.h"
 #include "refusal.h"
 #include "relay.h"
 
 enum connection_state {
     CONNECTION_READING_HEAD,
+    CONNECTION_HELD,
     CONNECTION_RESOLVING,
     CONNECTION_DIALLING,
     CONNECTION_PARENT_HEAD,
@@ -53,13 +59,17 @@ enum connection_state {
 const char *connection_state_to_string(enum connection_state state);
 int connection_state_from_string(const char *name, enum connection_state *ret);
 
+struct dial_race;
+
 struct connection {
     struct gate *gate;
     struct connection *next, **link;
     enum connection_state state;
     struct timer timer; /* of the state */
     struct event_source client, server;
-    const struct endpoint *forward; /* NULL: proxy requests */
+    const struct endpoint *forward; /* NULL: proxy requests, or else: */
+    bool transparent;               /* to a synthetic address; then the name that has it: */
+    struct named_address *named;    /* held; NULL: not known yet, or unknown */
     bool used;                      /* it had a request before this one */
     bool client_ended;              /* it will send no more than what is in `head` */
 
@@ -68,23 +78,26 @@ struct connection {
     size_t head_scanned, head_size; /* head_size: 0 until it is whole; what follows came early */
     struct http_request request;    /* spans into `head` */
     bool request_read;              /* it was parsed: where it ends is beyond doubt */
-    const struct allow_rule *rule;  /* that allowed it, or NULL */
+    const struct allow_rule *rule;  /* that allowed it, or denied it; or NULL */
     bool via_parent;
 
     /* what is recorded of it */
-    uint64_t request_id; /* 0: it has no number yet */
-    uint64_t started;    /* when it got that: CLOCK_MONOTONIC, usec */
-    bool recorded;       /* the decision is */
-    bool open;           /* it was allowed, and its end is not recorded */
-    char method[64];     /* for the end */
+    uint64_t request_id;     /* 0: it has no number yet */
+    uint64_t held_request;   /* the number of the last that was held; 0: none was */
+    uint64_t started;        /* when it got that: CLOCK_MONOTONIC, usec */
+    bool recorded;           /* the decision is */
+    bool open;               /* it was allowed, and its end is not recorded */
+    char method[64];         /* for the end */
+    uint64_t own_bytes_down; /* of `down.bytes`, what the gate itself said to the client */
 
     /* the way there */
     struct resolve_query *query;
     struct ip_address addresses[GATE_ADDRESSES_MAX]; /* checked */
     size_t n_addresses, next_address;
-    struct ip_address address; /* being dialled, dialled or refused: for the record */
-    uint64_t dial_deadline;
-    int dial_error; /* of the last address, negative errno */
+    struct ip_address address;            /* being dialled, dialled or refused: for the record */
+    uint64_t dial_deadline, dial_started; /* of the request; of the attempt at `address` */
+    struct dial_race *race;               /* attempts besides that one; NULL: none was needed yet */
+    int dial_error;                       /* of the last address, negative errno */
     struct buffer parent_head;
     size_t parent_head_scanned, parent_head_size;
 
@@ -108,14 +121,21 @@ struct connection {
 };
 
 /* Takes a new client socket. */
-void connection_new(struct gate *gate, int fd, const struct endpoint *forward);
+void connection_new(struct gate *gate, int fd, const struct listener *listener);
 void connections_resume(struct gate *gate);    /* those in state recording */
+void connections_block(struct gate *gate);     /* these: nothing is heard until they go on */
 void connections_close_all(struct gate *gate); /* at the end of the gate */
 
 /* recheck.c: the gate's configuration is another one. Returns how many connections were cut. */
 size_t connections_recheck(struct gate *gate);
 
 /* -- between the files of the state machine -- */
+
+/* Without HTTP: the client is told of nothing but the bytes, or by a reset. */
+static inline bool connection_is_raw(const struct connection *c)
+{
+    return c->forward || c->transparent;
+}
 
 /* Moves on; `timeout` in seconds from now, 0 for none. */
 void connection_set_state(struct connection *c, enum connection_state state, unsigned timeout);
@@ -151,29 +171,46 @@ void connection_number_request(struct connection *c);
 /* Records that the request is allowed. False: the connection waits for that, or the gate ends. */
 bool connection_record_allowed(struct connection *c);
 
-/* Records that it is refused. False: the gate ends. */
+/* Records that it is refused, or held: that has gone out, or waits in the queue, when this returns.
+ * False: the gate ends. */
 bool connection_record_refused(struct connection *c, enum refusal refusal, unsigned status);
+bool connection_record_held(struct connection *c);
 
-/* The one place where the end of an allowed request is noted, by a code of end-code.h or of a
+/* The one place where the end of an allowed request is recorded, by a code of end-code.h or of a
  * refusal; does nothing if it was, or there is none. While the flows are whole. */
 void connection_ended(struct connection *c, const char *code);
 
 /* -- request.c -- */
 
-void request_read(struct connection *c);          /* state reading-head */
-void request_wait(struct connection *c);          /* reading-head, behind another request */
-void request_resume(struct connection *c);        /* the recorder takes records again */
-void request_forward_begin(struct connection *c); /* a connection of a forward */
-void request_refuse_address(struct connection *c, const char *fault); /* of c->address */
+void request_read(struct connection *c);              /* state reading-head */
+void request_wait(struct connection *c);              /* reading-head, behind another request */
+void request_resume(struct connection *c);            /* the recorder takes records again */
+void request_forward_begin(struct connection *c);     /* a connection of a forward */
+void request_transparent_begin(struct connection *c); /* transparent.c: to a synthetic address */
+void request_decide(struct connection *c);            /* the host is known */
+void request_refuse_address(struct connection *c,
+                            const struct policy_fault *fault); /* c->address */
+void request_refuse_denied(struct connection *c, const struct allow_rule *denial);
+void dial_order(struct connection *c);          /* dial.c: puts c->addresses in their order */
 void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
 void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */
-void dial_attempt_expired(struct connection *c);
+void dial_timer_expired(struct connection *c);
+void dial_recheck(struct connection *c);  /* gives up addresses that are not allowed any more */
+void dial_race_end(struct connection *c); /* closes what races with c->server */
 void dial_read_parent_head(struct connection *c);
 /* tunnel.c: allowed, connected and recorded (a plain http request goes to exchange.c from here) */
 void tunnel_begin(struct connection *c);
 void tunnel_upgrade(struct connection *c); /* from an exchange: its flows go on as a tunnel's */
 void tunnel_run(struct connection *c);
 void tunnel_client_ready(struct connection *c);
+
+/* tunnel-hello.c: the first bytes of a tunnel */
+int tunnel_hello_begin(struct connection *c);    /* has them held back. 0 or -ENOMEM */
+void tunnel_hello_watch(struct connection *c);   /* behind each run: their clock */
+void tunnel_hello_refuse(struct connection *c);  /* the filter refused them */
+void tunnel_hello_expired(struct connection *c); /* they did not come in time */
+/* Another rule allows the connection now. False: what it let pass unread may not have passed. */
+bool tunnel_hello_recheck(struct connection *c);
 
 /* -- exchange.c -- */
 

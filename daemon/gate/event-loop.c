@@ -36,29 +36,52 @@ void event_loop_stop(struct event_loop *loop, int exit_status)
 
 /* -- sources -- */
 
-int event_source_set(struct event_loop *loop, struct event_source *source, uint32_t events)
+static int tell(struct event_loop *loop, struct event_source *source)
 {
-    struct epoll_event event = {.events = events, .data.ptr = source};
+    struct epoll_event event = {.events = source->events, .data.ptr = source};
 
-    if (source->added && source->events == events)
-        return 0;
     if (epoll_ctl(loop->epoll_fd, source->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, source->fd,
                   &event) < 0)
         return negative_errno();
     source->added = true;
-    source->events = events;
+    source->told = source->events;
     return 0;
 }
 
-void event_source_remove(struct event_loop *loop, struct event_source *source)
+int event_source_set(struct event_loop *loop, struct event_source *source, uint32_t events)
+{
+    source->events = events;
+    if (source->added && (source->told == events || source->told == (events | EPOLLIN)))
+        return 0;
+    return tell(loop, source);
+}
+
+void event_source_forget(struct event_loop *loop, struct event_source *source)
 {
     if (!source->added)
         return;
-    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
     source->added = false;
     for (int i = loop->batch_next; i < loop->batch_left; i++)
         if (loop->batch[i].data.ptr == source)
             loop->batch[i].data.ptr = NULL;
+}
+
+void event_source_remove(struct event_loop *loop, struct event_source *source)
+{
+    if (source->added)
+        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    event_source_forget(loop, source);
+}
+
+/* Calls the handler, or takes back what is not wanted. */
+static void dispatch(struct event_loop *loop, struct event_source *source, uint32_t events)
+{
+    uint32_t wanted = events & (source->events | EPOLLERR | EPOLLHUP);
+
+    if (wanted)
+        source->ready(source, wanted);
+    else if (tell(loop, source) < 0)
+        event_loop_stop(loop, EXIT_FAILURE); /* it would spin */
 }
 
 /* -- timers -- */
@@ -145,7 +168,7 @@ int event_loop_run(struct event_loop *loop)
             const struct epoll_event *event = &loop->batch[loop->batch_next++];
             struct event_source *source = event->data.ptr;
             if (source)
-                source->ready(source, event->events);
+                dispatch(loop, source, event->events);
         }
         loop->batch_left = loop->batch_next = 0;
         run_timers(loop);

@@ -1,5 +1,8 @@
 /* epoll(7), level-triggered, and one heap of timers: all that the gate ever waits for.
  *
+ * The kernel may know of more than a source waits for: input that is not wanted any more is taken
+ * back only when some comes, since mostly it is wanted again before that.
+ *
  * Handlers may remove and free any source or timer, their own too: an event that was already
  * fetched for a removed source is dropped. */
 #pragma once
@@ -16,7 +19,8 @@
 struct event_source {
     int fd; /* not owned by the loop; negative: none */
     bool added;
-    uint32_t events;
+    uint32_t events; /* waited for */
+    uint32_t told;   /* what the kernel knows of it */
     void (*ready)(struct event_source *source, uint32_t events);
 };
 
@@ -51,6 +55,10 @@ int event_source_set(struct event_loop *loop, struct event_source *source, uint3
 
 /* Out of the loop; before the descriptor is closed. Does nothing if it is not in. */
 void event_source_remove(struct event_loop *loop, struct event_source *source);
+
+/* Out of the loop, because the descriptor is closed next: that takes it from the kernel's list
+ * (epoll(7)), as long as no other descriptor is one with it. */
+void event_source_forget(struct event_loop *loop, struct event_source *source);
 
 uint64_t event_loop_now(void); /* milliseconds */
 

@@ -201,7 +201,7 @@ void exchange_begin(struct connection *c)
     }
     if (http_body_ended(&c->body) && !c->up.ended) {
         c->up.ended = c->up.whole = true;
-        c->up.shut = !c->up.pending;
+        c->up.shut = !relay_flow_wants_write(&c->up);
     }
     want(c);
 }
@@ -240,7 +240,7 @@ static bool run_up(struct connection *c)
         relay_flow_abandon(&c->up);
         return true;
     case RELAY_BAD_BODY:
-        if (c->down.bytes == 0 && !c->down.pending) {
+        if (c->down.bytes == 0 && !relay_flow_wants_write(&c->down)) {
             connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
             return false;
         }
@@ -260,7 +260,7 @@ static void answer_failed(struct connection *c)
     if (nothing && c->on_kept) {
         connection_ended(c, end_code_to_string(END_SERVER_GONE));
         connection_drain(c);
-    } else if (c->down.pending) {
+    } else if (relay_flow_wants_write(&c->down)) {
         connection_ended(c, refusal_code(REFUSAL_BAD_ANSWER));
         connection_abort(c);
     } else {
@@ -333,14 +333,14 @@ void exchange_client_ready(struct connection *c, uint32_t events)
         return;
     if (relay_flow_wants_read(&c->up) && !run_up(c))
         return;
-    if (c->down.pending && !run_down(c))
+    if (relay_flow_wants_write(&c->down) && !run_down(c))
         return;
     settle(c);
 }
 
 void exchange_server_ready(struct connection *c)
 {
-    if (c->up.pending && !run_up(c))
+    if (relay_flow_wants_write(&c->up) && !run_up(c))
         return;
     if (run_down(c))
         settle(c);

@@ -52,38 +52,64 @@ static int read_uid(struct gate_config *config, const struct record *record, con
     return 0;
 }
 
-static int read_allow(struct gate_config *config, const struct record *record, const char **ret_why)
+static int add_rule(struct allow_rule **rules, size_t *n_rules, const struct record *record,
+                    const char **ret_why)
 {
     const char *text = record_string(record);
     if (!text)
-        return bad(ret_why, "an allowed host is not a string");
-    struct allow_rule *allow = grow(config->allow, config->n_allow, sizeof(*allow));
-    if (!allow)
+        return bad(ret_why, "a host that is allowed or denied is not a string");
+    struct allow_rule *more = grow(*rules, *n_rules, sizeof(*more));
+    if (!more)
         return -ENOMEM;
-    config->allow = allow;
-    struct allow_rule *rule = &allow[config->n_allow];
+    *rules = more;
+    struct allow_rule *rule = &more[*n_rules];
     if (host_pattern_parse(text, &rule->pattern, ret_why) < 0)
         return -EBADMSG;
     rule->text = strdup(text);
     if (!rule->text)
         return -ENOMEM;
-    config->n_allow++;
+    (*n_rules)++;
     return 0;
+}
+
+static int read_allow(struct gate_config *config, const struct record *record, const char **ret_why)
+{
+    return add_rule(&config->allow, &config->n_allow, record, ret_why);
+}
+
+static int read_deny(struct gate_config *config, const struct record *record, const char **ret_why)
+{
+    int r = add_rule(&config->deny, &config->n_deny, record, ret_why);
+    if (r == 0 && host_pattern_has_options(&config->deny[config->n_deny - 1].pattern))
+        return bad(ret_why, "a denied host has an option");
+    return r;
 }
 
 static int read_private(struct gate_config *config, const struct record *record,
                         const char **ret_why)
 {
     const char *text = record_string(record);
-    struct host host;
-    if (!text || host_parse(text, strlen(text), &host, ret_why) < 0 ||
-        host.address.family != AF_UNSPEC)
-        return bad(ret_why, "a private host is not a host name");
-    struct host *hosts = grow(config->private_hosts, config->n_private_hosts, sizeof(*hosts));
+    struct host_pattern pattern;
+    if (!text || host_pattern_parse(text, &pattern, ret_why) < 0 ||
+        pattern.kind == HOST_PATTERN_NETWORK || pattern.port != 0 || pattern.any_port ||
+        host_pattern_has_options(&pattern))
+        return bad(ret_why, "a private host is not the name of a host or *.name");
+    pattern.any_port = true;
+    struct host_pattern *hosts =
+        grow(config->private_hosts, config->n_private_hosts, sizeof(*hosts));
     if (!hosts)
         return -ENOMEM;
     config->private_hosts = hosts;
-    hosts[config->n_private_hosts++] = host;
+    hosts[config->n_private_hosts++] = pattern;
+    return 0;
+}
+
+static int take_authorization(struct gate_config *config, char **authorization,
+                              const char **ret_why)
+{
+    if (config->parent_authorization)
+        return bad(ret_why, "the parent proxy has two users");
+    config->parent_authorization = TAKE_PTR(*authorization);
     return 0;
 }
 
@@ -93,7 +119,20 @@ static int read_parent(struct gate_config *config, const struct record *record,
     const char *uri = record_string(record);
     if (!uri)
         return bad(ret_why, "the parent proxy is not a string");
-    return gate_parent_parse(uri, &config->parent, &config->parent_authorization, ret_why);
+    AUTO_FREE char *authorization = NULL;
+    int r = gate_parent_parse(uri, &config->parent, &authorization, ret_why);
+    return r < 0 || !authorization ? r : take_authorization(config, &authorization, ret_why);
+}
+
+static int read_parent_auth(struct gate_config *config, const struct record *record,
+                            const char **ret_why)
+{
+    const char *userpass = record_string(record);
+    AUTO_FREE char *authorization = NULL;
+    if (!userpass)
+        return bad(ret_why, "the parent proxy's authorization is not a string");
+    int r = gate_parent_authorization(userpass, &authorization, ret_why);
+    return r < 0 ? r : take_authorization(config, &authorization, ret_why);
 }
 
 static int read_forward(struct gate_config *config, const struct record *record,
@@ -114,6 +153,24 @@ static int read_forward(struct gate_config *config, const struct record *record,
     return 0;
 }
 
+static int read_ask(struct gate_config *config, const struct record *record, const char **ret_why)
+{
+    uint64_t seconds;
+    if (record_u64(record, &seconds) < 0 || seconds == 0 || seconds > GATE_ASK_MAX)
+        return bad(ret_why, "the time to ask is not a number from 1 to " STRINGIFY(GATE_ASK_MAX));
+    config->ask_seconds = (unsigned)seconds;
+    return 0;
+}
+
+static int read_transparent(struct gate_config *config, const struct record *record,
+                            const char **ret_why)
+{
+    if (record->size != 0)
+        return bad(ret_why, "the record \"transparent\" is not empty");
+    config->transparent = true;
+    return 0;
+}
+
 enum times {
     ONCE,
     AT_MOST_ONCE,
@@ -131,6 +188,10 @@ static const struct {
     [GATE_CONFIG_PRIVATE] = {read_private, ANY_NUMBER},
     [GATE_CONFIG_PARENT_PROXY] = {read_parent, AT_MOST_ONCE},
     [GATE_CONFIG_FORWARD] = {read_forward, ANY_NUMBER},
+    [GATE_CONFIG_ASK] = {read_ask, AT_MOST_ONCE},
+    [GATE_CONFIG_DENY] = {read_deny, ANY_NUMBER},
+    [GATE_CONFIG_TRANSPARENT] = {read_transparent, AT_MOST_ONCE},
+    [GATE_CONFIG_PARENT_AUTH] = {read_parent_auth, AT_MOST_ONCE},
 };
 
 static int read_all(struct gate_config *config, struct records_reader *reader, const char **ret_why)
@@ -157,6 +218,8 @@ static int read_all(struct gate_config *config, struct records_reader *reader, c
     for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
         if (readers[i].read && readers[i].times == ONCE && seen[i] == 0)
             return bad(ret_why, "a record that must be there is missing");
+    if (config->parent_authorization && config->parent.port == 0)
+        return bad(ret_why, "there is an authorization for no parent proxy");
     return 0;
 }
 
@@ -174,17 +237,24 @@ int gate_config_parse(const void *data, size_t size, struct gate_config **ret, c
     return 0;
 }
 
+static void free_rules(struct allow_rule *rules, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(rules[i].text);
+    free(rules);
+}
+
 struct gate_config *gate_config_free(struct gate_config *config)
 {
     if (!config)
         return NULL;
-    for (size_t i = 0; i < config->n_allow; i++)
-        free(config->allow[i].text);
-    free(config->allow);
+    free_rules(config->allow, config->n_allow);
+    free_rules(config->deny, config->n_deny);
     free(config->private_hosts);
     free(config->forwards);
     free(config->parent_authorization);
     free(config->agent_id);
+    own_addresses_free(config->own);
     free(config);
     return NULL;
 }

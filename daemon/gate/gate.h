@@ -1,9 +1,11 @@
 /* The running gate: its configuration, its loop, its listeners and how many connections it has. */
 #pragma once
 
+#include "ask.h"
 #include "caged-limits.h"
 #include "event-loop.h"
 #include "gate-config.h"
+#include "names-server.h"
 #include "recorder.h"
 #include "resolver.h"
 #include "update.h"
@@ -14,7 +16,8 @@ struct connection;
 struct listener {
     struct gate *gate;
     struct event_source source;
-    const struct endpoint *forward; /* NULL: the proxy port */
+    const struct endpoint *forward; /* NULL: the proxy port, or else: */
+    bool transparent;               /* connections to synthetic addresses */
 };
 
 struct gate {
@@ -23,12 +26,19 @@ struct gate {
     struct event_loop *loop;
     struct resolver *resolver;
     struct recorder recorder;
-    struct listener listeners[1 + GATE_FORWARDS_MAX];
+    struct listener listeners[GATE_LISTENERS_MAX];
     size_t n_listeners;
+    struct names_server names;      /* without a table: the card is not transparent */
     struct timer pause;             /* after accept(2) failed for want of something */
     struct connection *connections; /* list */
     size_t n_connections;
-    uint64_t n_requests; /* that were given a number */
+    size_t n_held; /* of them */
+    struct ask_bucket ask_bucket;
+    uint64_t n_requests;     /* that were given a number */
+    bool records_waited_for; /* by connections */
+    size_t n_extra_dials;    /* dial.c: attempts besides one for each connection */
+    sa_family_t quicker;     /* won last against the one that was tried first */
+    uint64_t quicker_until;
 };
 
 /* Watches the control socket and the listeners (descriptors of gate-proto.h). Takes `config` over,

@@ -15,7 +15,10 @@
 #include "gate-config.h"
 #include "gate-proto.h"
 #include "gate.h"
+#include "own-addresses.h"
+#include "pipe-pool.h"
 #include "resolver.h"
+#include "tcp-tune.h"
 
 /* What went wrong, for cagedd's log. */
 struct failure {
@@ -47,12 +50,31 @@ static int read_config(struct gate_config **ret, struct failure *failure)
     return r < 0 ? fail(failure, "reading the configuration", r) : 0;
 }
 
-/* The listeners must be there, listen and not block; nothing else may be inherited. */
-static int check_descriptors(size_t n_forwards, struct failure *failure)
+/* How many descriptors are inherited, the standard streams among them. */
+static unsigned inherited_end(const struct gate_config *config)
 {
-    unsigned end = GATE_FD_FORWARD + (unsigned)n_forwards;
+    return GATE_FD_FORWARD + (unsigned)config->n_forwards + (config->transparent ? 2 : 0);
+}
 
-    for (int fd = GATE_FD_LISTENER; fd < (int)end; fd++) {
+static int check_names_socket(int fd, struct failure *failure)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        return fail(failure, "looking at the inherited socket for names", negative_errno());
+    if (type != SOCK_DGRAM)
+        return fail(failure, "looking at the inherited socket for names", -EINVAL);
+    return 0;
+}
+
+/* The listeners must be there, listen and not block; nothing else may be inherited. */
+static int check_descriptors(const struct gate_config *config, struct failure *failure)
+{
+    unsigned end = inherited_end(config);
+    int listeners_end = (int)end - (config->transparent ? 1 : 0);
+
+    for (int fd = GATE_FD_LISTENER; fd < listeners_end; fd++) {
         int listening = 0;
         socklen_t size = sizeof(listening);
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
@@ -62,6 +84,12 @@ static int check_descriptors(size_t n_forwards, struct failure *failure)
         int flags = fcntl(fd, F_GETFL);
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
             return fail(failure, "making a listener non-blocking", negative_errno());
+        tcp_tune(fd);
+    }
+    if (config->transparent) {
+        int r = check_names_socket(listeners_end, failure);
+        if (r < 0)
+            return r;
     }
     if (close_range(end, ~0U, 0) < 0)
         return fail(failure, "closing what should not be inherited", negative_errno());
@@ -83,7 +111,7 @@ static int reset_signals(struct failure *failure)
 static int enter_cage(const struct gate_config *config, struct failure *failure)
 {
     const char *step;
-    int r = confine_enter(config->uid, GATE_FD_FORWARD + (unsigned)config->n_forwards, &step);
+    int r = confine_enter(config->uid, inherited_end(config), &step);
     return r < 0 ? fail(failure, step, r) : 0;
 }
 
@@ -97,16 +125,20 @@ static int start(struct gate *gate, struct gate_config **config, struct event_lo
     r = read_config(config, failure);
     if (r < 0)
         return r;
-    r = check_descriptors((*config)->n_forwards, failure);
+    r = check_descriptors(*config, failure);
     if (r < 0)
         return r;
-    /* One timer for each connection, one each for the resolver and the listeners. */
-    r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 2);
+    /* One timer for each connection and each lookup, one each for the resolver and the listeners,
+     * two for records. */
+    r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + GATE_LOOKUPS_MAX + 4);
     if (r < 0)
         return fail(failure, "making the event loop", r);
     r = resolver_new(loop, resolver);
     if (r < 0)
         return fail(failure, "starting the resolver (/etc/hosts, /etc/resolv.conf)", r);
+    r = own_addresses_read(&(*config)->own);
+    if (r < 0)
+        return fail(failure, "reading this host's addresses", r);
     r = enter_cage(*config, failure);
     if (r < 0)
         return r;
@@ -132,6 +164,7 @@ int main(void)
     }
     int r = event_loop_run(&loop);
     gate_deinit(&gate);
+    pipe_pool_deinit();
     resolver = resolver_free(resolver);
     event_loop_deinit(&loop);
     return r < 0 ? EXIT_FAILURE : loop.exit_status;

@@ -1,17 +1,20 @@
 /* See net.h. */
 #include "net.h"
 
-#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "util.h"
 
-/* A vanished peer is found after KEEPALIVE_IDLE + PROBES * INTERVAL seconds: tunnels have no idle
- * time-out of their own, since event streams may be silent for hours. */
-#define KEEPALIVE_IDLE 60
-#define KEEPALIVE_INTERVAL 15
-#define KEEPALIVE_PROBES 8
+/* Also of a connection that is already under way, which costs less than to wait for the answer of
+ * epoll: from this machine, or one near by, it has come. 1: connected; 0: not yet; or -errno. */
+static int try_connect(int fd, const struct sockaddr *to, socklen_t size)
+{
+    if (connect(fd, to, size) == 0)
+        return 1;
+    return errno == EINPROGRESS || errno == EALREADY ? 0 : negative_errno();
+}
 
-int net_dial(const struct ip_address *address, uint16_t port)
+int net_dial(const struct ip_address *address, uint16_t port, bool *ret_connected)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
@@ -28,8 +31,12 @@ int net_dial(const struct ip_address *address, uint16_t port)
     } else {
         v4.sin_addr = address->v4;
     }
-    if (connect(fd, to, size) < 0 && errno != EINPROGRESS)
-        return negative_errno();
+    int r = try_connect(fd, to, size);
+    if (r == 0)
+        r = try_connect(fd, to, size);
+    if (r < 0)
+        return r;
+    *ret_connected = r > 0;
     return TAKE_FD(fd);
 }
 
@@ -41,20 +48,6 @@ int net_error(int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         return negative_errno();
     return -error;
-}
-
-static void set_option(int fd, int level, int option, int value)
-{
-    (void)setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-void net_tune(int fd)
-{
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
 int net_reset(int fd)

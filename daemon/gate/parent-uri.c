@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base64.h"
+#include "caged-limits.h"
 
 /* Percent-decodes in place (RFC 3986). Returns the new size, or -EBADMSG: what would be a control
  * character in a header is refused too. */
@@ -27,6 +28,31 @@ static ssize_t percent_decode(char *text, size_t size)
     return (ssize_t)out;
 }
 
+static int encode(const char *plain, size_t size, char **ret)
+{
+    AUTO_FREE char *encoded = base64_encode(plain, size);
+    char *text;
+
+    if (!encoded || asprintf(&text, "Basic %s", encoded) < 0)
+        return -ENOMEM;
+    *ret = text;
+    return 0;
+}
+
+int gate_parent_authorization(const char *userpass, char **ret, const char **ret_why)
+{
+    size_t size = strlen(userpass);
+    bool good = size <= PROXY_AUTH_SIZE_MAX && userpass[0] != ':' && strchr(userpass, ':');
+
+    for (size_t i = 0; i < size; i++)
+        good = good && (unsigned char)userpass[i] >= 0x20 && userpass[i] != 0x7f;
+    if (!good) {
+        *ret_why = "the parent proxy's authorization is not user:password";
+        return -EBADMSG;
+    }
+    return encode(userpass, size, ret);
+}
+
 static int authorization_new(const char *userinfo, size_t size, char **ret, const char **ret_why)
 {
     AUTO_FREE char *plain = strndup(userinfo, size);
@@ -37,12 +63,7 @@ static int authorization_new(const char *userinfo, size_t size, char **ret, cons
         *ret_why = "the user information of the parent proxy is not well percent-encoded";
         return -EBADMSG;
     }
-    AUTO_FREE char *encoded = base64_encode(plain, (size_t)n);
-    char *text;
-    if (!encoded || asprintf(&text, "Basic %s", encoded) < 0)
-        return -ENOMEM;
-    *ret = text;
-    return 0;
+    return encode(plain, (size_t)n, ret);
 }
 
 int gate_parent_parse(const char *uri, struct endpoint *ret, char **ret_authorization,

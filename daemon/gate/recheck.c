@@ -2,25 +2,10 @@
  * answered yet is refused as if it came now; one that was is cut, both ways. What goes on remembers
  * the rule that allows it now. */
 #include "connection.h"
-#include "policy.h"
 
-/* What is to be dialled next, if this attempt fails, must be allowed as well. */
-static void drop_addresses(struct connection *c)
+static void refuse(struct connection *c, const struct policy_fault *fault)
 {
-    struct ip_address refused;
-    const char *fault;
-    size_t left = c->n_addresses - c->next_address;
-
-    if (c->state == CONNECTION_DIALLING && !c->forward && !c->via_parent)
-        c->n_addresses =
-            c->next_address +
-            policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
-                                    c->addresses + c->next_address, left, &refused, &fault);
-}
-
-static void refuse(struct connection *c, const char *fault)
-{
-    if (!fault) {
+    if (!fault->denial && !fault->what) {
         connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
         return;
     }
@@ -37,7 +22,7 @@ static void recheck_kept(struct connection *c)
         .port = c->kept.port,
         .address = c->kept.via_parent ? NULL : &c->kept.address,
     };
-    const char *fault;
+    struct policy_fault fault;
 
     if (c->kept.is && !policy_recheck(c->gate->config, &subject, &fault))
         connection_drop_server(c);
@@ -48,27 +33,33 @@ static bool recheck(struct connection *c)
 {
     bool answered = c->state == CONNECTION_RECORDING || c->state == CONNECTION_EXCHANGE ||
                     c->state == CONNECTION_TUNNEL;
-    bool resolving = c->state == CONNECTION_RESOLVING;
+    bool dialling = c->state == CONNECTION_DIALLING;
+    bool undecided = c->state == CONNECTION_RESOLVING || dialling || c->via_parent;
     const struct policy_subject subject = {
         .host = &c->request.host,
         .port = c->request.port,
         .forward = c->forward,
-        .address = resolving || c->via_parent ? NULL : &c->address,
+        .address = undecided ? NULL : &c->address,
     };
     const struct allow_rule *old_rule = c->rule;
-    const char *fault;
+    struct policy_fault fault;
 
     recheck_kept(c);
     c->rule = NULL; /* of rules that are about to go */
     if (c->state == CONNECTION_READING_HEAD || c->state == CONNECTION_DRAINING)
         return false;
+    if (c->state == CONNECTION_HELD) {
+        ask_recheck(c);
+        return false;
+    }
     c->rule = policy_recheck(c->gate->config, &subject, &fault);
-    if (c->rule) {
-        drop_addresses(c);
+    if (c->rule && tunnel_hello_recheck(c)) {
+        if (dialling)
+            dial_recheck(c);
         return false;
     }
     if (!answered) {
-        refuse(c, fault);
+        refuse(c, &fault);
         return false;
     }
     c->rule = old_rule; /* it is there until all are held against the new ones */

@@ -17,7 +17,9 @@
 enum advice {
     ADVICE_NONE,
     ADVICE_HOST,    /* the operator can allow the host */
+    ADVICE_DENIED,  /* the operator can take the entry away */
     ADVICE_ADDRESS, /* the operator can allow the address */
+    ADVICE_SNI,     /* the operator can have the ClientHello not looked at */
 };
 
 struct row {
@@ -34,6 +36,10 @@ static const struct row rows[] = {
                                   "no entry of allowed_hosts in the agent's card matches this host "
                                   "and port",
                                   ADVICE_HOST},
+    [REFUSAL_HOST_DENIED] = {"host-denied", 403, "Forbidden",
+                             "an entry of denied_hosts in the agent's card matches this host or "
+                             "its address",
+                             ADVICE_DENIED},
     [REFUSAL_ADDRESS_NOT_ALLOWED] = {"address-not-allowed", 403, "Forbidden",
                                      "the name is allowed, but it leads to an address that is not "
                                      "on the public internet and that the card does not list",
@@ -67,9 +73,34 @@ static const struct row rows[] = {
     [REFUSAL_BAD_ANSWER] = {"bad-answer", 502, "Bad Gateway",
                             "the connection was made, but the answer cannot be passed on",
                             ADVICE_NONE},
+    [REFUSAL_SNI_MISMATCH] = {"sni-mismatch", 403, "Forbidden",
+                              "the host is allowed, but the TLS ClientHello is for another server",
+                              ADVICE_SNI},
+    [REFUSAL_SNI_MISSING] = {"sni-missing", 403, "Forbidden",
+                             "the host is allowed, but the TLS ClientHello does not name it",
+                             ADVICE_SNI},
+    [REFUSAL_NOT_TLS] = {"not-tls", 403, "Forbidden",
+                         "the host is allowed, but what was said first is no TLS ClientHello",
+                         ADVICE_SNI},
+    [REFUSAL_HELLO_TOO_LARGE] = {"hello-too-large", 403, "Forbidden",
+                                 "the host is allowed, but the TLS ClientHello is too long",
+                                 ADVICE_SNI},
+    [REFUSAL_HELLO_TIMEOUT] = {"hello-timeout", 408, "Request Timeout",
+                               "the TLS ClientHello did not come in time", ADVICE_NONE},
     [REFUSAL_GATE_FAILED] = {"gate-failed", 503, "Service Unavailable",
                              "the gate has no memory or descriptors left", ADVICE_NONE},
+    [REFUSAL_ADDRESS_UNKNOWN] = {"address-unknown", 502, "Bad Gateway",
+                                 "no name has this address (any more); look up the name again",
+                                 ADVICE_NONE},
     [REFUSAL_CLIENT_GONE] = {"client-gone", 0, "", "the client went away", ADVICE_NONE},
+    [REFUSAL_ASK_TIMEOUT] = {"ask-timeout", 403, "Forbidden",
+                             "no entry of allowed_hosts matches this host and port, and nobody who "
+                             "was asked answered in time",
+                             ADVICE_HOST},
+    [REFUSAL_TOO_MANY_HELD] = {"too-many-held", 403, "Forbidden",
+                               "no entry of allowed_hosts matches this host and port, and too many "
+                               "requests wait for an answer already",
+                               ADVICE_HOST},
 };
 _Static_assert(ARRAY_SIZE(rows) == REFUSAL_COUNT, "a refusal has no row");
 
@@ -146,11 +177,21 @@ static void put_advice(struct text *t, const struct row *row, const struct refus
             "To allow it, the agent's operator can add \"%s\" to allowed_hosts in the card of %s, "
             "or run: cagectl allow %s %s",
             authority_data, c->agent_id, c->agent_id, authority_data);
+    else if (row->advice == ADVICE_DENIED)
+        put(t,
+            "To allow it, the agent's operator can take that entry out of denied_hosts in the card "
+            "of %s.",
+            c->agent_id);
     else if (row->advice == ADVICE_ADDRESS)
         put(t,
             "To allow it, the agent's operator can list the address in allowed_hosts, or the name "
             "in private_hosts, in the card of %s.",
             c->agent_id);
+    else if (row->advice == ADVICE_SNI)
+        put(t,
+            "To have the ClientHello not looked at, the agent's operator can write \"%s;sni=any\" "
+            "in allowed_hosts in the card of %s.",
+            authority_data, c->agent_id);
 }
 
 /* -- as text -- */

@@ -8,6 +8,7 @@
 enum refusal {
     REFUSAL_NONE, /* allowed: code "ok" */
     REFUSAL_HOST_NOT_ALLOWED,
+    REFUSAL_HOST_DENIED,
     REFUSAL_ADDRESS_NOT_ALLOWED,
     REFUSAL_NAME_NOT_RESOLVED,
     REFUSAL_DNS_TIMEOUT,
@@ -18,9 +19,17 @@ enum refusal {
     REFUSAL_HEAD_TIMEOUT,
     REFUSAL_TOO_MANY_CONNECTIONS,
     REFUSAL_PARENT_FAILED,
-    REFUSAL_BAD_ANSWER, /* sent behind the record that allowed the request: no record has it */
+    REFUSAL_BAD_ANSWER,   /* sent behind the record that allowed the request: no record has it */
+    REFUSAL_SNI_MISMATCH, /* this and the next four: of a tunnel's first bytes (hello-filter.h) */
+    REFUSAL_SNI_MISSING,
+    REFUSAL_NOT_TLS,
+    REFUSAL_HELLO_TOO_LARGE,
+    REFUSAL_HELLO_TIMEOUT,
     REFUSAL_GATE_FAILED,
-    REFUSAL_CLIENT_GONE, /* for the record alone: there is nobody left to answer */
+    REFUSAL_ADDRESS_UNKNOWN, /* a synthetic address that no name has: a connection without HTTP */
+    REFUSAL_CLIENT_GONE,     /* for the record alone: there is nobody left to answer */
+    REFUSAL_ASK_TIMEOUT,
+    REFUSAL_TOO_MANY_HELD,
     REFUSAL_COUNT,
 };
 

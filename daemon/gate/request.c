@@ -9,24 +9,42 @@
 #include "address-class.h"
 #include "policy.h"
 
-void request_refuse_address(struct connection *c, const char *fault)
+void request_refuse_denied(struct connection *c, const struct allow_rule *denial)
+{
+    char address[INET6_ADDRSTRLEN];
+    char detail[HOST_PATTERN_TEXT_MAX + 128];
+    bool by_address = c->address.family != AF_UNSPEC;
+
+    c->rule = denial;
+    (void)snprintf(detail, sizeof(detail), "%s%sthe entry \"%s\"",
+                   by_address ? ip_address_format(&c->address, address) : "",
+                   by_address ? ", by " : "by ", denial->text);
+    connection_refuse(c, REFUSAL_HOST_DENIED, detail);
+}
+
+void request_refuse_address(struct connection *c, const struct policy_fault *fault)
 {
     char address[INET6_ADDRSTRLEN];
     char detail[128];
+
+    if (fault->denial) {
+        request_refuse_denied(c, fault->denial);
+        return;
+    }
     (void)snprintf(detail, sizeof(detail), "%s is %s", ip_address_format(&c->address, address),
-                   fault);
+                   fault->what);
     connection_refuse(c, REFUSAL_ADDRESS_NOT_ALLOWED, detail);
 }
 
 /* Checks the `count` addresses in c->addresses and dials what is left. */
 static void check_and_dial(struct connection *c, size_t count)
 {
-    const char *fault = "no address";
+    struct policy_fault fault = {.what = "no address"};
 
     c->n_addresses = policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
                                              c->addresses, count, &c->address, &fault);
     if (c->n_addresses == 0)
-        request_refuse_address(c, fault);
+        request_refuse_address(c, &fault);
     else
         dial_begin(c);
 }
@@ -52,6 +70,7 @@ static void resolved(void *userdata, enum resolve_status status, const struct ip
     if (status == RESOLVE_OK) {
         memcpy(c->addresses, addresses, count * sizeof(*addresses));
         c->n_addresses = count;
+        dial_order(c);
         if (c->via_parent)
             dial_begin(c); /* the card names the parent itself: its address may be private */
         else
@@ -114,12 +133,13 @@ static bool take_kept(struct connection *c)
 {
     const struct host *host = &c->request.host;
     uint16_t port = c->request.port;
+    struct policy_fault fault;
 
     if (!c->kept.is)
         return false;
     if (c->request.connect || port != c->kept.port || !streq(host->name, c->kept.host.name) ||
         (!c->kept.via_parent &&
-         policy_address_fault(c->gate->config, host, &c->kept.address, port))) {
+         policy_address_fault(c->gate->config, host, &c->kept.address, port, &fault))) {
         connection_drop_server(c);
         return false;
     }
@@ -139,15 +159,21 @@ static bool hush_client(struct connection *c)
     return false;
 }
 
-static void decide(struct connection *c)
+void request_decide(struct connection *c)
 {
     const struct gate_config *config = c->gate->config;
     const struct host *host = &c->request.host;
     uint16_t port = c->request.port;
+    struct policy_fault fault;
 
+    const struct allow_rule *denial = policy_find_denial(config, host, port);
+    if (denial) {
+        request_refuse_denied(c, denial);
+        return;
+    }
     c->rule = policy_find_rule(config, host, port);
     if (!c->rule) {
-        connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
+        ask_begin(c);
         return;
     }
     if (take_kept(c)) {
@@ -161,12 +187,10 @@ static void decide(struct connection *c)
         return;
     }
     /* A parent resolves names itself, but a literal address is checked here as always. */
-    const char *fault = host->address.family == AF_UNSPEC
-                            ? NULL
-                            : policy_address_fault(config, host, &host->address, port);
-    if (fault) {
+    if (host->address.family != AF_UNSPEC &&
+        policy_address_fault(config, host, &host->address, port, &fault)) {
         c->address = host->address;
-        request_refuse_address(c, fault);
+        request_refuse_address(c, &fault);
     } else {
         go_to_parent(c);
     }
@@ -184,7 +208,7 @@ static void head_complete(struct connection *c)
         return;
     }
     c->request_read = true;
-    decide(c);
+    request_decide(c);
 }
 
 static void wait_for_more(struct connection *c)
@@ -250,7 +274,7 @@ void request_wait(struct connection *c)
 
 void request_resume(struct connection *c)
 {
-    bool look = c->head.size > 0 || c->down.pending;
+    bool look = c->head.size > 0 || relay_flow_wants_write(&c->down);
 
     if (event_source_set(c->gate->loop, &c->client, look ? EPOLLOUT : EPOLLIN) < 0)
         connection_abort(c);
@@ -262,17 +286,19 @@ void request_read(struct connection *c)
         connection_abort(c);
         return;
     }
-    if (c->down.pending)
+    if (relay_flow_wants_write(&c->down))
         return;
     /* A connection has a few records at most that wait, so that all of them are bounded. */
-    if (c->used && recorder_is_blocked(&c->gate->recorder))
+    if (c->used && recorder_is_blocked(&c->gate->recorder)) {
         event_source_remove(c->gate->loop, &c->client);
-    else if (!(c->client.events & EPOLLOUT))
+        c->gate->records_waited_for = true;
+    } else if (!(c->client.events & EPOLLOUT)) {
         receive(c);
-    else if (c->head.size > 0)
+    } else if (c->head.size > 0) {
         find_head(c);
-    else
+    } else {
         wait_for_more(c);
+    }
 }
 
 /* cagedd made the listener because the card lists its target; that is checked again here. */
@@ -281,6 +307,12 @@ void request_forward_begin(struct connection *c)
     connection_number_request(c);
     c->request.host = c->forward->host;
     c->request.port = c->forward->port;
+    const struct allow_rule *denial =
+        policy_find_denial(c->gate->config, &c->forward->host, c->forward->port);
+    if (denial) {
+        request_refuse_denied(c, denial);
+        return;
+    }
     c->rule = policy_find_listing(c->gate->config, c->forward);
     if (!c->rule) {
         connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);

@@ -4,26 +4,37 @@
 
 static const char established_answer[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 
+/* What a parent proxy sent behind its answer is the server's. */
+static int push_parents_bytes(struct connection *c)
+{
+    if (c->parent_head_size == 0)
+        return 0;
+    return relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
+                           c->parent_head.size - c->parent_head_size);
+}
+
 /* What came behind the head already. */
 static int push_early(struct connection *c)
 {
-    return relay_flow_push(&c->up, c->head.data + c->head_size, c->head.size - c->head_size);
+    return relay_flow_offer(&c->up, c->head.data + c->head_size, c->head.size - c->head_size);
 }
 
 static int push_first_bytes(struct connection *c)
 {
-    if (c->forward)
-        return 0;
-    int r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
-    if (r == 0 && c->parent_head_size > 0)
-        r = relay_flow_push(&c->down, c->parent_head.data + c->parent_head_size,
-                            c->parent_head.size - c->parent_head_size);
-    return r < 0 ? r : push_early(c);
+    int r = tunnel_hello_begin(c);
+
+    if (r == 0 && !connection_is_raw(c)) {
+        c->own_bytes_down = sizeof(established_answer) - 1;
+        r = relay_flow_push(&c->down, established_answer, sizeof(established_answer) - 1);
+    }
+    if (r == 0)
+        r = push_parents_bytes(c);
+    return r < 0 || connection_is_raw(c) ? r : push_early(c);
 }
 
 void tunnel_begin(struct connection *c)
 {
-    if (!c->forward && !c->request.connect) {
+    if (!connection_is_raw(c) && !c->request.connect) {
         exchange_begin(c);
         return;
     }
@@ -32,9 +43,13 @@ void tunnel_begin(struct connection *c)
     connection_set_state(c, CONNECTION_TUNNEL, 0);
     int r = push_first_bytes(c);
     c->request.method = c->request.path = c->request.headers = (struct span){0};
+    if (c->request.connect) /* it may have a second record */
+        c->request.method = (struct span){"CONNECT", strlen("CONNECT")};
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
-    if (r < 0)
+    if (r == -EBADMSG)
+        tunnel_hello_refuse(c);
+    else if (r < 0)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
     else
         tunnel_run(c);
@@ -83,6 +98,9 @@ static bool run_up(struct connection *c)
         c->down.broken = c->up.reset;
         relay_flow_abandon(&c->up);
         return true;
+    case RELAY_BAD_HELLO:
+        tunnel_hello_refuse(c);
+        return false;
     }
     connection_abort(c);
     return false;
@@ -109,6 +127,7 @@ void tunnel_run(struct connection *c)
         connection_close(c);
         return;
     }
+    tunnel_hello_watch(c);
     if (want_client(c) < 0 || connection_want_server(c) < 0)
         connection_abort(c);
 }

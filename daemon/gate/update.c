@@ -91,10 +91,14 @@ const char *update_fault(const struct gate_config *now, const struct gate_config
     if (!is_same_endpoint(&now->parent, &next->parent) ||
         !streq_null(now->parent_authorization, next->parent_authorization))
         return "the update has another parent proxy";
+    if (now->ask_seconds != next->ask_seconds)
+        return "the update has another time to ask";
     if (now->n_forwards != next->n_forwards)
         return "the update has other forwards";
     for (size_t i = 0; i < now->n_forwards; i++)
         if (!is_same_endpoint(&now->forwards[i], &next->forwards[i]))
             return "the update has other forwards";
+    if (now->transparent != next->transparent)
+        return "the update is transparent and the gate is not, or the other way round";
     return NULL;
 }

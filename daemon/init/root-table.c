@@ -38,6 +38,21 @@ static int generate_hostname(const struct init_spec *spec, char *buffer, size_t 
     return snprintf(buffer, size, "%s\n", spec->agent_id);
 }
 
+/* Without a name server the file is empty, and no name resolves. With one, which is the agent's own
+ * gate: it answers at once or not at all (when it dies), so that asking again soon is right. No
+ * search list, since names are looked up as they stand; no server but this one. */
+static int generate_resolv_conf(const struct init_spec *spec, char *buffer, size_t size)
+{
+    uint32_t address = (uint32_t)spec->name_server;
+
+    if (address == 0) {
+        buffer[0] = '\0';
+        return 0;
+    }
+    return snprintf(buffer, size, "nameserver %u.%u.%u.%u\noptions timeout:1 attempts:5\n",
+                    address >> 24, (address >> 16) & 0xff, (address >> 8) & 0xff, address & 0xff);
+}
+
 #define NSSWITCH                                                                                   \
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"              \
     "protocols: files\nservices: files\nethers: files\nrpc: files\n"
@@ -63,7 +78,7 @@ const struct root_row root_table[] = {
     {ROOT_FILE,        "etc/hosts",         .generate = generate_hosts},
     {ROOT_FILE,        "etc/hostname",      .generate = generate_hostname},
     {ROOT_FILE,        "etc/nsswitch.conf", NSSWITCH},
-    {ROOT_FILE,        "etc/resolv.conf",   ""},
+    {ROOT_FILE,        "etc/resolv.conf",   .generate = generate_resolv_conf},
     {ROOT_LINK,        "etc/mtab",          "../proc/self/mounts"},
     {ROOT_LINK,        "etc/os-release",    "../usr/lib/os-release"},
     {ROOT_HOST_LINK,   "etc/localtime",     "/etc/localtime", OPTIONAL},

@@ -40,6 +40,8 @@ static const struct number_rule {
      "the terminal's rows are out of range"},
     {INIT_SPEC_TERMINAL_COLUMNS, offsetof(struct init_spec, terminal_columns), 0, UINT16_MAX, 1,
      "the terminal's columns are out of range"},
+    {INIT_SPEC_NAME_SERVER, offsetof(struct init_spec, name_server), 0, UINT32_MAX, 1,
+     "the name server is not an IPv4 address"},
 };
 
 static int take_number(const struct record *record, struct init_spec *spec, const char **ret_why)

@@ -1,5 +1,6 @@
 /* Any text as a pattern and as a host: no crash, and the promises of common/host-pattern.h hold:
- * canonical forms are stable, a name matches itself, an address never matches a name. */
+ * canonical forms are stable, a name matches itself, an address never matches a name, every port is
+ * what ":*" says and nothing else does. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,6 +29,52 @@ static void check_host(const struct host *host)
     require(again.address.family == host->address.family);
 }
 
+/* The canonical text stands for the same pattern, options too, and is its own canonical text. */
+static void check_text(const struct host_pattern *pattern)
+{
+    char text[HOST_PATTERN_TEXT_MAX], again[HOST_PATTERN_TEXT_MAX];
+    struct host_pattern parsed;
+    const char *why;
+
+    host_pattern_format(pattern, text);
+    require(host_pattern_parse(text, &parsed, &why) == 0);
+    require(host_pattern_is_same(pattern, &parsed));
+    require(pattern->any_sni == parsed.any_sni);
+    require(streq(host_pattern_format(&parsed, again), text));
+    require(!strpbrk(text, " ,\n\r\t"));
+    require(!(pattern->any_port && pattern->port != 0));
+    require(host_pattern_has_options(pattern) == (strchr(text, ';') != NULL));
+}
+
+static void check_ports(const struct host_pattern *pattern, const struct host *host, bool match)
+{
+    uint16_t other = pattern->port == 444 ? 445 : 444;
+
+    require(host_pattern_matches(pattern, host, other) == (match && pattern->any_port));
+    require(!host_pattern_matches(pattern, host, 0));
+}
+
+/* What an entry would allow or list, it denies; and an address that it denies, it denies in the
+ * clothes of IPv6 as well. */
+static void check_denial(const struct host_pattern *pattern, const struct host *host, uint16_t port)
+{
+    bool literal = host->address.family != AF_UNSPEC;
+    bool denies = host_pattern_denies(pattern, host, port);
+
+    require(denies || !host_pattern_matches(pattern, host, port));
+    require(host_pattern_denies(pattern, host, 65535) || pattern->port != 0 ||
+            !denies); /* no port is every port */
+    if (!literal)
+        return;
+    require(denies == host_pattern_denies_address(pattern, &host->address, port));
+    require(denies || !host_pattern_lists_address(pattern, &host->address, port));
+    if (host->address.family == AF_INET && denies) {
+        struct ip_address mapped = {.family = AF_INET6, .v6.s6_addr = {[10] = 0xff, [11] = 0xff}};
+        memcpy(&mapped.v6.s6_addr[12], &host->address.v4, 4);
+        require(host_pattern_denies_address(pattern, &mapped, port));
+    }
+}
+
 static void check_pattern(const struct host_pattern *pattern, const struct host *host)
 {
     bool name = host->address.family == AF_UNSPEC;
@@ -35,7 +82,8 @@ static void check_pattern(const struct host_pattern *pattern, const struct host 
     bool match = host_pattern_matches(pattern, host, port);
 
     require(!match || name == (pattern->kind != HOST_PATTERN_NETWORK));
-    require(!host_pattern_matches(pattern, host, pattern->port == 444 ? 445 : 444));
+    check_ports(pattern, host, match);
+    check_denial(pattern, host, port);
     if (pattern->kind == HOST_PATTERN_NAME)
         require(match == (name && streq(host->name, pattern->name)));
     if (!name && address_is_mapped(&host->address))
@@ -61,6 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     int p = host_pattern_parse(pattern_text, &pattern, &why);
     require(p == 0 || (p == -EINVAL && why));
+    if (p == 0)
+        check_text(&pattern);
     int h = host_parse(rest, rest_size, &host, &why);
     if (h == 0) {
         check_host(&host);

@@ -12,6 +12,8 @@ import pytest
 from harness import leftovers, paths, users
 from harness.daemon import Client, Daemon, until
 from harness.models import ModelServer
+from harness.tunnels import Echo
+from harness.varlink import VarlinkError
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +88,31 @@ def model_server(base):
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def echoes():
+    servers = [Echo(), Echo(), Echo()]
+    yield servers
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def agent(a):
+    """Spawns an agent that sleeps; gives its card. Ends all of them."""
+    made = []
+
+    def spawn(ask_seconds=None, **keys):
+        card = a.card("sleep 600", **keys)
+        a.daemon.spawn(a.user, card, ask_seconds=ask_seconds)
+        made.append(card["agent_id"])
+        return card
+    yield spawn
+    for agent_id in made:
+        try:
+            a.call("Kill", agent_id=agent_id)
+        except VarlinkError as error:
+            assert error.name == "NotRunning"
+        a.wait(agent_id)

@@ -13,9 +13,10 @@ import time
 
 import pytest
 
-from harness.gate import (METADATA, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Dns, Gate, Server,
-                          echo_server, http_server, in_world, read_all, read_answer, read_until,
-                          receive)
+from harness.daemon import until
+from harness.gate import (METADATA, OWN, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Dns, Gate,
+                          Server, echo_server, http_server, in_world, read_all, read_answer,
+                          read_until, receive)
 from harness.gate_waits import begin_waits
 
 ZONE = {
@@ -44,6 +45,8 @@ ZONE = {
     "servfail.example": "servfail",
     "many.example": ("truncated", [PUBLIC]),
     "parent.example": [PRIVATE],
+    "b.private.example": [PRIVATE],
+    "own.example": [OWN],
 }
 
 
@@ -172,6 +175,123 @@ def test_private_addresses_are_reached_only_by_private_hosts(dns):
     with Gate([f"{n}:{server.port}" for n in names]) as gate:
         for name in names:
             assert gate.ask(connect_to(f"{name}:{server.port}")).reason == "address-not-allowed"
+
+
+@in_world
+def test_the_hosts_own_addresses_are_reached_only_if_listed(dns):
+    dns()
+    server = echo_server(OWN)
+    target = f"own.example:{server.port}"
+    for allow in ([target], [target, f"11.22.33.0/24:{server.port}"]):
+        with Gate(allow) as gate:
+            answer = gate.ask(connect_to(target))
+            assert (answer.status, answer.reason) == (403, "address-not-allowed")
+            assert f"{OWN} is an address of this host" in answer.text
+            assert gate.decision()["address"] == OWN
+            gate.update([target, f"{OWN}:{server.port}"])
+            gate.tunnel(target).close()
+            gate.decision()
+            gate.update(allow)
+            assert gate.ask(connect_to(target)).reason == "address-not-allowed"
+    with Gate([target], private=["own.example"]) as gate:
+        gate.tunnel(target).close()
+
+
+@in_world
+def test_private_hosts_take_subdomains(dns):
+    dns()
+    server = echo_server(PRIVATE)
+    with Gate([f"*.example:{server.port}"], private=["*.private.example"]) as gate:
+        gate.tunnel(f"b.private.example:{server.port}").close()
+        assert gate.decision()["address"] == PRIVATE
+        assert gate.ask(connect_to(f"private.example:{server.port}")).reason == \
+            "address-not-allowed"
+
+
+@in_world
+def test_every_port_is_allowed_by_a_star(dns):
+    dns()
+    servers = [echo_server(), echo_server()]
+    with Gate(["a.example:*"]) as gate:
+        for server in servers:
+            gate.tunnel(f"a.example:{server.port}").close()
+            assert gate.decision()["rule"] == "a.example:*"
+        assert gate.ask(connect_to("b.a.example:443")).reason == "host-not-allowed"
+
+
+@in_world
+@pytest.mark.parametrize("allow, denial, target", [
+    ("*.example:*", "a.example", "A.Example.:7000"),
+    ("a.example:*", "*.example:7000", "a.example:7000"),
+    ("*.example:*", "*.a.example", "b.a.example:7000"),
+    ("0.0.0.0/0:*", "11.22.0.0/16", f"{PUBLIC}:7000"),
+    ("[2000::]/3:*", f"[{PUBLIC_6}]:*", f"[{PUBLIC_6}]:7000"),
+    ("localhost:*", "localhost:7000", "localhost:7000"),
+    ("127.0.0.1:*", "localhost", "127.0.0.1:7000"),
+])
+def test_a_denied_host_is_refused_whatever_allows_it(dns, allow, denial, target):
+    server = dns()
+    with Gate([allow], deny=["other.example", denial], private=["*.example"]) as gate:
+        answer = gate.ask(connect_to(target))
+        assert (answer.status, answer.reason) == (403, "host-denied")
+        assert f'"{denial}"' in answer.text and "denied_hosts" in answer.text
+        decision = gate.decision()
+        assert (decision["allowed"], decision["reason"], decision["rule"], decision["status"]) == \
+            (False, "host-denied", denial, 403)
+        assert server.queries == [], "a denied name is not looked up"
+
+
+@in_world
+@pytest.mark.parametrize("name, denial", [
+    ("a.example", PUBLIC), ("a.example", "11.0.0.0/8:7000"), ("v6.example", "[2600:1::]/32"),
+    ("loopback.example", "localhost"), ("mapped.example", "127.0.0.0/8"),
+    ("nat64.example", "127.0.0.1"), ("sixtofour.example", "127.0.0.1"),
+    ("private-in-hosts.example", PRIVATE),
+])
+def test_a_denied_address_is_not_dialled_for_an_allowed_name(dns, name, denial):
+    dns()
+    with Gate([f"{name}:7000"], deny=[denial], private=[name]) as gate:
+        answer = gate.ask(connect_to(f"{name}:7000"))
+        assert (answer.status, answer.reason) == (403, "host-denied")
+        decision = gate.decision()
+        assert (decision["host"], decision["rule"]) == (name, denial)
+        assert decision["address"] and decision["address"] in answer.text
+
+
+@in_world
+def test_the_other_addresses_of_a_name_are_still_dialled(dns):
+    dns()
+    first, second = echo_server(PUBLIC, 7000), echo_server(PUBLIC_2, 7000)
+    with Gate(["two.example:7000"], deny=[PUBLIC]) as gate:
+        gate.tunnel("two.example:7000").close()
+        decision = gate.decision()
+        assert (decision["address"], decision["rule"]) == (PUBLIC_2, "two.example:7000")
+    until(lambda: second.accepted == 1)
+    assert first.accepted == 0
+
+
+@in_world
+def test_a_denial_holds_for_forwards_too():
+    server = echo_server("127.0.0.1")
+    target = f"127.0.0.1:{server.port}"
+    with Gate([target], forwards=[target], deny=[f"localhost:{server.port}"]) as gate:
+        try:
+            with socket.create_connection(("127.0.0.1", gate.forward_ports[0]), timeout=10) as conn:
+                assert conn.recv(1) == b""
+        except ConnectionResetError:
+            pass
+        decision = gate.decision()
+        assert (decision["reason"], decision["rule"]) == ("host-denied",
+                                                          f"localhost:{server.port}")
+    assert server.accepted == 0
+
+
+@in_world
+def test_a_denied_literal_is_not_given_to_a_parent():
+    parent = echo_server(PUBLIC_2)
+    with Gate([f"{PUBLIC}:*"], parent=f"http://{PUBLIC_2}:{parent.port}", deny=[PUBLIC]) as gate:
+        assert gate.ask(connect_to(f"{PUBLIC}:443")).reason == "host-denied"
+    assert parent.accepted == 0
 
 
 @in_world
@@ -786,7 +906,7 @@ def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
     parent = parent_proxy(b"HTTP/1.1 200 fine\r\nVia: x\r\n\r\nfirst", seen)
     uri = f"http://us%65r:pass@{name}:{parent.port}/"
     with Gate(["a.example", f"{PRIVATE}:1"], parent=uri) as gate:
-        with gate.tunnel("a.example:443") as conn:
+        with gate.tunnel("a.example:80") as conn:
             conn.sendall(b" more")
             assert receive(conn, 10) == b"first more"
         assert gate.decision()["address"] == PRIVATE
@@ -798,7 +918,7 @@ def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
         assert gate.ask(connect_to(f"{METADATA}:80")).reason == "host-not-allowed"
     authorization = b"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"
     assert seen == [
-        b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n" + authorization + b"\r\n",
+        b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n" + authorization + b"\r\n",
         b"GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n" + authorization + b"\r\n"]
     assert "a.example" not in names.queries  # the parent resolves
 

@@ -180,7 +180,8 @@ def test_its_own_connection_as_a_descriptor_keeps_nothing_alive(a):
 
 SCALARS = [None, True, -1, 2**63 - 1, 1.5, "", "x", "\u0001", [], [1], {}, {"x": 1}]
 REQUESTS = {
-    "Spawn": ["card", "arguments", "workspace_fd", "api_key_fd", "foreground", "terminal"],
+    "Spawn": ["card", "arguments", "workspace_fd", "api_key_fd", "proxy_auth_fd", "foreground",
+              "terminal"],
     "Stop": ["agent_id", "owner_uid", "grace_seconds"],
     "Kill": ["agent_id", "owner_uid", "signal"],
     "List": ["all"],
@@ -217,13 +218,14 @@ def test_a_parameter_that_there_is_not_is_named(a, method):
 
 
 CARD_KEYS = ["agent_id", "agent", "workspace", "command", "api_provider", "api_key_file", "proxy",
-             "resource_limits", "allowed_hosts", "private_hosts", "ttl_seconds", "environment"]
+             "proxy_auth_file", "resource_limits", "allowed_hosts", "private_hosts", "denied_hosts",
+             "ttl_seconds", "transparent", "environment"]
 
 
 @pytest.mark.parametrize("key", CARD_KEYS)
 def test_wrong_types_in_every_key_of_a_card_are_refused_by_that_key(a, key):
     with a.connect(timeout=10) as connection:
-        for value in (True, 1.5, [[[1]]], {"x": {"y": 1}}, -(2**60)):
+        for value in ("x" if key == "transparent" else True, 1.5, [[[1]]], {"x": {"y": 1}}, -(2**60)):
             card = a.card("true")
             card[key] = value
             fd = os.open(a.user.home, os.O_RDONLY | os.O_DIRECTORY)

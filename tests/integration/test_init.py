@@ -367,6 +367,13 @@ def test_root_holds_nothing_else(workspace):
         "/proc/driver:", "/run:", "/var/empty:"]
 
 
+def test_a_cage_has_the_name_server_of_its_specification_or_none(workspace):
+    assert shell("cat /etc/resolv.conf; grep ^hosts: /etc/nsswitch.conf",
+                 workspace) == "hosts: files dns\n"
+    out = shell("cat /etc/resolv.conf", workspace, NAME_SERVER=0x644000A1)
+    assert out.splitlines()[0] == "nameserver 100.64.0.161" and out.count("nameserver") == 1
+
+
 def test_usr_is_roots_inside(workspace):
     assert shell("stat -c %u:%g:%a / /usr /usr/bin/env /etc /etc/passwd /home /workspace/..",
                  workspace).split() == ["0:0:755", "0:0:755", "0:0:755", "0:0:755", "0:0:644",

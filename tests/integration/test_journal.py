@@ -189,22 +189,35 @@ def test_a_line_of_every_size_arrives_whole_or_in_marked_pieces(a, journal):
 
 
 def test_decisions_of_the_gate_wait_and_none_is_lost(a, journal):
-    """An agent that is refused without end: its requests wait while the journal takes nothing."""
-    requests = 3000
+    """An agent whose output fills the log, and that is refused without end: its gate is not heard
+    while the journal takes nothing, and then each request is counted."""
+    requests = 10000
+    workspace = a.user.folder("asking")
     agent_id = start(a, f"""exec python3 -c '
 import os, socket, urllib.parse
 proxy = urllib.parse.urlsplit(os.environ["http_proxy"])
-for i in range({requests}):
+def ask(i):
     with socket.create_connection((proxy.hostname, proxy.port)) as s:
         s.sendall(b"GET http://h%d.refused.example/ HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n" % i)
         while s.recv(4096): pass
-'""", allowed_hosts=["allowed.example"])
-    refused = stands_still(lambda: a.inspect(agent_id)["network"]["refused"])
-    assert 100 < refused < requests / 2
+    with open("/workspace/new", "w") as file: file.write(str(i))
+    os.rename("/workspace/new", "/workspace/asked")
+ask(0)
+for i in range(280):  # the log is full, and its pipe not
+    print(i, "{NOISE}", flush=True)
+for i in range(1, {requests}): ask(i)
+'""", allowed_hosts=["allowed.example"], workspace=str(workspace))
+    until((workspace / "asked").exists, what="it was refused")
+    assert stands_still(lambda: int((workspace / "asked").read_text())) < requests - 1
+    assert a.inspect(agent_id)["network"]["refused"] < requests / 2
     journal.take_until(CAGED_AGENT=agent_id, CAGED_REASON="exited")
-    hosts = [entry["CAGED_HOST"] for entry in journal.of(agent_id, MESSAGE_ID=REFUSED)]
-    assert hosts == [f"h{i}.refused.example".encode() for i in range(requests)]
-    assert {entry["PRIORITY"] for entry in journal.of(agent_id, MESSAGE_ID=REFUSED)} == {b"4"}
+    refused = journal.of(agent_id, MESSAGE_ID=REFUSED)
+    assert sum(int(entry["CAGED_COUNT"]) for entry in refused) == requests
+    alone = [entry["CAGED_HOST"] for entry in refused if "CAGED_REQUEST" in entry]
+    assert alone[:100] == [f"h{i}.refused.example".encode() for i in range(100)]
+    assert {entry["PRIORITY"] for entry in refused} == {b"4"}
+    numbers = [int(entry["CAGED_RECORD"]) for entry in refused]
+    assert numbers == list(range(1, len(refused) + 1))
 
 
 def test_the_end_of_an_agent_waits_for_its_last_output(a, journal):

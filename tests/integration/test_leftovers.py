@@ -11,8 +11,10 @@ import pytest
 from harness import leftovers
 from harness.daemon import Client, Daemon, until
 
-# One way to end for each agent: by itself, badly, by force, by time, before its start.
-ENDS = ["exit 0", "exit 1", "kill -SEGV $$", "sleep 60", "setsid sleep 60 & exit 0"]
+# One way to end for each agent: by itself (also with a gate), badly, by force, by time, before its
+# start.
+ENDS = ["exit 0", "exit 1", "kill -SEGV $$", "sleep 60", "setsid sleep 60 & exit 0",
+        "curl --max-time 20 http://127.0.0.1:9/"]
 
 
 LOCKS = Path("/run/systemd/nspawn-uid")
@@ -23,7 +25,7 @@ def locked(bases):
     return [base for base in bases if (LOCKS / str(base)).exists()]
 
 
-def test_nothing_is_left_of_twenty_agents(a, daemon):
+def test_nothing_is_left_of_many_agents(a, daemon):
     a.run("true")  # what the daemon makes once, it has made now
     before = leftovers.idle(daemon)
     bases = set()
@@ -50,6 +52,8 @@ def test_what_is_there_while_an_agent_runs(a, daemon):
     assert locked([a.inspect(agent_id)["uid_base"]])
     a.call("Kill", agent_id=agent_id)
     a.wait(agent_id)
+    assert {Path(path).name for path in set(during["cgroups"]) - set(before["cgroups"])} == {
+        f"owner-{a.user.uid}", f"agent-{agent_id}", f"gate-{agent_id}"}
     for what in ("processes", "cgroups", "links", "descriptors"):
         assert during[what] != before[what], what
     leftovers.until_as(daemon, before)

@@ -1,13 +1,11 @@
 """Reload through the whole daemon: a running agent gets the hosts of its card as it is now, what
 else differs is named, and nobody but its owner and root can do it."""
 
-import ctypes
 import json
 import os
 import re
 import signal
 import socket
-import socketserver
 import threading
 import time
 
@@ -15,140 +13,9 @@ import pytest
 
 from harness import paths
 from harness.daemon import until
+from harness.tunnels import (Echo, ask_at, connect_in, is_alive, is_cut, place_of, status_of,
+                             tunnel)
 from harness.varlink import VarlinkError
-
-CLONE_NEWNET = 0x40000000
-
-
-class Echo(socketserver.ThreadingTCPServer):
-    """Sends back what it gets. At 127.0.0.2, so that the port is not led into the cage's loopback."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 256
-
-    def __init__(self, address="127.0.0.2"):
-        super().__init__((address, 0), EchoHandler)
-        self.host = f"{address}:{self.server_address[1]}"
-        self.accepted = 0
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-
-class EchoHandler(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.server.accepted += 1
-        try:
-            while data := self.request.recv(65536):
-                self.request.sendall(data)
-        except OSError:
-            pass  # to be cut is what is tried here
-
-
-@pytest.fixture
-def echoes():
-    servers = [Echo(), Echo(), Echo()]
-    yield servers
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def in_network_of(pid, function):
-    """The function's result, called in a thread that is in the network of a process."""
-    found = []
-
-    def run():
-        with open(f"/proc/{pid}/ns/net", encoding="ascii") as file:
-            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
-                found.append(OSError(ctypes.get_errno(), "setns"))
-                return
-        try:
-            found.append(function())
-        except OSError as error:
-            found.append(error)
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if isinstance(found[0], Exception):
-        raise found[0]
-    return found[0]
-
-
-def connect_in(client, agent_id, address):
-    """A connection from inside the agent's network."""
-    pid = client.inspect(agent_id)["agent"]["pid"]
-    return in_network_of(pid, lambda: socket.create_connection(address, timeout=10))
-
-
-def place_of(client, agent_id):
-    """What ask_at() needs of an agent."""
-    inspected = client.inspect(agent_id)
-    network = inspected["network"]
-    return inspected["agent"]["pid"], (network["gate_address"], network["gate_port"])
-
-
-def ask_at(place, target):
-    """A CONNECT by the agent's gate: the connection and the status."""
-    pid, address = place
-    conn = in_network_of(pid, lambda: socket.create_connection(address, timeout=10))
-    conn.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-    head = b""
-    while b"\r\n\r\n" not in head and (piece := conn.recv(1)):
-        head += piece
-    return conn, head[9:12].decode()
-
-
-def ask(client, agent_id, target):
-    return ask_at(place_of(client, agent_id), target)
-
-
-def status_of(client, agent_id, target):
-    conn, status = ask(client, agent_id, target)
-    conn.close()
-    return status
-
-
-def tunnel(client, agent_id, target):
-    conn, status = ask(client, agent_id, target)
-    assert status == "200", (target, status)
-    assert is_alive(conn)
-    return conn
-
-
-def is_alive(conn):
-    try:
-        conn.sendall(b"ping")
-        return conn.recv(4, socket.MSG_WAITALL) == b"ping"
-    except (ConnectionResetError, BrokenPipeError):
-        return False
-
-
-def is_cut(conn):
-    """Whether the connection is over: reset by the gate, or closed with it."""
-    conn.settimeout(1)
-    try:
-        return conn.recv(1) == b""
-    except ConnectionResetError:
-        return True
-
-
-@pytest.fixture
-def agent(a):
-    """Spawns an agent that sleeps; gives its card. Ends all of them."""
-    made = []
-
-    def spawn(**keys):
-        card = a.card("sleep 600", **keys)
-        a.daemon.spawn(a.user, card)
-        made.append(card["agent_id"])
-        return card
-    yield spawn
-    for agent_id in made:
-        try:
-            a.call("Kill", agent_id=agent_id)
-        except VarlinkError as error:
-            assert error.name == "NotRunning"
-        a.wait(agent_id)
 
 
 def reload(client, card, **keys):
@@ -194,6 +61,35 @@ def test_private_hosts_are_taken_over_too(a, agent):
     assert (reply["added"], reply["removed"], reply["ignored"]) == ([], [], [])
     assert a.inspect(card["agent_id"])["network"]["private_hosts"] == ["new.example", "x.example"]
     assert a.inspect(card["agent_id"])["card"]["private_hosts"] == ["new.example", "x.example"]
+
+
+def test_denied_hosts_are_taken_over_and_cut_what_they_deny(a, agent, echoes):
+    kept, denied = echoes[0].host, echoes[1].host
+    card = agent(allowed_hosts=[kept, denied], denied_hosts=["old.example"])
+    agent_id = card["agent_id"]
+    assert a.inspect(agent_id)["network"]["denied_hosts"] == ["old.example"]
+    stays, goes = tunnel(a, agent_id, kept), tunnel(a, agent_id, denied)
+    with a.connect() as follower:
+        follower.send("Events", more=True)
+        assert follower.reply() == {"events": [], "lost": 0}
+        reply = reload(a, card, denied_hosts=[denied])
+        assert (reply["denied_added"], reply["denied_removed"]) == ([denied], ["old.example"])
+        assert (reply["added"], reply["removed"], reply["ignored"]) == ([], [], [])
+        event, = follower.reply()["events"]
+        assert (event["denied_added"], event["denied_removed"]) == ([denied], ["old.example"])
+    assert is_alive(stays) and not is_alive(goes)
+    assert status_of(a, agent_id, denied) == "403"
+    inspected = a.inspect(agent_id)
+    assert inspected["network"]["denied_hosts"] == [denied]
+    assert inspected["card"]["denied_hosts"] == [denied]
+    a.daemon.log_lines(f"CAGED_DENIED_ADDED=\"{denied}\"")
+    shown = a.cagectl("inspect", agent_id).text
+    assert "denied hosts" in shown and denied in shown
+    done = a.cagectl("reload", a.cards.write({**card, "denied_hosts": []}))
+    assert f"  - {denied} (denied)" in done.text
+    tunnel(a, agent_id, denied).close()
+    stays.close()
+    goes.close()
 
 
 def test_without_a_list_it_is_the_host_of_the_provider_that_runs(a, agent):

@@ -142,12 +142,39 @@ def reload(varlinkctl):
     assert network["allowed_hosts"] == ["b.example", "c.example"]
 
 
+@exercises("ChangeHosts")
+def change_hosts(varlinkctl):
+    agent = varlinkctl.spawn(FOREVER, allowed_hosts=["a.example", "b.example"])
+    reply = varlinkctl.call("ChangeHosts", agent_id=agent["agent_id"], allow=["c.example"],
+                            deny=["b.example"])
+    assert (reply["allowed_hosts"], reply["denied_hosts"]) == \
+        (["a.example", "c.example"], ["b.example"]), reply
+    assert "org.varlink.service.InvalidParameter" in varlinkctl.error(
+        "ChangeHosts", agent_id=agent["agent_id"], allow=["d.example", "no host"])
+
+
+@exercises("Hosts")
+def hosts(varlinkctl):
+    agent = varlinkctl.spawn(FOREVER, allowed_hosts=["a.example"], private_hosts=["p.example"])
+    reply = varlinkctl.call("Hosts", agent_id=agent["agent_id"])
+    assert reply["allowed_hosts"] == ["a.example"] and reply["private_hosts"] == ["p.example"]
+    assert reply["live"] == reply["denied_hosts"] == [], reply
+
+
 @exercises("History")
 def history(varlinkctl):
     """What it answers with goes into a pipe of the client's, and varlinkctl cannot send one along."""
     agent = varlinkctl.spawn("true")
     assert "org.varlink.service.InvalidParameter" in varlinkctl.error(
         "History", agent_id=agent["agent_id"], output_fd=0)
+
+
+@exercises("Audit")
+def audit(varlinkctl):
+    """Likewise."""
+    agent = varlinkctl.spawn("true")
+    assert "org.varlink.service.InvalidParameter" in varlinkctl.error(
+        "Audit", agent_id=agent["agent_id"], output_fd=0)
 
 
 @exercises("Stop")

@@ -1,8 +1,9 @@
-/* common/address-class: every row of the tables by an address inside it, its edges, and what is
- * globally routable. */
+/* common/address-class: every row of the tables by an address inside it, its edges, what is
+ * globally routable, and every row of the registries (special-addresses.txt). */
 #include "unit-test.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 #include "address-class.h"
 #include "util.h"
@@ -40,6 +41,8 @@ static const struct {
     {"169.253.255.255", NULL, 0},
     {"169.254.0.1", "link-local", 16},
     {"169.254.169.254", "cloud metadata", 32},
+    {"169.254.170.2", "cloud metadata", 32},
+    {"169.254.170.23", "cloud metadata", 32},
     {"169.255.0.0", NULL, 0},
     {"172.15.255.255", NULL, 0},
     {"172.16.0.0", "private", 12},
@@ -98,6 +101,8 @@ static const struct {
     {"5f00::1", "segment routing", 16},
     {"fc00::1", "private (unique local)", 7},
     {"fd00:ec2::254", "cloud metadata", 128},
+    {"fd00:ec2::23", "cloud metadata", 128},
+    {"fd20:ce::254", "cloud metadata", 128},
     {"fdff:ffff::1", "private (unique local)", 7},
     {"fe80::1", "link-local", 10},
     {"febf::1", "link-local", 10},
@@ -114,6 +119,98 @@ static void test_tables(void **state)
         if (!streq_null(name, cases[i].name) || length != cases[i].prefix_length)
             fail_msg("%s is \"%s\"/%u", cases[i].address, name ? name : "global", length);
         assert_true(streq_null(address_special(&address), cases[i].name));
+    }
+}
+
+/* -- the registries -- */
+
+/* What the registries call globally reachable and is refused all the same. */
+static const char *const refused_though_reachable[] = {
+    "192.0.0.9/32",  "192.0.0.10/32", "64:ff9b::/96",    "2001:1::1/128", "2001:1::2/128",
+    "2001:1::3/128", "2001:3::/32",   "2001:4:112::/48", "2001:20::/28",  "2001:30::/28",
+};
+
+static bool is_refused_though_reachable(const char *block)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(refused_though_reachable); i++)
+        if (streq(block, refused_though_reachable[i]))
+            return true;
+    return false;
+}
+
+/* The address of the block whose bits behind the prefix are all `bit`, or by turns. */
+static struct ip_address address_in(const struct ip_address *network, unsigned length, int bit)
+{
+    struct ip_address address = *network;
+    unsigned bits = network->family == AF_INET ? 32 : 128;
+
+    for (unsigned i = length; i < bits; i++)
+        if (bit == 1 || (bit == 2 && i % 2))
+            address.v6.s6_addr[i / 8] |= (uint8_t)(0x80 >> i % 8);
+    return address;
+}
+
+static void check_row(const char *block, const char *reachable)
+{
+    bool special = !streq(reachable, "true") || is_refused_though_reachable(block);
+    char text[64];
+    unsigned length, found;
+
+    assert_true(streq(reachable, "true") || streq(reachable, "false") || streq(reachable, "none"));
+    assert_int_equal(sscanf(block, "%63[0-9a-f.:]/%u", text, &length), 2);
+    struct ip_address network = parse(text);
+    for (int bit = 0; bit <= 2; bit++) {
+        struct ip_address address = address_in(&network, length, bit);
+        if ((address_special_block(&address, &found) != NULL) != special)
+            fail_msg("%s is %s (bits %d)", block, special ? "not special" : "special", bit);
+    }
+}
+
+static void test_every_row_of_the_registries(void **state)
+{
+    FILE *file = fopen(SPECIAL_ADDRESSES, "re");
+    char line[256], block[64], reachable[16];
+    size_t rows = 0;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (line[0] == '#')
+            continue;
+        assert_int_equal(sscanf(line, "%63s %15s", block, reachable), 2);
+        check_row(block, reachable);
+        rows++;
+    }
+    (void)fclose(file);
+    assert_int_equal(rows, 53);
+}
+
+/* -- embedded addresses -- */
+
+static void test_embedded_addresses(void **state)
+{
+    static const struct {
+        const char *address, *first, *second;
+    } rows[] = {
+        {"::ffff:10.1.2.3", "10.1.2.3", NULL},
+        {"::ffff:0:10.1.2.3", "10.1.2.3", NULL},
+        {"::10.1.2.3", "10.1.2.3", NULL},
+        {"64:ff9b::10.1.2.3", "10.1.2.3", NULL},
+        {"64:ff9b:1::10.1.2.3", "10.1.2.3", NULL},
+        {"2002:a01:203:4::5", "10.1.2.3", NULL},
+        {"2001:0:a01:203:0:ffff:f5fe:fdfc", "10.1.2.3", "10.1.2.3"},
+        {"2001:0:808:808:0:0:80ff:fffe", "8.8.8.8", "127.0.0.1"},
+        {"2001:db8::a01:203", NULL, NULL},
+        {"fe80::10.1.2.3", NULL, NULL},
+        {"10.1.2.3", NULL, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *const wanted[] = {rows[i].first, rows[i].second};
+        struct ip_address address = parse(rows[i].address), found[ADDRESS_EMBEDDED_MAX];
+        size_t n = address_embedded(&address, found);
+        char text[INET6_ADDRSTRLEN];
+        assert_int_equal(n, (rows[i].first != NULL) + (rows[i].second != NULL));
+        for (size_t k = 0; k < n; k++)
+            assert_string_equal(ip_address_format(&found[k], text), wanted[k]);
     }
 }
 
@@ -158,6 +255,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_every_row_of_the_registries),
+        cmocka_unit_test(test_embedded_addresses),
         cmocka_unit_test(test_not_an_address),
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_kinds),

@@ -24,6 +24,7 @@ static void test_the_hosts_of_a_card(void **state)
                                        "127.0.0.1:9", "127.0.0.0/8:7"};
     static const char *const fallback[] = {"api.openai.com:443"};
     static const char *const bare[] = {"localhost"};
+    static const char *const every[] = {"localhost:*"};
     struct card card = card_of(list, ARRAY_SIZE(list), API_PROVIDER_ANTHROPIC);
     struct agent_hosts hosts;
 
@@ -34,6 +35,11 @@ static void test_the_hosts_of_a_card(void **state)
     assert_int_equal(hosts.forward_ports[1], 9);
     assert_true(hosts.forward_listed[0] && hosts.forward_listed[1]);
 
+    card = card_of(every, 1, API_PROVIDER_CUSTOM);
+    assert_int_equal(agent_hosts_from_card(&card, &hosts), 0);
+    check_allowed(&hosts, every, 1);
+    assert_int_equal(hosts.n_forward_ports, 0);
+
     card = card_of(NULL, 0, API_PROVIDER_OPENAI);
     assert_int_equal(agent_hosts_from_card(&card, &hosts), 0);
     check_allowed(&hosts, fallback, 1);
@@ -43,6 +49,26 @@ static void test_the_hosts_of_a_card(void **state)
     card = card_of(bare, 1, API_PROVIDER_CUSTOM);
     assert_int_equal(agent_hosts_from_card(&card, &hosts), 0);
     assert_int_equal(hosts.n_forward_ports, 2);
+}
+
+static void test_denied_ports_of_the_loopback_are_not_listed(void **state)
+{
+    static const char *const list[] = {"localhost:80", "localhost:81", "127.0.0.1:82"};
+    static const char *const denied[] = {"localhost:81", "127.0.0.0/8:82", "a.example"};
+    struct card card = card_of(list, ARRAY_SIZE(list), API_PROVIDER_CUSTOM);
+    struct agent_hosts hosts, next;
+    bool left_out[CARD_HOSTS_MAX];
+
+    card.denied_hosts = (struct string_list){(char **)denied, ARRAY_SIZE(denied)};
+    assert_int_equal(agent_hosts_from_card(&card, &hosts), 0);
+    assert_int_equal(hosts.n_forward_ports, 3);
+    assert_true(hosts.forward_listed[0]);
+    assert_false(hosts.forward_listed[1] || hosts.forward_listed[2]);
+    /* What is denied no more is listed again. */
+    card.denied_hosts.count = 1;
+    assert_int_equal(agent_hosts_change(&hosts, &card, API_PROVIDER_CUSTOM, &next, left_out), 0);
+    assert_true(next.forward_listed[0] && next.forward_listed[2]);
+    assert_false(next.forward_listed[1]);
 }
 
 static void test_too_many_ports_of_the_loopback(void **state)
@@ -113,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_hosts_of_a_card),
+        cmocka_unit_test(test_denied_ports_of_the_loopback_are_not_listed),
         cmocka_unit_test(test_too_many_ports_of_the_loopback),
         cmocka_unit_test(test_a_change_takes_what_needs_no_new_listener),
     };

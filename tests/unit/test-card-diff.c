@@ -67,6 +67,8 @@ static void test_what_differs_is_named(void **state)
          " [\"api.anthropic.com:443\"]}",
          "[]"}, /* defaults, written down */
         {"{\"ttl_seconds\": 5}", "[\"$.ttl_seconds\"]"},
+        {"{\"transparent\": true}", "[\"$.transparent\"]"},
+        {"{\"transparent\": false}", "[]"},
         {"{\"agent_id\": \"b\"}", "[\"$.agent_id\"]"},
         {"{\"agent\": \"codex\"}", "[\"$.agent\"]"},
         {"{\"command\": [\"x\", \"y\"]}", "[\"$.command\"]"},
@@ -77,6 +79,7 @@ static void test_what_differs_is_named(void **state)
          "[\"$.resource_limits.max_processes\", \"$.resource_limits.max_open_files\"]"},
         {"{\"allowed_hosts\": [\"x.example\"], \"private_hosts\": [\"y.example\"]}",
          "[\"$.allowed_hosts\", \"$.private_hosts\"]"},
+        {"{\"denied_hosts\": [\"x.example\"]}", "[\"$.denied_hosts\"]"},
         {"{\"environment\": {\"CI\": \"two\", \"B\": \"b\"}}", "[\"$.environment.CI\"]"},
         {"{\"environment\": {\"CI\": \"one\"}}", "[\"$.environment.B\"]"},
         {"{\"environment\": {\"B\": \"b\", \"CI\": \"one\"}}", "[]"}, /* the order means nothing */
@@ -87,6 +90,8 @@ static void test_what_differs_is_named(void **state)
         {"{\"proxy\": \"http://user:wort@10.0.0.1:3128\"}", "[\"$.proxy\"]"},
         {"{\"proxy\": \"http://10.0.0.1:3128\"}", "[\"$.proxy\"]"},
         {"{\"proxy\": null}", "[\"$.proxy\"]"},
+        {"{\"proxy\": \"http://10.0.0.1:3128\", \"proxy_auth_file\": \"/p\"}",
+         "[\"$.proxy\", \"$.proxy_auth_file\"]"},
         {"{\"api_provider\": \"openai\", \"allowed_hosts\": [\"api.anthropic.com:443\"]}",
          "[\"$.api_provider\"]"},
     };

@@ -63,6 +63,8 @@ static void test_defaults(void **state)
     assert_int_equal(card->limits.max_open_files, 1024);
     assert_int_equal(card->allowed_hosts.count, 0);
     assert_int_equal(card->private_hosts.count, 0);
+    assert_int_equal(card->denied_hosts.count, 0);
+    assert_false(card->transparent);
     assert_int_equal(card->ttl_seconds, 0);
     assert_int_equal(card->n_environment, 0);
 }
@@ -77,7 +79,8 @@ static void test_values(void **state)
         "\"proxy\":\"http://u:p%40@h.example:3128/\",\"resource_limits\":{\"memory_mb\":64,"
         "\"cpu_shares\":2,\"max_processes\":3,\"max_open_files\":16},"
         "\"allowed_hosts\":[\"*.example.com\",\"h\"],\"private_hosts\":[\"h\"],"
-        "\"ttl_seconds\":5,\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
+        "\"denied_hosts\":[\"x.example.com\",\"10.0.0.0/8:22\"],"
+        "\"ttl_seconds\":5,\"transparent\":true,\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
 
     assert_string_equal(card->agent_id, "b-1");
     assert_string_equal(card->agent, "codex");
@@ -96,7 +99,10 @@ static void test_values(void **state)
     assert_int_equal(card->allowed_hosts.count, 2);
     assert_string_equal(card->allowed_hosts.items[0], "*.example.com");
     assert_int_equal(card->private_hosts.count, 1);
+    assert_int_equal(card->denied_hosts.count, 2);
+    assert_string_equal(card->denied_hosts.items[1], "10.0.0.0/8:22");
     assert_int_equal(card->ttl_seconds, 5);
+    assert_true(card->transparent);
     assert_int_equal(card->n_environment, 2);
     assert_string_equal(card->environment[0].name, "A");
     assert_string_equal(card->environment[0].value, "b=c");
@@ -216,6 +222,9 @@ static void test_no_secret_in_an_error(void **state)
         START ",\"api_key_file\":\"hidden\"}",
         START ",\"api_key_file\":\"/k\",\"environment\":{\"ANTHROPIC_API_KEY\":\"hidden\"}}",
         START ",\"proxy\":\"http://user:hidden@host\"}",
+        START ",\"proxy\":\"http://user:hidden@host:1\",\"proxy_auth_file\":\"/p\"}",
+        START ",\"proxy\":\"http://host:1\",\"proxy_auth_file\":\"user:hidden\"}",
+        START ",\"proxy_auth_file\":\"/hidden\"}",
         START ",\"proxy\":\"https://user:hidden@host:1\"}",
         START ",\"proxy\":\"user:hidden@host:1\"}",
         START ",\"proxy\":\"http://user:hidden@x@host:1\"}",
@@ -266,7 +275,8 @@ static void test_json_form(void **state)
               "\"api_provider\":\"anthropic\",\"proxy\":\"http://***@h:1\",\"resource_limits\":"
               "{\"memory_mb\":4096,\"swap_mb\":0,\"cpu_shares\":1024,\"max_processes\":512,"
               "\"max_open_files\":1024},\"allowed_hosts\":[\"api.anthropic.com:443\"],"
-              "\"private_hosts\":[],\"ttl_seconds\":0,\"environment\":{\"TOKEN\":\"(set)\"}}");
+              "\"private_hosts\":[],\"denied_hosts\":[],\"ttl_seconds\":0,\"environment\":{"
+              "\"TOKEN\":\"(set)\"}}");
 
     CLEANUP(card_freep) struct card *again = accept(text);
     AUTO_FREE char *text_again = printed(again);

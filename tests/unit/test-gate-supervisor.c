@@ -171,24 +171,48 @@ static void add_failed(struct records_writer *script, const char *why)
     add(script, &w);
 }
 
+static void put_subject(struct records_writer *w, const char *host)
+{
+    (void)records_put_string(w, GATE_MESSAGE_METHOD, "CONNECT");
+    (void)records_put_string(w, GATE_MESSAGE_HOST, host);
+    (void)records_put_u64(w, GATE_MESSAGE_PORT, 443);
+    (void)records_put_string(w, GATE_MESSAGE_ADDRESS, "11.22.33.44");
+    (void)records_put_string(w, GATE_MESSAGE_RULE, host);
+    (void)records_put_string(w, GATE_MESSAGE_REASON, "ok");
+}
+
+static void put_decision(struct records_writer *w, enum gate_verdict verdict, uint64_t count,
+                         const char *host)
+{
+    (void)records_put_u64(w, GATE_MESSAGE_DECISION, verdict);
+    (void)records_put_u64(w, GATE_MESSAGE_REQUEST, count == 1 ? 1 : 0);
+    put_subject(w, host);
+    (void)records_put_u64(w, GATE_MESSAGE_STATUS, 0);
+    (void)records_put_u64(w, GATE_MESSAGE_COUNT, count);
+}
+
+static void put_end(struct records_writer *w, uint64_t count, const char *host)
+{
+    (void)records_put_u64(w, GATE_MESSAGE_END, count == 1 ? 1 : 0);
+    put_subject(w, host);
+    (void)records_put_u64(w, GATE_MESSAGE_BYTES_UP, 7);
+    (void)records_put_u64(w, GATE_MESSAGE_BYTES_DOWN, INT64_MAX);
+    (void)records_put_u64(w, GATE_MESSAGE_DURATION_USEC, 0);
+    (void)records_put_u64(w, GATE_MESSAGE_COUNT, count);
+}
+
 static void add_decision(struct records_writer *script, const char *host)
 {
     struct records_writer w = {0};
-    (void)records_put_u64(&w, GATE_MESSAGE_DECISION, 1);
-    (void)records_put_string(&w, GATE_MESSAGE_METHOD, "CONNECT");
-    (void)records_put_string(&w, GATE_MESSAGE_HOST, host);
-    (void)records_put_u64(&w, GATE_MESSAGE_PORT, 443);
-    (void)records_put_string(&w, GATE_MESSAGE_ADDRESS, "11.22.33.44");
-    (void)records_put_string(&w, GATE_MESSAGE_RULE, host);
-    (void)records_put_string(&w, GATE_MESSAGE_REASON, "ok");
-    (void)records_put_u64(&w, GATE_MESSAGE_STATUS, 0);
+    put_decision(&w, GATE_REFUSED, 1, host);
     add(script, &w);
 }
 
 /* -- the daemon -- */
 
 struct seen {
-    unsigned decided;
+    unsigned decided, ended;
+    uint64_t n_without_end;
     char failures[256]; /* one after the other, each with a ";" */
     bool died, stopped;
     unsigned updated;
@@ -205,10 +229,19 @@ static void on_decided(void *user, const struct gate_decision *decision)
     seen->decided++;
 }
 
-static void on_failed(void *user, const char *why)
+static void on_ended(void *user, const struct gate_end *end)
+{
+    struct seen *seen = user;
+    assert_string_equal(end->host, "a.example");
+    assert_int_equal(end->bytes_up, 7);
+    seen->ended++;
+}
+
+static void on_failed(void *user, const char *why, uint64_t n_without_end)
 {
     struct seen *seen = user;
     size_t n = strlen(seen->failures);
+    seen->n_without_end = n_without_end;
     (void)snprintf(seen->failures + n, sizeof(seen->failures) - n, "%s;", why);
     seen->died = seen->died || has_prefix(why, "it was killed") || has_prefix(why, "it exited");
 }
@@ -262,10 +295,12 @@ static void scene_begin(struct scene *scene, struct records_writer *script, stru
         .executable = scene->self,
         .null = scene->null,
         .config = memfd_new_sealed("script", script->data, script->size),
+        .cgroup_fd = -EBADF,
         .listeners = &scene->listener,
         .n_listeners = 1,
         .user = seen,
         .decided = on_decided,
+        .ended = on_ended,
         .failed = on_failed,
         .updated = on_updated,
         .stopped = on_stopped,
@@ -364,6 +399,58 @@ static void test_what_no_gate_says(void **state)
     assert_int_equal(seen.decided, 0);
 }
 
+/* Nothing of a message reaches anybody if the contract does not have all of it. */
+static void test_a_good_group_before_a_bad_one_is_not_taken(void **state)
+{
+    struct records_writer script = {0};
+    struct seen seen;
+
+    for (int bad = 0; bad < 4; bad++) {
+        struct records_writer w = {0};
+        put_decision(&w, GATE_ALLOWED, 1, "a.example");
+        put_end(&w, 1, "a.example");
+        if (bad == 0)
+            put_decision(&w, GATE_VERDICT_COUNT, 1, "a.example");
+        else if (bad == 1)
+            put_decision(&w, GATE_HELD, 2, "a.example");
+        else if (bad == 2)
+            put_end(&w, 0, "a.example");
+        else
+            put_end(&w, (uint64_t)UINT32_MAX + 1, "a.example");
+        add_ready(&script);
+        add(&script, &w);
+        run(&script, 0, &seen);
+        assert_string_equal(seen.failures, MISBEHAVED);
+        assert_int_equal(seen.decided + seen.ended, 0);
+    }
+}
+
+/* A gate that dies is asked for the ends that it owes, and so is one that is told to end. */
+static void test_requests_without_an_end_are_counted(void **state)
+{
+    struct records_writer script = {0}, w = {0};
+    struct seen seen;
+
+    put_decision(&w, GATE_ALLOWED, 5, "a.example");
+    put_decision(&w, GATE_ALLOWED, 1, "a.example");
+    put_decision(&w, GATE_HELD, 1, "a.example");
+    put_decision(&w, GATE_REFUSED, 9, "a.example");
+    put_end(&w, 2, "a.example");
+    add_ready(&script);
+    add(&script, &w);
+    run(&script, 4, &seen);
+    assert_int_equal(seen.ended, 1);
+    assert_string_equal(seen.failures, "it exited;");
+    assert_int_equal(seen.n_without_end, 4);
+
+    put_decision(&w, GATE_ALLOWED, 1, "a.example");
+    put_end(&w, 1, "a.example");
+    add_ready(&script);
+    add(&script, &w);
+    run(&script, 1, &seen);
+    assert_string_equal(seen.failures, "");
+}
+
 static void test_without_a_gate_the_connection_is_closed(void **state)
 {
     struct records_writer script = {0};
@@ -373,6 +460,46 @@ static void test_without_a_gate_the_connection_is_closed(void **state)
     run(&script, 0, &seen);
     assert_string_equal(seen.failures, "it exited;");
     assert_true(seen.client_closed);
+}
+
+/* Else the gate that has just died would be followed by another at once, and so on. */
+static void test_without_a_gate_a_question_is_thrown_away(void **state)
+{
+    struct records_writer script = {0};
+    struct seen seen = {0};
+    struct gate_supervisor *gate = NULL;
+    sd_event *event = NULL;
+    char byte = 'x';
+    int names[2];
+    AUTO_FD int self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, names), 0);
+    assert_int_equal(records_put(&script, MESSAGE, NULL, 0), 0);
+    assert_true(sd_event_new(&event) >= 0);
+    const struct gate_setup setup = {
+        .event = event,
+        .executable = self,
+        .null = null,
+        .config = memfd_new_sealed("script", script.data, script.size),
+        .cgroup_fd = -EBADF,
+        .listeners = names,
+        .n_listeners = 1,
+        .user = &seen,
+        .failed = on_failed,
+    };
+    assert_int_equal(gate_supervisor_new(&setup, &gate), 0);
+    assert_int_equal(send(names[1], "question", 8, 0), 8);
+    assert_int_equal(send(names[1], "another", 7, 0), 7);
+    for (int i = 0; i < STEPS_MAX && !seen.died; i++)
+        assert_true(sd_event_run(event, 10000000) > 0);
+    assert_string_equal(seen.failures, "it exited;");
+    assert_int_equal(recv(names[0], &byte, 1, MSG_DONTWAIT), -1);
+    gate_supervisor_free(gate);
+    sd_event_unref(event);
+    fd_close(names[0]);
+    fd_close(names[1]);
+    records_writer_deinit(&script);
 }
 
 /* -- updates -- */
@@ -651,7 +778,7 @@ static void test_an_update_waits_for_the_end_of_a_hold(void **state)
 
 static void test_too_many_listeners(void **state)
 {
-    const struct gate_setup setup = {.config = -EBADF, .n_listeners = GATE_FORWARDS_MAX + 2};
+    const struct gate_setup setup = {.config = -EBADF, .n_listeners = GATE_LISTENERS_MAX + 1};
     struct gate_supervisor *gate = NULL;
     assert_int_equal(gate_supervisor_new(&setup, &gate), -E2BIG);
     assert_null(gate);
@@ -665,7 +792,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_good_messages),
         cmocka_unit_test(test_a_failure_is_the_last_word),
         cmocka_unit_test(test_what_no_gate_says),
+        cmocka_unit_test(test_a_good_group_before_a_bad_one_is_not_taken),
+        cmocka_unit_test(test_requests_without_an_end_are_counted),
         cmocka_unit_test(test_without_a_gate_the_connection_is_closed),
+        cmocka_unit_test(test_without_a_gate_a_question_is_thrown_away),
         cmocka_unit_test(test_too_many_listeners),
         cmocka_unit_test(test_a_hold),
         cmocka_unit_test(test_a_stop_ends_a_hold),

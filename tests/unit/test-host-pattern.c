@@ -21,6 +21,10 @@ static void test_hosts(void **state)
         {"xn--bcher-kva.example", "xn--bcher-kva.example", AF_UNSPEC},
         {"1.2.3.4.example", "1.2.3.4.example", AF_UNSPEC},
         {"0x.example", "0x.example", AF_UNSPEC},
+        {"XN--MGBH0FB.xn--kgbechtv.", "xn--mgbh0fb.xn--kgbechtv", AF_UNSPEC},
+        {"xn--i-7iq.ws", "xn--i-7iq.ws", AF_UNSPEC},
+        {"xn--ls8h.la", "xn--ls8h.la", AF_UNSPEC}, /* beyond the first plane */
+        {"r3---sn-a.example", "r3---sn-a.example", AF_UNSPEC},
         {"1a", "1a", AF_UNSPEC},
         {"1.2.3.4", "1.2.3.4", AF_INET},
         {"255.255.255.255", "255.255.255.255", AF_INET},
@@ -42,30 +46,67 @@ static void test_hosts(void **state)
 static void test_hosts_refused(void **state)
 {
     static const char *const bad[] = {
-        "",          ".",
-        "..",        ".a",
-        "a..b",      "a...",
-        "-a",        "a-",
-        "a.-b",      "a b",
-        "a/b",       "a:b",
-        "a@b",       "a%41",
-        "*",         "*.a",
-        "a\tb",      "a\x01",
-        "a\x7f",     "\xc3\xbc.example",
-        "01.2.3.4",  "1.2.3",
-        "1",         "1.2.3.4.",
-        "1.2.3.4.5", "256.1.1.1",
-        "1.2.3.0x4", "0x7f000001",
-        "0x",        "017700000001",
-        "a.1",       "a.0x1f",
-        "a.0X",      "1.2.3.+4",
-        "1.2.3. 4",  "[",
-        "[]",        "[::1",
-        "::1]",      "[1.2.3.4]",
-        "[::1%lo]",  "fe80::1%eth0",
-        "[::1]x",    ":::",
-        "1::2::3",   "12345::",
-        "[::1.2.3]", "[a.b]",
+        "",
+        ".",
+        "..",
+        ".a",
+        "a..b",
+        "a...",
+        "-a",
+        "a-",
+        "a.-b",
+        "a b",
+        "a/b",
+        "a:b",
+        "a@b",
+        "a%41",
+        "*",
+        "*.a",
+        "a\tb",
+        "a\x01",
+        "a\x7f",
+        "\xc3\xbc.example",
+        "01.2.3.4",
+        "1.2.3",
+        "1",
+        "1.2.3.4.",
+        "1.2.3.4.5",
+        "256.1.1.1",
+        "1.2.3.0x4",
+        "0x7f000001",
+        "0x",
+        "017700000001",
+        "a.1",
+        "a.0x1f",
+        "a.0X",
+        "1.2.3.+4",
+        "1.2.3. 4",
+        "[",
+        "[]",
+        "[::1",
+        "::1]",
+        "[1.2.3.4]",
+        "[::1%lo]",
+        "fe80::1%eth0",
+        "[::1]x",
+        ":::",
+        "1::2::3",
+        "12345::",
+        "[::1.2.3]",
+        "[a.b]",
+        "xn--",
+        "a.xn--",
+        "xn--a",
+        "xn--a-",
+        "XN--abc-",
+        "xn---a",
+        "xn--a_b",
+        "xn--99999999",
+        "xn--a-zzzzz9999",
+        "xn--a-b-c-d9",
+        "xn--\xc3\xbc",
+        "b\xc3\xbc"
+        "cher",
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct host host = {.name = "before"};
@@ -151,6 +192,7 @@ static void test_patterns(void **state)
         const char *name;
         unsigned prefix_length;
         uint16_t port;
+        bool any_port, any_sni;
     } good[] = {
         {"api.example.com", HOST_PATTERN_NAME, "api.example.com", 0, 0},
         {"API.example.com.:443", HOST_PATTERN_NAME, "api.example.com", 0, 443},
@@ -165,6 +207,16 @@ static void test_patterns(void **state)
         {"[fd00::]/8:443", HOST_PATTERN_NETWORK, "fd00::", 8, 443},
         {"fd00::/8", HOST_PATTERN_NETWORK, "fd00::", 8, 0},
         {"fd00::/8:443", HOST_PATTERN_NETWORK, "fd00::", 8, 443},
+        {"a.example:*", HOST_PATTERN_NAME, "a.example", 0, 0, .any_port = true},
+        {"*.a.example:*", HOST_PATTERN_SUBDOMAINS, "a.example", 0, 0, .any_port = true},
+        {"localhost:*", HOST_PATTERN_NAME, "localhost", 0, 0, .any_port = true},
+        {"10.1.2.3:*", HOST_PATTERN_NETWORK, "10.1.2.3", 32, 0, .any_port = true},
+        {"10.0.0.0/8:*", HOST_PATTERN_NETWORK, "10.0.0.0", 8, 0, .any_port = true},
+        {"[::1]:*", HOST_PATTERN_NETWORK, "::1", 128, 0, .any_port = true},
+        {"fd00::/8:*", HOST_PATTERN_NETWORK, "fd00::", 8, 0, .any_port = true},
+        {"a.example;sni=any", HOST_PATTERN_NAME, "a.example", 0, 0, .any_sni = true},
+        {"*.a.example:443;sni=any", HOST_PATTERN_SUBDOMAINS, "a.example", 0, 443, false, true},
+        {"[fd00::]/8:*;sni=any", HOST_PATTERN_NETWORK, "fd00::", 8, 0, true, true},
     };
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         struct host_pattern p;
@@ -175,6 +227,9 @@ static void test_patterns(void **state)
         assert_string_equal(p.name, good[i].name);
         assert_int_equal(p.prefix_length, good[i].prefix_length);
         assert_int_equal(p.port, good[i].port);
+        assert_int_equal(p.any_port, good[i].any_port);
+        assert_int_equal(p.any_sni, good[i].any_sni);
+        assert_int_equal(host_pattern_has_options(&p), good[i].any_sni);
     }
 }
 
@@ -188,7 +243,34 @@ static void test_patterns_refused(void **state)
         "a.*",
         "*a.example",
         "*.*.example",
-        "a.example:*",
+        "a.example:**",
+        "a.example:*0",
+        "a.example:*:*",
+        "a.*:*",
+        "*:*",
+        "a.example*",
+        "10.0.0.*",
+        "10.0.0.0/*",
+        "10.0.0.0/8:**",
+        "[::1]*",
+        "[fd00::]/8*",
+        ";sni=any",
+        "a.example;",
+        "a.example;;sni=any",
+        "a.example;sni=any;",
+        "a.example;sni=any;sni=any",
+        "a.example;sni=ANY",
+        "a.example;SNI=any",
+        "a.example;sni",
+        "a.example; sni=any",
+        "a.example;sni=any:443",
+        "a.example;sni=any/8",
+        "a.example;tls=off",
+        "10.0.0.0;sni=any/8",
+        "xn--a.example",
+        "*.xn--abc-.example",
+        "b\xc3\xbc"
+        "cher.example",
         "a.example:0",
         "a.example:70000",
         "a.example:",
@@ -233,6 +315,74 @@ static void test_patterns_refused(void **state)
     }
 }
 
+static const char *why_refused(const char *text)
+{
+    struct host_pattern p;
+    const char *why = "";
+    assert_int_equal(host_pattern_parse(text, &p, &why), -EINVAL);
+    return why;
+}
+
+static void test_what_to_write_instead_is_said(void **state)
+{
+    assert_non_null(strstr(why_refused("b\xc3\xbc"
+                                       "cher.example"),
+                           "xn--"));
+    assert_non_null(strstr(why_refused("xn--a.example"), "xn--"));
+    assert_non_null(strstr(why_refused("a.example;tls=off"), "\";sni=any\""));
+    assert_non_null(strstr(why_refused("a.example:x"), "\"*\" for every port"));
+    assert_non_null(strstr(why_refused("::1"), "[2001:db8::1]"));
+    assert_non_null(strstr(why_refused("[::ffff:1.2.3.4]"), "IPv4 address itself"));
+    assert_non_null(strstr(why_refused("[fe80::1%eth0]"), "zone ids"));
+}
+
+/* Every way to write an entry has one canonical text, which stands for the same. */
+static void test_canonical_texts(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"API.Example.com.", "api.example.com"},
+        {"*.Example.COM.:8080", "*.example.com:8080"},
+        {"localhost:*", "localhost:*"},
+        {"10.1.2.3/32:22", "10.1.2.3:22"},
+        {"10.0.0.0/8", "10.0.0.0/8"},
+        {"0.0.0.0/0:*", "0.0.0.0/0:*"},
+        {"[2001:DB8:0:0::1]/128:443;sni=any", "[2001:db8::1]:443;sni=any"},
+        {"FD00::/8:*;sni=any", "[fd00::]/8:*;sni=any"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        char text[HOST_PATTERN_TEXT_MAX], again[HOST_PATTERN_TEXT_MAX];
+        struct host_pattern p, q;
+        const char *why;
+        assert_int_equal(host_pattern_parse(pairs[i][0], &p, &why), 0);
+        assert_string_equal(host_pattern_format(&p, text), pairs[i][1]);
+        assert_int_equal(host_pattern_parse(text, &q, &why), 0);
+        assert_string_equal(host_pattern_format(&q, again), text);
+        assert_true(host_pattern_is_same(&p, &q));
+    }
+}
+
+static bool same(const char *a, const char *b)
+{
+    struct host_pattern p, q;
+    const char *why;
+    assert_int_equal(host_pattern_parse(a, &p, &why), 0);
+    assert_int_equal(host_pattern_parse(b, &q, &why), 0);
+    return host_pattern_is_same(&p, &q);
+}
+
+static void test_the_same_entry(void **state)
+{
+    assert_true(same("A.example:443", "a.example.:443"));
+    assert_true(same("a.example", "a.example;sni=any"));
+    assert_true(same("10.0.0.1", "10.0.0.1/32"));
+    assert_false(same("a.example", "a.example:443"));
+    assert_false(same("a.example", "a.example:*"));
+    assert_false(same("a.example", "*.a.example"));
+    assert_false(same("10.0.0.0/8", "10.0.0.0/9"));
+    assert_false(same("10.0.0.0/8", "10.0.0.0"));
+    assert_false(same("[::]/0", "0.0.0.0/0"));
+}
+
 static bool matches(const char *pattern, const char *host_text, uint16_t port)
 {
     struct host_pattern p;
@@ -258,6 +408,17 @@ static void test_matching(void **state)
     assert_false(matches("*.a.example", "a.example", 443));
     assert_false(matches("*.a.example", "ba.example", 443));
     assert_false(matches("*.a.example", "xa.example", 443));
+    assert_true(matches("a.example:*", "a.example", 443));
+    assert_true(matches("a.example:*", "a.example", 1));
+    assert_true(matches("a.example:*", "a.example", 65535));
+    assert_false(matches("a.example:*", "a.example", 0));
+    assert_false(matches("a.example:*", "b.example", 443));
+    assert_true(matches("*.a.example:*", "b.a.example", 22));
+    assert_false(matches("*.a.example:*", "a.example", 22));
+    assert_true(matches("10.0.0.0/8:*", "10.1.2.3", 22));
+    assert_false(matches("10.0.0.0/8", "10.1.2.3", 22));
+    assert_true(matches("a.example:22;sni=any", "a.example", 22));
+    assert_false(matches("a.example;sni=any", "a.example", 22));
     assert_true(matches("10.0.0.0/8", "10.1.2.3", 443));
     assert_false(matches("10.0.0.0/8", "11.0.0.0", 443));
     assert_true(matches("[fd00::]/8", "[fd12::1]", 443));
@@ -290,6 +451,9 @@ static void test_listing(void **state)
     assert_false(lists("a.example", "127.0.0.1", 80));
     assert_false(lists("*.localhost", "127.0.0.1", 80));
     assert_true(lists("10.0.0.0/8", "10.2.3.4", 80));
+    assert_true(lists("10.0.0.0/8:*", "10.2.3.4", 5432));
+    assert_true(lists("localhost:*", "127.0.0.1", 5432));
+    assert_false(lists("0.0.0.0/0:*", "10.2.3.4", 5432));
     assert_true(lists("10.2.0.0/16", "10.2.3.4", 80));
     assert_true(lists("8.8.8.0/24", "8.8.8.8", 80));
     assert_true(lists("0.0.0.0/0", "8.8.8.8", 80));
@@ -325,6 +489,9 @@ int main(void)
         cmocka_unit_test(test_authorities),
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_patterns_refused),
+        cmocka_unit_test(test_what_to_write_instead_is_said),
+        cmocka_unit_test(test_canonical_texts),
+        cmocka_unit_test(test_the_same_entry),
         cmocka_unit_test(test_matching),
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_format),

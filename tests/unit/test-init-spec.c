@@ -6,7 +6,7 @@
 #include "util.h"
 
 #define NUMBERS_FROM INIT_SPEC_VERSION_NUMBER
-#define NUMBERS_TO INIT_SPEC_TERMINAL_COLUMNS
+#define NUMBERS_TO INIT_SPEC_NAME_SERVER
 
 /* One good value of every number, indexed by type. */
 static const uint64_t good_numbers[NUMBERS_TO + 1] = {
@@ -21,6 +21,7 @@ static const uint64_t good_numbers[NUMBERS_TO + 1] = {
     [INIT_SPEC_TERMINAL] = 1,
     [INIT_SPEC_TERMINAL_ROWS] = 24,
     [INIT_SPEC_TERMINAL_COLUMNS] = 80,
+    [INIT_SPEC_NAME_SERVER] = 0x64400001,
 };
 
 /* All that must be there but the type `without` (0: all of it). */
@@ -132,6 +133,7 @@ static void out_of_range_is_refused(void **state)
         {INIT_SPEC_TERMINAL, 2},
         {INIT_SPEC_TERMINAL_ROWS, 65536},
         {INIT_SPEC_TERMINAL_COLUMNS, 65536},
+        {INIT_SPEC_NAME_SERVER, UINT64_C(0x100000000)},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

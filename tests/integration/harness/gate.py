@@ -5,6 +5,7 @@ The network: in_world runs a test in a thread that has its own network and mount
 only a loopback interface and its own /etc/resolv.conf and /etc/hosts. Threads and processes that
 are started from it are in there too; nothing of the machine is touched or reached."""
 
+import collections
 import concurrent.futures
 import ctypes
 import fcntl
@@ -23,10 +24,16 @@ from harness import paths
 
 UID = 3000000
 RESOLVER = "127.0.0.53"
-# Addresses that are globally routable in form; in here they are loopback's.
+# Addresses that are globally routable in form; in here a route leads them to loopback, and servers
+# may have them, but they are no interface's.
 PUBLIC = "11.22.33.44"
 PUBLIC_2 = "11.22.33.45"
 PUBLIC_6 = "2600:1::1"
+# One that is an interface's: the host's own.
+OWN = "11.22.33.99"
+# Nobody answers there.
+VOIDS = [f"12.0.0.{i}" for i in range(1, 6)]
+VOID_6 = "2600:12::1"
 # Private ones that the loopback interface has too.
 PRIVATE = "10.1.2.3"
 METADATA = "169.254.169.254"
@@ -37,6 +44,11 @@ HOSTS = """\
 11.22.33.44 in-hosts.example In-Hosts-Alias.example # trailing comment
 10.1.2.3 private-in-hosts.example
 bad-line
+12.0.0.1 late-in-hosts.example
+12.0.0.2 late-in-hosts.example
+12.0.0.3 late-in-hosts.example
+12.0.0.4 late-in-hosts.example
+10.1.2.3 late-in-hosts.example
 """
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
@@ -60,20 +72,30 @@ def _enter_world():
         os.unlink(path)
     os.rmdir(folder)
     run(["ip", "link", "set", "lo", "up"])
-    for address in (PUBLIC, PUBLIC_2, PRIVATE, METADATA):
+    for address in (OWN, PRIVATE, METADATA):
         run(["ip", "address", "add", f"{address}/32", "dev", "lo"])
-    run(["ip", "address", "add", f"{PUBLIC_6}/128", "dev", "lo", "nodad"])
-    # What is sent to 12.0.0.1 goes to a machine that is not there: no answer of any kind.
+    with open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w", encoding="ascii") as file:
+        file.write("1")  # for IPv4 the route is enough
+    for address in (PUBLIC, PUBLIC_2, PUBLIC_6):
+        run(["ip", "route", "add", "local", address, "dev", "lo"])
+    # What is sent to VOIDS goes to a machine that is not there: no answer of any kind.
     run(["ip", "link", "add", "void0", "type", "veth", "peer", "name", "void1"])
     for link in ("void0", "void1"):
         run(["ip", "link", "set", link, "up"])
     run(["ip", "address", "add", "12.255.0.1/8", "dev", "void0"])
-    run(["ip", "neighbour", "add", "12.0.0.1", "lladdr", "02:00:00:00:00:01", "dev", "void0"])
+    run(["ip", "address", "add", "2600:12::ffff/64", "dev", "void0", "nodad"])
+    for address in (*VOIDS, VOID_6):
+        run(["ip", "neighbour", "add", address, "lladdr", "02:00:00:00:00:01", "dev", "void0"])
 
 
 class _World:
     thread = None
     servers = []
+
+
+def add_server(server):
+    """Something that the end of the test closes."""
+    _World.servers.append(server)
 
 
 def in_world(test):
@@ -317,11 +339,14 @@ def echo_server(address=PUBLIC, port=0):
 # -- the gate --
 
 CONFIG = {"version": 1, "agent_id": 2, "uid": 3, "allow": 4, "private": 5, "parent": 6,
-          "forward": 7}
-READY, FAILED, DECISION, UPDATED = 1, 2, 3, 11
+          "forward": 7, "deny": 8, "transparent": 9, "ask": 10, "parent_auth": 11}
+READY, FAILED, DECISION, UPDATED, END = 1, 2, 3, 11, 14
 UPDATE, PART = 1, 2  # what cagedd says
-FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status"}
-NUMBERS = {DECISION, 6, 10, UPDATED}
+FIELDS = {4: "method", 5: "host", 6: "port", 7: "address", 8: "rule", 9: "reason", 10: "status",
+          12: "request", 13: "count", 15: "bytes_up", 16: "bytes_down", 17: "duration_usec"}
+GROUPS = {DECISION: [12, 4, 5, 6, 7, 8, 9, 10, 13], END: [4, 5, 6, 7, 8, 9, 15, 16, 17, 13]}
+NUMBERS = {DECISION, 6, 10, UPDATED, 12, 13, END, 15, 16, 17}
+VERDICTS = ["refused", "allowed", "held"]
 
 
 def record(kind, value):
@@ -345,14 +370,34 @@ def records(data):
             yield kind, value[:-1].decode()
 
 
-def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester"):
+def group(message):
+    """Takes the first group, a decision or an end, out of a message's records."""
+    kind, number = message.pop(0)
+    order = GROUPS[kind]
+    fields, message[:len(order)] = message[:len(order)], []
+    assert [field for field, _ in fields] == order, (kind, fields)
+    found = {FIELDS[field]: value for field, value in fields}
+    if kind == END:
+        found["request"] = number
+    else:
+        found["verdict"] = VERDICTS[number]
+    assert (found["request"] == 0) == (found["count"] > 1), found
+    return kind, found
+
+
+def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
+                  deny=(), parent_auth=None, transparent=False):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
     data += b"".join(record(CONFIG["private"], x) for x in private)
     if parent:
         data += record(CONFIG["parent"], parent)
-    return data + b"".join(record(CONFIG["forward"], x) for x in forwards)
+    if parent_auth:
+        data += record(CONFIG["parent_auth"], parent_auth)
+    data += b"".join(record(CONFIG["forward"], x) for x in forwards)
+    data += b"".join(record(CONFIG["deny"], x) for x in deny)
+    return data + (record(CONFIG["transparent"], b"") if transparent else b"")
 
 
 def memfd(data, seals=SEALS):
@@ -373,20 +418,30 @@ class Gate:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, record_buffer)
         if config is None:
             config = configuration(allow, forwards=forwards, **kwargs)
-        self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
-                         else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        if isinstance(listener, socket.socket):
+            self.listener = listener  # another than usual; taken over
+        else:
+            self.listener = (socket.create_server(("127.0.0.1", 0), backlog=1024) if listener
+                             else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         self.port = self.listener.getsockname()[1] if listener else None
         self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
+        # As if addresses were synthetic: the listener for them, and the socket for names.
+        self.transparent = ([socket.create_server(("127.0.0.1", 0)),
+                             socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+                            if kwargs.get("transparent") else [])
+        if self.transparent:
+            self.transparent[1].bind(("127.0.0.1", 0))
         self.settings = {"forwards": forwards, **kwargs}  # what an update may not change
         config_fd = memfd(config, seals)
         self.pid = self._spawn([theirs.fileno(), config_fd, self.listener.fileno(),
-                                *(f.fileno() for f in self.forwards)])
+                                *(f.fileno() for f in self.forwards + self.transparent)])
         os.close(config_fd)
         theirs.close()
         self.listener.close()
         self.forward_ports = [f.getsockname()[1] for f in self.forwards]
         self.status = None
         self.control.settimeout(15)
+        self.decisions, self.ends = [], []  # that came and were not asked for
         if ready:
             assert self.message() == [(READY, "")]
 
@@ -407,18 +462,56 @@ class Gate:
         data = self.control.recv(65536)
         return list(records(data))
 
+    def take(self, message):
+        """The groups of a message, until somebody asks for them."""
+        while message:
+            kind, found = group(message)
+            (self.ends if kind == END else self.decisions).append(found)
+
+    def record(self):
+        """The next decision, whole."""
+        while not self.decisions:
+            self.take(self.message())
+        return self.decisions.pop(0)
+
+    def end(self, **expected):
+        """The next end; of those that have these values, if some are given."""
+        while True:
+            for i, end in enumerate(self.ends):
+                if expected.items() <= end.items():
+                    return self.ends.pop(i)
+            self.take(self.message())
+
+    @staticmethod
+    def _brief(found):
+        """A decision without the number of its request."""
+        assert found["verdict"] != "held", found
+        return {"allowed": found["verdict"] == "allowed",
+                **{key: value for key, value in found.items()
+                   if key not in ("verdict", "request", "count")}}
+
     def decision(self):
-        message = self.message()
-        assert message[0][0] == DECISION, message
-        found = {"allowed": message[0][1] == 1}
-        found.update((FIELDS[kind], value) for kind, value in message[1:])
-        assert len(found) == 8 and len(message) == 8, message
+        record = self.record()
+        assert record["count"] == 1, record
+        return self._brief(record)
+
+    def counted(self, n):
+        """Decisions about so many requests, some of which may be told by one: how many of each
+        verdict and reason."""
+        found = collections.Counter()
+        while found.total() < n:
+            record = self.record()
+            found[record["verdict"], record["reason"]] += record["count"]
+        assert found.total() == n, found
         return found
 
     def no_decision(self, seconds=0.3):
-        self.control.settimeout(seconds)
+        end = time.monotonic() + seconds
         try:
-            raise AssertionError(f"there is another record: {self.message()}")
+            while not self.decisions:
+                self.control.settimeout(max(end - time.monotonic(), 0.01))
+                self.take(self.message())
+            raise AssertionError(f"there is another record: {self.decisions}")
         except TimeoutError:
             self.control.settimeout(15)
 
@@ -430,14 +523,14 @@ class Gate:
 
     def updated(self):
         """The answer to an update: how many connections it cut, and the records before it."""
-        decisions = []
         while True:
             message = self.message()
-            if message[0][0] == UPDATED:
-                return message[0][1], decisions
-            assert message[0][0] == DECISION, message
-            decisions.append({"allowed": message[0][1] == 1,
-                              **{FIELDS[kind]: value for kind, value in message[1:]}})
+            if message[0][0] != UPDATED:
+                self.take(message)
+                continue
+            assert len(message) == 1, message
+            decisions, self.decisions = self.decisions, []
+            return message[0][1], [self._brief(found) for found in decisions]
 
     def update(self, allow=(), **kwargs):
         """Other lists of hosts, and waits until they are in force."""
@@ -469,6 +562,25 @@ class Gate:
         assert head.startswith(b"HTTP/1.1 200 "), head
         return conn
 
+    def dialling(self):
+        """The addresses that it tries to connect to at this moment."""
+        inodes = set()
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                inodes.add(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+            except FileNotFoundError:
+                pass  # just closed
+        found = []
+        for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+            with open(f"/proc/{self.pid}/net/{name}", encoding="ascii") as table:
+                for line in table.readlines()[1:]:
+                    words = line.split()
+                    if words[3] == "02" and f"socket:[{words[9]}]" in inodes:  # SYN_SENT
+                        packed = bytes.fromhex(words[2].split(":")[0])
+                        packed = b"".join(packed[i:i + 4][::-1] for i in range(0, len(packed), 4))
+                        found.append(socket.inet_ntop(family, packed))
+        return sorted(found)
+
     def wait(self, seconds=10):
         """The exit status (negative: a signal)."""
         end = time.monotonic() + seconds
@@ -497,7 +609,7 @@ class Gate:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
         self.control.close()
-        for forward in self.forwards:
+        for forward in self.forwards + self.transparent:
             forward.close()
 
 

@@ -11,14 +11,14 @@ import time
 
 
 class Terminal:
-    """`cagectl run -t` of a card on the slave of a PTY; we hold the master and play the person."""
+    """`cagectl run` of a card on the slave of a PTY; we hold the master and play the person."""
 
-    def __init__(self, client, card, rows=24, columns=80):
+    def __init__(self, client, card, rows=24, columns=80, options=("-t",)):
         self.card = card
         self.master, slave = pty.openpty()
         self.resize(rows, columns)
         self.before = termios.tcgetattr(slave)
-        words = client.daemon.cagectl_words(client.user, "run", "-t", client.cards.write(card))
+        words = client.daemon.cagectl_words(client.user, "run", *options, client.cards.write(card))
         os.fchown(slave, client.user.uid, -1)
         self.process = subprocess.Popen(
             words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,

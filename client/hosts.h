@@ -1,0 +1,17 @@
+/* The hosts of an agent as the daemon tells of them (Hosts), for the verbs that show them. */
+#pragma once
+
+#include "connection.h"
+#include "options.h"
+
+/* Calls Hosts for the agent that is the first argument: STATUS_OK with a connection and a reply for
+ * the caller to free, or the exit status after telling the user. */
+int hosts_fetch(const struct options *options, struct connection **ret_connection,
+                struct reply *ret);
+
+/* A table of what waits for an answer (HeldHost). 0 or -EPROTO. */
+int hosts_print_held(const json_t *held);
+
+/* Whether an entry of denied_hosts denies something of what another entry, which names one host,
+ * allows. */
+bool hosts_entry_covers(const char *denied, const char *entry);
