@@ -46,7 +46,7 @@ def test_a_request_and_its_end_are_there_and_not_among_the_denied(fast, fast_cag
     fast.until("curl -sf http://127.0.0.1:8080/")
     fast_caged.run("curl -s --noproxy '' http://127.0.0.1:8080/; curl -s http://bad.example/",
                    agent_id="both", allowed_hosts=["127.0.0.1:8080"])
-    web.signal("TERM")
+    web.signal()
     shown = fast_caged.cagectl("audit", "both").lines
     assert [line.split()[3] for line in shown] == ["allowed", "ended", "refused"]
     assert "127.0.0.1:8080 by 127.0.0.1:8080" in shown[0] and "closed" in shown[1]
@@ -62,7 +62,8 @@ def test_the_past_goes_over_into_what_comes(fast, fast_caged):
     fast.until("grep -qs two.example /home/alice/shown", timeout=60)
     asked(fast_caged, "three", "four", agent_id="follow")
     fast.until("grep -qs four.example /home/alice/shown", timeout=60)
-    follower.signal("TERM")
+    follower.signal()
+    follower.wait(check=False)
     shown = fast.read("/home/alice/shown").decode()
     assert re.findall(r"(\S+)\.example:80 ", shown) == ["one", "two", "three", "four"]
     assert len(shown.splitlines()) == 4, shown
