@@ -174,7 +174,7 @@ static int end_of_flow(struct relay_flow *flow, int error)
 /* Whether nobody looks at what passes. */
 static bool passes_unseen(const struct relay_flow *flow)
 {
-    return !flow->framing && (!flow->answer || flow->answer->final);
+    return !flow->hello && !flow->framing && (!flow->answer || flow->answer->final);
 }
 
 /* The same as move_once, through a pipe. */

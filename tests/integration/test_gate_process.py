@@ -67,7 +67,7 @@ def test_it_has_only_its_descriptors_and_tight_limits():
         for name in ("Max core file size", "Max file size", "Max processes"):
             assert limits[name] == ["0", "0"], name
         soft, hard = limits["Max open files"]
-        assert soft == hard and 2 * CONNECTIONS_MAX < int(soft) < 2 * CONNECTIONS_MAX + 200
+        assert soft == hard and 2 * CONNECTIONS_MAX < int(soft) < 2 * CONNECTIONS_MAX + 400
         assert limits["Max data size"] == [str(256 << 20)] * 2
     os.close(inherited)
 
