@@ -18,7 +18,8 @@
  * Floods are folded: what is over a rate is added up, where all but the sums is equal, and sent
  * each second as one group whose COUNT is the number of what it stands for, and whose REQUEST is 0.
  * If there is too much that differs, what has the same verdict and reason is added up, with the
- * rest empty. What a held request waits for is never folded. A message never splits a group.
+ * rest empty. What a held request waits for is never folded. A gate that is killed takes the sums
+ * of its last second with it. A message never splits a group.
  *
  * When the DECISION comes: a refusal as soon as it is decided. An allowed request when it is
  * connected (or could not be: then it is a refusal by "dial-failed" or the like, with the rule that
