@@ -14,7 +14,7 @@
 /* A refused host with one of its ports. */
 struct refused {
     struct host host;
-    uint16_t port;
+    uint16_t port;              /* 0: its name was asked for, and no port is known */
     const char *code, *address; /* borrowed from the reply */
     const char *denied_by;      /* likewise; NULL: nothing */
 };
@@ -78,7 +78,7 @@ static int refused_read(const json_t *item, const json_t *denied, struct refused
         field_u64(item, "port", &port) < 0 || field_string(item, "code", &r.code) < 0 ||
         field_string_optional(item, "address", &r.address) < 0 || port > UINT16_MAX)
         return -EPROTO;
-    if (port == 0 || host_parse(host, strlen(host), &r.host, &why) < 0)
+    if (host_parse(host, strlen(host), &r.host, &why) < 0)
         return 0;
     r.port = (uint16_t)port;
     r.denied_by = find_entry(denied, &r, host_pattern_denies);
@@ -106,7 +106,7 @@ static void format_entry(const struct host *host, uint16_t port, char *buffer, s
 {
     bool v6 = host->address.family == AF_INET6;
 
-    if (port == 0)
+    if (port == 0) /* 80 and 443 */
         (void)snprintf(buffer, size, v6 ? "[%s]" : "%s", host->name);
     else
         (void)snprintf(buffer, size, v6 ? "[%s]:%u" : "%s:%u", host->name, port);
@@ -142,6 +142,17 @@ static int suggest_allowed(struct suggestion *s, const struct refused *r, bool b
     return add_text(s->allowed, entry);
 }
 
+/* In a transparent cage a name that may not be reached has no address, so that nobody knows on
+ * which port it was wanted. */
+static int suggest_name(struct suggestion *s, const struct refused *r)
+{
+    char text[1024];
+
+    (void)snprintf(text, sizeof(text), "# %s: its name was asked for; which port is not known",
+                   r->host.name);
+    return add_text(s->allowed, r->host.name) < 0 ? -ENOMEM : add_text(s->comments, text);
+}
+
 /* Whether the host was refused on that port, too. */
 static bool has(const struct refused *all, size_t n, const struct refused *r, uint16_t port)
 {
@@ -149,6 +160,20 @@ static bool has(const struct refused *all, size_t n, const struct refused *r, ui
         if (streq(all[i].host.name, r->host.name) && all[i].port == port)
             return true;
     return false;
+}
+
+/* Whether an entry allows it; of a name without a port, one of the usual two. */
+static bool is_allowed_by(const json_t *allowed, const struct refused *refused)
+{
+    struct refused any = *refused;
+
+    if (any.port != 0)
+        return find_entry(allowed, &any, host_pattern_matches);
+    any.port = 80;
+    if (find_entry(allowed, &any, host_pattern_matches))
+        return true;
+    any.port = 443;
+    return find_entry(allowed, &any, host_pattern_matches);
 }
 
 /* Entries of private_hosts are of no port. */
@@ -177,8 +202,8 @@ static int sort_out(const json_t *reply, struct refused *all, size_t *n, struct 
             r = suggest_denied(s, one);
         else if (by_name && !is_private_by(private, one))
             r = suggest_private(s, one);
-        else if (!by_name && (streq(one->code, "address-not-allowed") ||
-                              !find_entry(allowed, one, host_pattern_matches)))
+        else if (!by_name &&
+                 (streq(one->code, "address-not-allowed") || !is_allowed_by(allowed, one)))
             all[kept++] = *one;
     }
     *n = kept;
@@ -190,6 +215,11 @@ static int suggest_all(const json_t *reply, struct refused *all, size_t n, struc
     int r = sort_out(reply, all, &n, s);
 
     for (size_t i = 0; r == 0 && i < n; i++) {
+        if (all[i].port == 0) {
+            if (i + 1 == n || !streq(all[i + 1].host.name, all[i].host.name)) /* sorted by port */
+                r = suggest_name(s, &all[i]);
+            continue;
+        }
         bool web = all[i].port == 80 || all[i].port == 443;
         r = suggest_allowed(s, &all[i],
                             web && has(all, n, &all[i], 80) && has(all, n, &all[i], 443));
