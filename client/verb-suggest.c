@@ -1,6 +1,7 @@
 /* cagectl suggest: the entries of allowed_hosts that cover what an agent was refused. One for each
  * host: its ports 80 and 443 together are the name alone, any other port is named. What is allowed
- * by now is left out, and what is denied is never suggested, only told. */
+ * by now is left out, and what is denied is never suggested, only told. A name that did not resolve
+ * in a transparent cage is suggested alone, since no port of it was asked for yet. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,7 +15,7 @@
 /* A refused host with one of its ports. */
 struct refused {
     struct host host;
-    uint16_t port;              /* 0: its name was asked for, and no port is known */
+    uint16_t port; /* 0: its name was refused an address, before any port was asked for */
     const char *code, *address; /* borrowed from the reply */
     const char *denied_by;      /* likewise; NULL: nothing */
 };
@@ -54,6 +55,16 @@ static const char *find_entry(const json_t *list, const struct refused *refused,
             return text;
     }
     return NULL;
+}
+
+/* For a name of which no port is known: an entry for any of them will do. */
+static bool matches_some_port(const struct host_pattern *pattern, const struct host *host,
+                              uint16_t port)
+{
+    struct host_pattern any = *pattern;
+
+    any.any_port = any.any_port || port == 0;
+    return host_pattern_matches(&any, host, port ? port : 443);
 }
 
 static bool is_listed(const json_t *list, const char *text)
@@ -106,7 +117,7 @@ static void format_entry(const struct host *host, uint16_t port, char *buffer, s
 {
     bool v6 = host->address.family == AF_INET6;
 
-    if (port == 0) /* 80 and 443 */
+    if (port == 0)
         (void)snprintf(buffer, size, v6 ? "[%s]" : "%s", host->name);
     else
         (void)snprintf(buffer, size, v6 ? "[%s]:%u" : "%s:%u", host->name, port);
@@ -136,21 +147,15 @@ static int suggest_private(struct suggestion *s, const struct refused *r)
 
 static int suggest_allowed(struct suggestion *s, const struct refused *r, bool both_ports)
 {
-    char entry[512];
+    char entry[512], text[1024];
 
     format_entry(&r->host, both_ports ? 0 : r->port, entry, sizeof(entry));
-    return add_text(s->allowed, entry);
-}
-
-/* In a transparent cage a name that may not be reached has no address, so that nobody knows on
- * which port it was wanted. */
-static int suggest_name(struct suggestion *s, const struct refused *r)
-{
-    char text[1024];
-
+    int added = add_text(s->allowed, entry);
+    if (added < 0 || r->port != 0)
+        return added;
     (void)snprintf(text, sizeof(text), "# %s: its name was asked for; which port is not known",
                    r->host.name);
-    return add_text(s->allowed, r->host.name) < 0 ? -ENOMEM : add_text(s->comments, text);
+    return add_text(s->comments, text);
 }
 
 /* Whether the host was refused on that port, too. */
@@ -160,20 +165,6 @@ static bool has(const struct refused *all, size_t n, const struct refused *r, ui
         if (streq(all[i].host.name, r->host.name) && all[i].port == port)
             return true;
     return false;
-}
-
-/* Whether an entry allows it; of a name without a port, one of the usual two. */
-static bool is_allowed_by(const json_t *allowed, const struct refused *refused)
-{
-    struct refused any = *refused;
-
-    if (any.port != 0)
-        return find_entry(allowed, &any, host_pattern_matches);
-    any.port = 80;
-    if (find_entry(allowed, &any, host_pattern_matches))
-        return true;
-    any.port = 443;
-    return find_entry(allowed, &any, host_pattern_matches);
 }
 
 /* Entries of private_hosts are of no port. */
@@ -202,8 +193,8 @@ static int sort_out(const json_t *reply, struct refused *all, size_t *n, struct 
             r = suggest_denied(s, one);
         else if (by_name && !is_private_by(private, one))
             r = suggest_private(s, one);
-        else if (!by_name &&
-                 (streq(one->code, "address-not-allowed") || !is_allowed_by(allowed, one)))
+        else if (!by_name && (streq(one->code, "address-not-allowed") ||
+                              !find_entry(allowed, one, matches_some_port)))
             all[kept++] = *one;
     }
     *n = kept;
@@ -215,12 +206,10 @@ static int suggest_all(const json_t *reply, struct refused *all, size_t n, struc
     int r = sort_out(reply, all, &n, s);
 
     for (size_t i = 0; r == 0 && i < n; i++) {
-        if (all[i].port == 0) {
-            if (i + 1 == n || !streq(all[i + 1].host.name, all[i].host.name)) /* sorted by port */
-                r = suggest_name(s, &all[i]);
-            continue;
-        }
         bool web = all[i].port == 80 || all[i].port == 443;
+        /* Sorted: if a port was asked for by now, it stands behind the name alone. */
+        if (all[i].port == 0 && i + 1 < n && streq(all[i].host.name, all[i + 1].host.name))
+            continue;
         r = suggest_allowed(s, &all[i],
                             web && has(all, n, &all[i], 80) && has(all, n, &all[i], 443));
     }

@@ -146,6 +146,25 @@ def test_ten_thousand_names_get_addresses_and_the_oldest_is_forgotten(a):
             assert unknown["host"] == unknown["address"] == found[wanted[1]] and unknown["port"] == echo.port
 
 
+@in_world
+def test_what_did_not_resolve_is_suggested_without_a_port_until_one_is_asked_for(a):
+    with names(ZONE), agent(a, allowed_hosts=["one.example"], denied_hosts=["evil.example"]) as cage:
+        for name in ("git.example", "web.example", "evil.example"):
+            assert cage.resolve(name) == (NO_SUCH_NAME, [])
+        assert len(cage.decisions(3, method="dns")) == 3
+
+        def suggested():
+            return sorted(line for line in a.cagectl("suggest", cage.agent_id).text.split("\n")
+                          if line and not line.startswith("#"))
+
+        assert suggested() == ["git.example", "web.example"]
+        a.call("ChangeHosts", agent_id=cage.agent_id, allow=["git.example"])
+        assert suggested() == ["web.example"]
+        assert cage.talk(cage.address_of("git.example"), 22, b"") is None
+        assert len(cage.decisions(1, method="tcp")) == 1
+        assert suggested() == ["git.example:22", "web.example"]
+
+
 # -- connections --
 
 
