@@ -113,7 +113,7 @@ def test_it_outlives_a_reload_and_the_gate(a, parent):
     """Each gate has it: the one that took other hosts, and the one after that."""
     path = user_file(a)
     ask = f"while ! test -e /workspace/$1; do sleep 0.05; done; {CURL} http://$1.example/; echo $1"
-    card = a.card(f"f() {{ {ask}; }}; f one; f two; f three; sleep 60",
+    card = a.card(f"f() {{ {ask}; }}; f one; f two; f three; f four; sleep 60",
                   allowed_hosts=["one.example"], proxy=parent.uri, proxy_auth_file=path)
     workspace = Path(card["workspace"])
     assert a.cagectl("spawn", a.cards.write(card)).status == 0
@@ -129,7 +129,10 @@ def test_it_outlives_a_reload_and_the_gate(a, parent):
     until(lambda: a.inspect(card["agent_id"])["network"].get("gate_pid") != gate)
     (workspace / "three").touch()
     a.until_output(card["agent_id"], "three")
-    assert parent.users() == [[BASIC]] * 3
+    assert a.cagectl("allow", card["agent_id"], "four.example").status == 0
+    (workspace / "four").touch()
+    a.until_output(card["agent_id"], "four")
+    assert parent.users() == [[BASIC]] * 4
     a.call("Kill", agent_id=card["agent_id"])
     a.wait(card["agent_id"])
 

@@ -3,6 +3,7 @@
 #include "unit-test.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "held-requests.h"
 #include "refused-hosts.h"
@@ -56,8 +57,13 @@ static void test_what_does_not_fit_is_counted(void **state)
     refused_hosts_deinit(&hosts);
 
     note(&hosts, "", 0, "host-denied", 7);
+    char longest[255] = {};
+    memset(longest, 'x', sizeof(longest) - 1);
+    note(&hosts, longest, 443, "host-denied", 1);
     assert_int_equal(hosts.count, 0);
-    assert_int_equal(hosts.lost, 7);
+    assert_int_equal(hosts.lost, 8);
+    note(&hosts, longest + 1, 443, "host-denied", 1);
+    assert_int_equal(hosts.count, 1);
     refused_hosts_deinit(&hosts);
 }
 
