@@ -128,14 +128,13 @@ static json_t *network_to_json(const struct agent *agent, const json_t *card)
 
     (void)inet_ntop(AF_INET, &agent->link.agent_address, agent_address, sizeof(agent_address));
     (void)inet_ntop(AF_INET, &agent->link.gate_address, gate_address, sizeof(gate_address));
-    network =
-        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:I, s:I}", "interface",
-                  agent->link.name, "agent_address", agent_address, "gate_address", gate_address,
-                  "gate_port", GATE_PORT, "allowed_hosts", agent_allowed_to_json(agent),
-                  "private_hosts", agent_private_to_json(agent), "denied_hosts",
-                  agent_denied_to_json(agent), "forwards", forwards_to_json(config), "transparent",
-                  agent->card->transparent, "allowed", (json_int_t)agent->allowed, "refused",
-                  (json_int_t)agent->refused);
+    network = json_pack(
+        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:I, s:I}", "interface", agent->link.name,
+        "agent_address", agent_address, "gate_address", gate_address, "gate_port", GATE_PORT,
+        "allowed_hosts", agent_allowed_to_json(agent), "private_hosts",
+        agent_private_to_json(agent), "denied_hosts", agent_denied_to_json(agent), "forwards",
+        forwards_to_json(config), "transparent", agent->card->transparent, "allowed",
+        (json_int_t)agent->allowed, "refused", (json_int_t)agent->refused);
     if (network)
         (void)json_object_set_new(network, "gate_cgroups", cgroups_to_json(&agent->gate_cgroup));
     if (network && gate_pid > 0)

@@ -45,11 +45,13 @@
 #define SANITIZED 0
 #endif
 
-/* How many descriptors the gate may ever have open. The 32: standard streams, inherited
+/* How many descriptors the gate may ever have open: for each connection the client's and a
+ * server's, and dials that race with another. The 32: standard streams, inherited
  * descriptors, epoll, and the resolver's sockets (two for each server that resolv.conf can name,
  * three, and one while it changes over). */
 #define DESCRIPTORS_MAX                                                                            \
-    (32 + GATE_LISTENERS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 2 * GATE_PIPES_MAX)
+    (32 + GATE_LISTENERS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX +                      \
+     GATE_DIAL_EXTRA_MAX + 2 * GATE_PIPES_MAX)
 
 static int enter_empty_root(void)
 {

@@ -54,6 +54,7 @@ static bool put(struct connection *c, enum gate_verdict verdict, const char *rea
     record.verdict = verdict;
     record.reason = reason;
     record.status = status;
+    record.awaited = c->held_request > 0 && c->held_request == c->request_id;
     return recorder_put(&c->gate->recorder, &record) == 0;
 }
 
@@ -68,7 +69,10 @@ bool connection_record_refused(struct connection *c, enum refusal refusal, unsig
 
 bool connection_record_held(struct connection *c)
 {
-    return put(c, GATE_HELD, "held", 0);
+    if (!put(c, GATE_HELD, "held", 0))
+        return false;
+    c->held_request = c->request_id;
+    return true;
 }
 
 bool connection_record_allowed(struct connection *c)

@@ -64,6 +64,7 @@ static void release_server(struct connection *c)
     connection_ended(c, end_code_to_string(END_CLOSED));
     resolver_abandon(c->query);
     c->query = NULL;
+    dial_race_end(c);
     event_source_remove(c->gate->loop, &c->server);
     c->server.fd = fd_close(c->server.fd);
     relay_flow_deinit(&c->up);
@@ -206,7 +207,7 @@ static void timer_expired(struct timer *timer)
                                         : NULL);
         break;
     case CONNECTION_DIALLING:
-        dial_attempt_expired(c);
+        dial_timer_expired(c);
         break;
     case CONNECTION_PARENT_HEAD:
         connection_refuse(c, REFUSAL_PARENT_FAILED, "it did not answer in time");

@@ -8,7 +8,7 @@
  * reading-head  the client's request comes in; then the rules are asked
  * held          no rule is about the host: an operator is asked (ask.h)
  * resolving     the name was allowed; its addresses (or the parent proxy's) are asked for
- * dialling      the checked addresses are tried one after the other
+ * dialling      the checked addresses are tried, several at once; the first that answers is taken
  * parent-head   the parent proxy's answer to our CONNECT comes in
  * recording     all is allowed and connected, but the record has not gone out: no byte passes
  *               before it does, which is at the end of this round of the event loop unless cagedd's
@@ -46,6 +46,8 @@ enum connection_state {
 const char *connection_state_to_string(enum connection_state state);
 int connection_state_from_string(const char *name, enum connection_state *ret);
 
+struct dial_race;
+
 struct connection {
     struct gate *gate;
     struct connection *next, **link;
@@ -65,6 +67,7 @@ struct connection {
 
     /* what is recorded of it */
     uint64_t request_id;     /* 0: it has no number yet */
+    uint64_t held_request;   /* the number of the last that was held; 0: none was */
     uint64_t started;        /* when it got that: CLOCK_MONOTONIC, usec */
     bool recorded;           /* the decision is */
     bool open;               /* it was allowed, and its end is not recorded */
@@ -75,9 +78,10 @@ struct connection {
     struct resolve_query *query;
     struct ip_address addresses[GATE_ADDRESSES_MAX]; /* checked */
     size_t n_addresses, next_address;
-    struct ip_address address; /* being dialled, dialled or refused: for the record */
-    uint64_t dial_deadline;
-    int dial_error; /* of the last address, negative errno */
+    struct ip_address address;            /* being dialled, dialled or refused: for the record */
+    uint64_t dial_deadline, dial_started; /* of the request; of the attempt at `address` */
+    struct dial_race *race;               /* attempts besides that one; NULL: none was needed yet */
+    int dial_error;                       /* of the last address, negative errno */
     struct buffer parent_head;
     size_t parent_head_scanned, parent_head_size;
 
@@ -141,9 +145,12 @@ void request_decide(struct connection *c);            /* request.c: the host is 
 void request_refuse_address(struct connection *c,
                             const struct policy_fault *fault); /* c->address */
 void request_refuse_denied(struct connection *c, const struct allow_rule *denial);
+void dial_order(struct connection *c);          /* dial.c: puts c->addresses in their order */
 void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
 void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */
-void dial_attempt_expired(struct connection *c);
+void dial_timer_expired(struct connection *c);
+void dial_recheck(struct connection *c);  /* gives up addresses that are not allowed any more */
+void dial_race_end(struct connection *c); /* closes what races with c->server */
 void dial_read_parent_head(struct connection *c);
 void tunnel_begin(struct connection *c); /* tunnel.c: allowed, connected and recorded */
 void tunnel_run(struct connection *c);

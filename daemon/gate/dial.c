@@ -1,7 +1,20 @@
-/* Connecting: the checked addresses one after the other, and the parent proxy's answer. */
+/* Connecting, as RFC 8305 (happy eyeballs) has it, and the parent proxy's answer.
+ *
+ * The checked addresses are tried in their order. A request has one attempt in c->server; while
+ * that has not succeeded, another begins each GATE_DIAL_DELAY_MS, or as soon as one has failed, in
+ * c->race. The first that is connected becomes c->server, the others are closed. With one address
+ * there is nothing but c->server and its time-out.
+ *
+ * Attempts are bounded, for a request and for the gate. Where there is no place for the next one,
+ * the oldest of the request gives its place up when it is GATE_DIAL_ATTEMPT_TIMEOUT old. The timer
+ * of the connection stands for whatever comes first: the next attempt, or the end of all.
+ *
+ * The family that lost to the other one is not tried first for a while: else each connection would
+ * wait for it anew on a host whose IPv6 leads nowhere. */
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "address-order.h"
 #include "connection.h"
 #include "net.h"
 #include "tcp-tune.h"
@@ -9,15 +22,29 @@
 #define PARENT_REQUEST_MAX 4096
 #define PARENT_QUOTE_MAX 80
 
-static void dial_next(struct connection *c);
+struct dial_attempt {
+    struct event_source source; /* its descriptor is negative while it is none */
+    struct connection *c;
+    struct ip_address address;
+    uint64_t started;
+};
+
+struct dial_race {
+    struct dial_attempt attempts[GATE_DIAL_ATTEMPTS_MAX - 1];
+};
+
+static bool is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+}
 
 static void dial_failed(struct connection *c)
 {
     char detail[128];
     bool timeout = c->dial_error == -ETIMEDOUT;
 
-    if (c->dial_error == -EMFILE || c->dial_error == -ENFILE || c->dial_error == -ENOMEM ||
-        c->dial_error == -ENOBUFS) {
+    dial_race_end(c);
+    if (is_shortage(c->dial_error)) {
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
         return;
     }
@@ -53,22 +80,209 @@ static void ask_parent(struct connection *c)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
 }
 
-static void attempt_failed(struct connection *c, int error)
+/* -- attempts -- */
+
+static void attempt_ready(struct event_source *source, uint32_t events);
+static void connected(struct connection *c);
+
+static void close_source(struct connection *c, struct event_source *source)
 {
-    event_source_remove(c->gate->loop, &c->server);
-    c->server.fd = fd_close(c->server.fd);
+    event_source_remove(c->gate->loop, source);
+    source->fd = fd_close(source->fd);
+}
+
+static void close_attempt(struct dial_attempt *attempt)
+{
+    if (attempt->source.fd >= 0)
+        attempt->c->gate->n_extra_dials--;
+    close_source(attempt->c, &attempt->source);
+}
+
+void dial_race_end(struct connection *c)
+{
+    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++)
+        close_attempt(&c->race->attempts[i]);
+    free(c->race);
+    c->race = NULL;
+}
+
+static struct dial_race *race_new(struct connection *c)
+{
+    struct dial_race *race = calloc(1, sizeof(*race));
+
+    for (size_t i = 0; race && i < ARRAY_SIZE(race->attempts); i++) {
+        race->attempts[i].c = c;
+        race->attempts[i].source = (struct event_source){.fd = -EBADF, .ready = attempt_ready};
+    }
+    return race;
+}
+
+static struct dial_attempt *find_free(const struct connection *c)
+{
+    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++)
+        if (c->race->attempts[i].source.fd < 0)
+            return &c->race->attempts[i];
+    return NULL;
+}
+
+/* Whether an attempt can begin beside those that are. */
+static bool has_place(const struct connection *c)
+{
+    if (c->server.fd < 0)
+        return true;
+    return c->gate->n_extra_dials < GATE_DIAL_EXTRA_MAX && (!c->race || find_free(c));
+}
+
+/* The place beside c->server, NULL without memory for one. */
+static struct dial_attempt *take_place(struct connection *c)
+{
+    if (!has_place(c))
+        return NULL;
+    if (!c->race)
+        c->race = race_new(c);
+    return find_free(c);
+}
+
+static bool is_dialling(const struct connection *c)
+{
+    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++)
+        if (c->race->attempts[i].source.fd >= 0)
+            return true;
+    return c->server.fd >= 0;
+}
+
+/* 0; 1 if c->server is connected at once; -EBUSY where there is no place; else what is wrong with
+ * the address, or with us. */
+static int attempt_start(struct connection *c, const struct ip_address *address)
+{
+    struct dial_attempt *attempt = c->server.fd >= 0 ? take_place(c) : NULL;
+    struct event_source *source = attempt ? &attempt->source : &c->server;
+    uint16_t port = c->via_parent ? c->gate->config->parent.port : c->request.port;
+    bool at_once;
+
+    if (source->fd >= 0)
+        return -EBUSY;
+    int fd = net_dial(address, port, &at_once);
+    if (fd < 0)
+        return fd;
+    source->fd = fd;
+    if (attempt) {
+        attempt->address = *address;
+        attempt->started = event_loop_now();
+        c->gate->n_extra_dials++;
+    } else {
+        c->address = *address;
+        c->dial_started = event_loop_now();
+        if (at_once)
+            return 1;
+    }
+    int r = event_source_set(c->gate->loop, source, EPOLLOUT);
+    if (r < 0 && attempt)
+        close_attempt(attempt);
+    else if (r < 0)
+        close_source(c, &c->server);
+    return r;
+}
+
+/* The record of a refusal has the last one. */
+static void attempt_failed(struct connection *c, const struct ip_address *address, int error)
+{
     c->dial_error = error;
+    if (c->server.fd < 0)
+        c->address = *address;
+}
+
+/* -- which comes next -- */
+
+/* When the oldest attempt began, and which it is (NULL: c->server). There is one. */
+static uint64_t find_oldest(const struct connection *c, struct dial_attempt **ret)
+{
+    uint64_t oldest = c->server.fd >= 0 ? c->dial_started : UINT64_MAX;
+
+    *ret = NULL;
+    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++) {
+        struct dial_attempt *attempt = &c->race->attempts[i];
+        if (attempt->source.fd >= 0 && attempt->started < oldest) {
+            oldest = attempt->started;
+            *ret = attempt;
+        }
+    }
+    return oldest;
+}
+
+/* Until the next attempt, or the end. */
+static void set_timer(struct connection *c)
+{
+    uint64_t now = event_loop_now(), until = c->dial_deadline;
+    struct dial_attempt *oldest;
+
+    if (c->next_address < c->n_addresses) {
+        uint64_t next = has_place(c) ? now + GATE_DIAL_DELAY_MS
+                                     : find_oldest(c, &oldest) + GATE_DIAL_ATTEMPT_TIMEOUT * 1000;
+        until = MIN_OF(until, next);
+    }
+    timer_set(c->gate->loop, &c->timer, until > now ? until - now : 1);
+}
+
+/* Begins one attempt, if there is an address and a place for it. */
+static void dial_next(struct connection *c)
+{
+    while (c->next_address < c->n_addresses) {
+        const struct ip_address *address = &c->addresses[c->next_address];
+        int r = attempt_start(c, address);
+        if (r == -EBUSY || (is_shortage(r) && is_dialling(c)))
+            break; /* later */
+        c->next_address++;
+        if (r > 0) {
+            connected(c);
+            return;
+        }
+        if (r == 0)
+            break;
+        attempt_failed(c, address, r);
+    }
+    if (is_dialling(c))
+        set_timer(c);
+    else
+        dial_failed(c);
+}
+
+void dial_timer_expired(struct connection *c)
+{
+    uint64_t now = event_loop_now();
+    struct dial_attempt *oldest;
+
+    if (now >= c->dial_deadline) {
+        c->dial_error = -ETIMEDOUT;
+        dial_failed(c);
+        return;
+    }
+    if (c->next_address < c->n_addresses && !has_place(c) &&
+        find_oldest(c, &oldest) + GATE_DIAL_ATTEMPT_TIMEOUT * 1000 <= now) {
+        struct ip_address address = oldest ? oldest->address : c->address;
+        if (oldest)
+            close_attempt(oldest);
+        else
+            close_source(c, &c->server);
+        attempt_failed(c, &address, -ETIMEDOUT);
+    }
     dial_next(c);
 }
 
-void dial_finish_attempt(struct connection *c)
-{
-    int r = net_error(c->server.fd);
+/* -- the first that is connected -- */
 
-    if (r < 0) {
-        attempt_failed(c, r);
+static void remember_family(struct connection *c)
+{
+    if (c->n_addresses < 2 || c->address.family == c->addresses[0].family)
         return;
-    }
+    c->gate->quicker = c->address.family;
+    c->gate->quicker_until = event_loop_now() + GATE_DIAL_FAMILY_MEMORY * 1000;
+}
+
+static void connected(struct connection *c)
+{
+    dial_race_end(c);
+    remember_family(c);
     timer_clear(c->gate->loop, &c->timer);
     tcp_tune(c->server.fd);
     if (c->via_parent && c->request.connect)
@@ -77,52 +291,103 @@ void dial_finish_attempt(struct connection *c)
         established(c);
 }
 
-void dial_attempt_expired(struct connection *c)
+static void attempt_ready(struct event_source *source, uint32_t events)
 {
-    attempt_failed(c, -ETIMEDOUT);
-}
+    struct dial_attempt *attempt = CONTAINER_OF(source, struct dial_attempt, source);
+    struct connection *c = attempt->c;
+    int r = net_error(source->fd);
 
-/* How long the next attempt may take, in seconds; 0: no time is left. */
-static unsigned attempt_time(const struct connection *c)
-{
-    uint64_t now = event_loop_now();
-    uint64_t left = c->dial_deadline > now ? (c->dial_deadline - now + 999) / 1000 : 0;
-    bool more = c->next_address + 1 < c->n_addresses;
-    return (unsigned)(more ? MIN_OF(left, (uint64_t)GATE_DIAL_ATTEMPT_TIMEOUT) : left);
-}
-
-static void dial_next(struct connection *c)
-{
-    for (; c->next_address < c->n_addresses; c->next_address++) {
-        unsigned seconds = attempt_time(c);
-        if (seconds == 0) {
-            c->dial_error = -ETIMEDOUT;
-            break;
-        }
-        const struct ip_address *address = &c->addresses[c->next_address];
-        uint16_t port = c->via_parent ? c->gate->config->parent.port : c->request.port;
-        c->address = *address;
-        int fd = net_dial(address, port);
-        if (fd < 0) {
-            c->dial_error = fd;
-            continue;
-        }
-        c->next_address++;
-        c->server.fd = fd;
-        connection_set_state(c, CONNECTION_DIALLING, seconds);
-        if (event_source_set(c->gate->loop, &c->server, EPOLLOUT) < 0)
-            connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
+    if (r < 0) {
+        struct ip_address address = attempt->address;
+        close_attempt(attempt);
+        attempt_failed(c, &address, r);
+        dial_next(c);
         return;
     }
-    dial_failed(c);
+    close_source(c, &c->server);
+    event_source_remove(c->gate->loop, source);
+    c->gate->n_extra_dials--;
+    c->server.fd = TAKE_FD(source->fd);
+    c->address = attempt->address;
+    connected(c);
+}
+
+void dial_finish_attempt(struct connection *c)
+{
+    int r = net_error(c->server.fd);
+
+    if (r == 0) {
+        connected(c);
+        return;
+    }
+    close_source(c, &c->server);
+    attempt_failed(c, &c->address, r);
+    dial_next(c);
+}
+
+void dial_order(struct connection *c)
+{
+    const struct gate *gate = c->gate;
+    bool remembered = event_loop_now() < gate->quicker_until;
+
+    if (c->n_addresses > 1)
+        address_order(c->addresses, c->n_addresses, remembered ? gate->quicker : AF_INET6);
 }
 
 void dial_begin(struct connection *c)
 {
-    connection_set_state(c, CONNECTION_DIALLING, GATE_DIAL_TIMEOUT);
+    connection_set_state(c, CONNECTION_DIALLING, 0);
     c->dial_deadline = event_loop_now() + (uint64_t)GATE_DIAL_TIMEOUT * 1000;
     c->next_address = 0;
     dial_next(c);
+}
+
+/* -- other rules -- */
+
+static bool is_denied(struct connection *c, const struct ip_address *address,
+                      struct policy_fault *ret)
+{
+    return policy_address_fault(c->gate->config, &c->request.host, address, c->request.port, ret);
+}
+
+/* Ends the attempts at addresses that are not allowed any more; the last of them is *ret_refused.
+ */
+static void drop_attempts(struct connection *c, struct ip_address *ret_refused,
+                          struct policy_fault *ret_fault)
+{
+    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++) {
+        struct dial_attempt *attempt = &c->race->attempts[i];
+        if (attempt->source.fd >= 0 && is_denied(c, &attempt->address, ret_fault)) {
+            *ret_refused = attempt->address;
+            close_attempt(attempt);
+        }
+    }
+    if (c->server.fd >= 0 && is_denied(c, &c->address, ret_fault)) {
+        *ret_refused = c->address;
+        close_source(c, &c->server);
+    }
+}
+
+void dial_recheck(struct connection *c)
+{
+    struct policy_fault fault = {.what = "not allowed any more"};
+    size_t left = c->n_addresses - c->next_address;
+    struct ip_address refused = c->address;
+
+    if (c->forward || c->via_parent) /* nothing of it is in the lists but what was asked already */
+        return;
+    left = policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
+                                   c->addresses + c->next_address, left, &refused, &fault);
+    c->n_addresses = c->next_address + left;
+    drop_attempts(c, &refused, &fault);
+    if (is_dialling(c))
+        return; /* the timer begins the next attempt, or ends them all */
+    if (left > 0) {
+        dial_next(c);
+        return;
+    }
+    c->address = refused;
+    request_refuse_address(c, &fault);
 }
 
 /* -- the parent's answer -- */

@@ -36,6 +36,9 @@ struct gate {
     struct ask_bucket ask_bucket;
     uint64_t n_requests;     /* that were given a number */
     bool records_waited_for; /* by connections */
+    size_t n_extra_dials;    /* dial.c: attempts besides one for each connection */
+    sa_family_t quicker;     /* won last against the one that was tried first */
+    uint64_t quicker_until;
 };
 
 /* Watches the control socket and the listeners (descriptors of gate-proto.h). Takes `config` over,

@@ -5,7 +5,16 @@
 
 #include "util.h"
 
-int net_dial(const struct ip_address *address, uint16_t port)
+/* Also of a connection that is already under way, which costs less than to wait for the answer of
+ * epoll: from this machine, or one near by, it has come. 1: connected; 0: not yet; or -errno. */
+static int try_connect(int fd, const struct sockaddr *to, socklen_t size)
+{
+    if (connect(fd, to, size) == 0)
+        return 1;
+    return errno == EINPROGRESS || errno == EALREADY ? 0 : negative_errno();
+}
+
+int net_dial(const struct ip_address *address, uint16_t port, bool *ret_connected)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
@@ -22,8 +31,12 @@ int net_dial(const struct ip_address *address, uint16_t port)
     } else {
         v4.sin_addr = address->v4;
     }
-    if (connect(fd, to, size) < 0 && errno != EINPROGRESS)
-        return negative_errno();
+    int r = try_connect(fd, to, size);
+    if (r == 0)
+        r = try_connect(fd, to, size);
+    if (r < 0)
+        return r;
+    *ret_connected = r > 0;
     return TAKE_FD(fd);
 }
 

@@ -1,12 +1,14 @@
 /* The few socket calls of the gate. All sockets are non-blocking and close-on-exec. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "host-pattern.h"
 
-/* Starts a TCP connection. Returns the socket, or -errno; the result comes when it is writable. */
-int net_dial(const struct ip_address *address, uint16_t port);
+/* Starts a TCP connection. Returns the socket, or -errno; the result comes when it is writable,
+ * unless *ret_connected. */
+int net_dial(const struct ip_address *address, uint16_t port, bool *ret_connected);
 
 /* How that ended, or what broke the connection since: 0 or -errno. Tells each error once. */
 int net_error(int fd);

@@ -15,6 +15,7 @@ struct network_record {        /* strings are borrowed */
     const char *reason; /* static */
     uint16_t port;
     unsigned status;                              /* of a DECISION */
+    bool awaited;                                 /* likewise: of a request that was held */
     uint64_t bytes_up, bytes_down, duration_usec; /* of an END */
     uint64_t count;
 };

@@ -3,20 +3,6 @@
  * the rule that allows it now. */
 #include "connection.h"
 
-/* What is to be dialled next, if this attempt fails, must be allowed as well. */
-static void drop_addresses(struct connection *c)
-{
-    struct ip_address refused;
-    struct policy_fault fault;
-    size_t left = c->n_addresses - c->next_address;
-
-    if (c->state == CONNECTION_DIALLING && !c->forward && !c->via_parent)
-        c->n_addresses =
-            c->next_address +
-            policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
-                                    c->addresses + c->next_address, left, &refused, &fault);
-}
-
 static void refuse(struct connection *c, const struct policy_fault *fault)
 {
     if (!fault->denial && !fault->what) {
@@ -32,12 +18,13 @@ static void refuse(struct connection *c, const struct policy_fault *fault)
 static bool recheck(struct connection *c)
 {
     bool answered = c->state == CONNECTION_RECORDING || c->state == CONNECTION_TUNNEL;
-    bool resolving = c->state == CONNECTION_RESOLVING;
+    bool dialling = c->state == CONNECTION_DIALLING;
+    bool undecided = c->state == CONNECTION_RESOLVING || dialling || c->via_parent;
     const struct policy_subject subject = {
         .host = &c->request.host,
         .port = c->request.port,
         .forward = c->forward,
-        .address = resolving || c->via_parent ? NULL : &c->address,
+        .address = undecided ? NULL : &c->address,
     };
     const struct allow_rule *old_rule = c->rule;
     struct policy_fault fault;
@@ -51,7 +38,8 @@ static bool recheck(struct connection *c)
     }
     c->rule = policy_recheck(c->gate->config, &subject, &fault);
     if (c->rule && tunnel_hello_recheck(c)) {
-        drop_addresses(c);
+        if (dialling)
+            dial_recheck(c);
         return false;
     }
     if (!answered) {

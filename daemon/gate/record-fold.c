@@ -55,7 +55,7 @@ static bool bucket_take(struct record_bucket *bucket, uint64_t now)
 bool record_fold_lets(struct record_fold *fold, const struct network_record *r, uint64_t now,
                       bool full)
 {
-    if (!r->end && r->verdict == GATE_HELD)
+    if (!r->end && (r->verdict == GATE_HELD || r->awaited))
         return true;
     return !full &&
            bucket_take(!r->end && r->verdict == GATE_REFUSED ? &fold->refused : &fold->others, now);

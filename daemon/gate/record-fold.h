@@ -5,8 +5,9 @@
  * after that: one for refusals, one for the rest, so that no flood of refusals hides what was
  * allowed. What finds its bucket empty goes to the row of a table with records that are alike but
  * for number, bytes and time. If the table is full, it goes to the row of its verdict and reason,
- * and there are as many of these as there are verdicts and reasons. A record that a request is held
- * is always let through: there are few, and people wait for them.
+ * and there are as many of these as there are verdicts and reasons. A record that a request is
+ * held, or was and what became of it, is always let through: there are few, and people wait for
+ * them.
  *
  * Pure, but for memory: where there is none for a row of the table, it counts as full. */
 #pragma once

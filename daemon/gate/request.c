@@ -70,6 +70,7 @@ static void resolved(void *userdata, enum resolve_status status, const struct ip
     if (status == RESOLVE_OK) {
         memcpy(c->addresses, addresses, count * sizeof(*addresses));
         c->n_addresses = count;
+        dial_order(c);
         if (c->via_parent)
             dial_begin(c); /* the card names the parent itself: its address may be private */
         else

@@ -256,6 +256,7 @@ static void try_own_socket(void)
     TRY("recvmsg", SYS_recvmsg, fd, NULL, 0); /* with these, a descriptor could come in */
     TRY("recvmmsg", SYS_recvmmsg, fd, NULL, 0, 0, NULL);
     TRY("getsockname", SYS_getsockname, fd, &address, &(socklen_t){sizeof(address)});
+    TRY("getpeername", SYS_getpeername, fd, &address, &(socklen_t){sizeof(address)});
     TRY("write", SYS_write, STDOUT_FILENO, "", 0);
     TRY("dup", SYS_dup, fd);
     TRY("ioctl", SYS_ioctl, fd, 0x8912, NULL); /* SIOCGIFCONF */
@@ -302,6 +303,8 @@ static void try_listener(const char *kind, unsigned long fd)
     TRY_LISTENER("name", SYS_getsockname, fd, &none, &(socklen_t){sizeof(none)});
     TRY_LISTENER("error", SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &one,
                  &(socklen_t){sizeof(one)});
+    TRY_LISTENER("fast-open", SYS_sendto, fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL | MSG_DONTWAIT,
+                 &none, sizeof(none));
     TRY_LISTENER("writev", SYS_writev, fd, NULL, 0);
 #undef TRY_LISTENER
 }

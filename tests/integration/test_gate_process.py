@@ -11,8 +11,9 @@ import pytest
 
 from harness import paths
 from harness.flood import Echo, raise_limit
-from harness.gate import (CONFIG, FAILED, PUBLIC, UID, Answer, Gate, configuration, echo_server,
-                          in_world, read_all, read_until, receive, record)
+from harness.gate import (CONFIG, FAILED, PRIVATE, PUBLIC, UID, VOIDS, Answer, Gate,
+                          configuration, echo_server, in_world, read_all, read_until, receive,
+                          record)
 from harness.gate_waits import begin_waits, waited
 
 CONNECTIONS_MAX = 1536
@@ -66,7 +67,7 @@ def test_it_has_only_its_descriptors_and_tight_limits():
         for name in ("Max core file size", "Max file size", "Max processes"):
             assert limits[name] == ["0", "0"], name
         soft, hard = limits["Max open files"]
-        assert soft == hard and 2 * CONNECTIONS_MAX < int(soft) < 2 * CONNECTIONS_MAX + 200
+        assert soft == hard and 2 * CONNECTIONS_MAX < int(soft) < 2 * CONNECTIONS_MAX + 400
         assert limits["Max data size"] == [str(256 << 20)] * 2
     os.close(inherited)
 
@@ -122,6 +123,9 @@ PARENT = GOOD + record(CONFIG["parent"], "http://a:1")
     (GOOD + record(CONFIG["forward"], "localhost:1"), "loopback"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1") * 17, "too many forwards"),
     (GOOD + record(CONFIG["forward"], "127.0.0.1:1"), "inherited listener"),
+    (GOOD + record(CONFIG["transparent"], b"x"), "is not empty"),
+    (GOOD + record(CONFIG["transparent"], b"") * 2, "came twice"),
+    (GOOD + record(CONFIG["transparent"], b""), "inherited listener"),
     (b"", "No data available"), (GOOD + record(CONFIG["allow"], "x" * 600000), "too large"),
 ])
 def test_a_bad_configuration_is_refused(config, why):
@@ -360,6 +364,20 @@ def test_a_dial_that_nobody_answers_times_out():
     answer, seconds = waited("dial_into_the_void")
     assert (answer.status, answer.reason) == (504, "dial-timeout")
     assert 19 < seconds < 29
+
+
+def test_the_fifth_address_gets_the_place_of_the_first():
+    """Four are tried at once; the oldest gives up after 5 s."""
+    address, seconds = waited("late_address")
+    assert address == PRIVATE
+    assert 4.9 < seconds < 15
+
+
+def test_an_address_that_comes_next_is_dropped_before_it_is_dialled():
+    updated, answer, address, accepted = waited("late_address_dropped")
+    assert updated == (0, [])
+    assert (answer.status, answer.reason) == (504, "dial-timeout")
+    assert address in VOIDS and not accepted
 
 
 def test_slow_heads_are_cut_and_silent_connections_closed():

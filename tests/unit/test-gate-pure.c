@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "daemon/gate/address-order.h"
 #include "daemon/gate/connection.h"
 #include "daemon/gate/hosts-file.h"
 #include "daemon/gate/policy.h"
@@ -158,6 +159,45 @@ static void test_policy(void **state)
                          i != 1 && i != 4);
         assert_int_equal(policy_address_fault(&config, &local, &address, 80, &fault), i != 3);
     }
+}
+
+/* A name may have an address if any of its ports is allowed and not denied. */
+static void test_names_that_may_have_an_address(void **state)
+{
+    static const char *const allowed[] = {"*.example", "git.test:22", "db.test:*", "10.0.0.0/8:80"};
+    static const char *const denied[] = {"no.example",   "*.half.example:80", "git.test:23",
+                                         "x.example:80", "x.example:443",     "db.test:1",
+                                         "db.test:2",    "asked.test"};
+    static const struct {
+        const char *name;
+        int entry; /* that denies it; -1: it is not allowed; -2: it is allowed */
+    } cases[] = {
+        {"a.example", -2},      {"b.a.example", -2}, {"example", -1},   {"git.test", -2},
+        {"test", -1},           {"x.git.test", -1},  {"10.1.2.3", -2},  {"localhost", -1},
+        {"11.1.2.3", -1},       {"no.example", 0},   {"db.test", -2},   {"example.com", -1},
+        {"b.half.example", -2}, {"x.example", 4},    {"asked.test", 7},
+    };
+    struct allow_rule allow[ARRAY_SIZE(allowed)], deny[ARRAY_SIZE(denied)];
+    struct gate_config config = {
+        .allow = allow, .n_allow = ARRAY_SIZE(allow), .deny = deny, .n_deny = ARRAY_SIZE(deny)};
+    const struct allow_rule *denial;
+
+    parse_rules(allow, allowed, ARRAY_SIZE(allow));
+    parse_rules(deny, denied, ARRAY_SIZE(deny));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct host host = host_of(cases[i].name);
+        if (policy_name_is_allowed(&config, &host, &denial) != (cases[i].entry == -2))
+            fail_msg("%s", cases[i].name);
+        if (cases[i].entry != -2)
+            assert_ptr_equal(denial, cases[i].entry < 0 ? NULL : &deny[cases[i].entry]);
+    }
+    config.ask_seconds = 5; /* an operator may allow what nothing is said about */
+    assert_true(policy_name_is_allowed(&config, &(struct host){.name = "new.test"}, &denial));
+    assert_false(policy_name_is_allowed(&config, &(struct host){.name = "asked.test"}, &denial));
+    assert_ptr_equal(denial, &deny[7]);
+    config.n_allow = 0;
+    config.ask_seconds = 0;
+    assert_false(policy_name_is_allowed(&config, &(struct host){.name = "a.example"}, &denial));
 }
 
 static void test_denials_win(void **state)
@@ -354,6 +394,53 @@ static void test_policy_recheck(void **state)
     assert_string_equal(fault.what, "private");
 }
 
+/* "6a 6b 4a": the family and which one it is. */
+static size_t make_addresses(const char *text, struct ip_address *addresses)
+{
+    size_t n = 0;
+
+    for (const char *p = text; *p; p += p[2] ? 3 : 2) {
+        addresses[n] = (struct ip_address){.family = p[0] == '4' ? AF_INET : AF_INET6};
+        addresses[n++].v6.s6_addr[3] = (uint8_t)p[1];
+    }
+    return n;
+}
+
+static void test_order_of_addresses(void **state)
+{
+    static const struct {
+        const char *before, *by_v6, *by_v4;
+    } cases[] = {
+        {"", "", ""},
+        {"4a", "4a", "4a"},
+        {"6a", "6a", "6a"},
+        {"4a 6a", "6a 4a", "4a 6a"},
+        {"4a 4b 4c", "4a 4b 4c", "4a 4b 4c"},
+        {"4a 4b 6a 6b", "6a 4a 6b 4b", "4a 6a 4b 6b"},
+        {"4a 4b 4c 6a", "6a 4a 4b 4c", "4a 6a 4b 4c"},
+        {"6a 6b 6c 4a 6d", "6a 4a 6b 6c 6d", "4a 6a 6b 6c 6d"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        for (int v6 = 0; v6 <= 1; v6++) {
+            const char *text = v6 ? cases[i].by_v6 : cases[i].by_v4;
+            struct ip_address before[8] = {0}, wanted[8] = {0};
+            size_t n = make_addresses(cases[i].before, before);
+            assert_int_equal(make_addresses(text, wanted), n);
+            address_order(before, n, v6 ? AF_INET6 : AF_INET);
+            assert_memory_equal(before, wanted, sizeof(wanted));
+        }
+}
+
+static void test_each_family_has_its_share(void **state)
+{
+    assert_int_equal(address_share_v4(3, 3, 16), 3);
+    assert_int_equal(address_share_v4(30, 0, 16), 16);
+    assert_int_equal(address_share_v4(30, 1, 16), 15);
+    assert_int_equal(address_share_v4(30, 30, 16), 8);
+    assert_int_equal(address_share_v4(2, 30, 16), 2);
+    assert_int_equal(address_share_v4(0, 30, 16), 0);
+}
+
 static void test_refusals(void **state)
 {
     for (int i = 0; i < REFUSAL_COUNT; i++) {
@@ -385,6 +472,28 @@ static void test_responses_fit(void **state)
         assert_non_null(length);
         assert_int_equal(strtoul(length + strlen("Content-Length: "), NULL, 10), strlen(body + 4));
     }
+}
+
+static void test_the_rate_of_asking(void **state)
+{
+    struct ask_bucket bucket = {0};
+    uint64_t now = 7000000;
+    int n = 0;
+
+    while (ask_bucket_take(&bucket, now))
+        n++;
+    assert_int_equal(n, GATE_HELD_BURST);
+    assert_false(ask_bucket_take(&bucket, now + 1000000 / GATE_HELD_PER_SECOND - 1));
+    assert_true(ask_bucket_take(&bucket, now + 1000000 / GATE_HELD_PER_SECOND));
+    n = 0;
+    for (now += 1000000; now <= 107000000; now += 1000)
+        n += ask_bucket_take(&bucket, now);
+    assert_in_range(n, 99 * GATE_HELD_PER_SECOND, 100 * GATE_HELD_PER_SECOND);
+    /* It is never more than full. */
+    now += UINT64_C(1) << 60;
+    for (n = 0; ask_bucket_take(&bucket, now); n++)
+        ;
+    assert_int_equal(n, GATE_HELD_BURST);
 }
 
 static void test_states(void **state)
@@ -437,12 +546,16 @@ int main(void)
         cmocka_unit_test(test_hosts_table),
         cmocka_unit_test(test_parent_uri),
         cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_names_that_may_have_an_address),
         cmocka_unit_test(test_denials_win),
         cmocka_unit_test(test_addresses_of_this_host),
         cmocka_unit_test(test_what_is_listed_with_an_address_inside),
+        cmocka_unit_test(test_order_of_addresses),
+        cmocka_unit_test(test_each_family_has_its_share),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_responses_fit),
         cmocka_unit_test(test_states),
+        cmocka_unit_test(test_the_rate_of_asking),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_policy_recheck),
     };

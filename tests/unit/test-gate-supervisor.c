@@ -462,6 +462,46 @@ static void test_without_a_gate_the_connection_is_closed(void **state)
     assert_true(seen.client_closed);
 }
 
+/* Else the gate that has just died would be followed by another at once, and so on. */
+static void test_without_a_gate_a_question_is_thrown_away(void **state)
+{
+    struct records_writer script = {0};
+    struct seen seen = {0};
+    struct gate_supervisor *gate = NULL;
+    sd_event *event = NULL;
+    char byte = 'x';
+    int names[2];
+    AUTO_FD int self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, names), 0);
+    assert_int_equal(records_put(&script, MESSAGE, NULL, 0), 0);
+    assert_true(sd_event_new(&event) >= 0);
+    const struct gate_setup setup = {
+        .event = event,
+        .executable = self,
+        .null = null,
+        .config = memfd_new_sealed("script", script.data, script.size),
+        .cgroup_fd = -EBADF,
+        .listeners = names,
+        .n_listeners = 1,
+        .user = &seen,
+        .failed = on_failed,
+    };
+    assert_int_equal(gate_supervisor_new(&setup, &gate), 0);
+    assert_int_equal(send(names[1], "question", 8, 0), 8);
+    assert_int_equal(send(names[1], "another", 7, 0), 7);
+    for (int i = 0; i < STEPS_MAX && !seen.died; i++)
+        assert_true(sd_event_run(event, 10000000) > 0);
+    assert_string_equal(seen.failures, "it exited;");
+    assert_int_equal(recv(names[0], &byte, 1, MSG_DONTWAIT), -1);
+    gate_supervisor_free(gate);
+    sd_event_unref(event);
+    fd_close(names[0]);
+    fd_close(names[1]);
+    records_writer_deinit(&script);
+}
+
 /* -- updates -- */
 
 /* A configuration of so many bytes or a few more; a gate that starts with it sends nothing and
@@ -755,6 +795,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_good_group_before_a_bad_one_is_not_taken),
         cmocka_unit_test(test_requests_without_an_end_are_counted),
         cmocka_unit_test(test_without_a_gate_the_connection_is_closed),
+        cmocka_unit_test(test_without_a_gate_a_question_is_thrown_away),
         cmocka_unit_test(test_too_many_listeners),
         cmocka_unit_test(test_a_hold),
         cmocka_unit_test(test_a_stop_ends_a_hold),

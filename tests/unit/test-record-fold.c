@@ -97,6 +97,8 @@ static void test_where_there_is_no_room_only_what_is_held_goes_out(void **state)
     record_fold_init(&fold, 0);
     assert_false(record_fold_lets(&fold, &allowed, 0, true));
     assert_true(record_fold_lets(&fold, &held, 0, true));
+    allowed.awaited = true; /* what became of one that was held */
+    assert_true(record_fold_lets(&fold, &allowed, 0, true));
     record_fold_deinit(&fold);
 }
 

@@ -74,10 +74,9 @@ def _held(loads, contestant, seconds):
     load = loads.start("hold", contestant, 0, HELD)
     try:
         held = json.loads(load.stdout.readline() or "{}").get("count", 0)
-        if held == HELD:
-            yield "memory held", contestant.private_memory() / 2**20
-        else:
-            print(f"{contestant.name}: skipped, it holds {held} tunnels and not {HELD}")
+        if held != HELD:
+            raise RuntimeError(f"{contestant.name} holds {held} tunnels and not {HELD}")
+        yield "memory held", contestant.private_memory() / 2**20
     finally:
         load.communicate(timeout=60)
 

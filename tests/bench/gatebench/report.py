@@ -68,13 +68,14 @@ def _table(results, names):
     return [["", *names, "gate / floor"], *_cells(results, names)]
 
 
-def text(results, names, how):
+def text(results, names, how, with_goals=True):
     table = _table(results, names)
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     lines = ["  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
                        for i, (cell, width) in enumerate(zip(row, widths))) for row in table]
-    lines += ["", f"Medians of {how}; {machine()}.", ""]
-    lines += [f"{'met   ' if met else 'missed'}  {goal}" for goal, met in goals(results)]
+    lines += ["", f"Medians of {how}; {machine()}."]
+    if with_goals:
+        lines += ["", *(f"{'met   ' if met else 'missed'}  {goal}" for goal, met in goals(results))]
     return "\n".join(lines) + "\n"
 
 

@@ -31,6 +31,9 @@ PUBLIC_2 = "11.22.33.45"
 PUBLIC_6 = "2600:1::1"
 # One that is an interface's: the host's own.
 OWN = "11.22.33.99"
+# Nobody answers there.
+VOIDS = [f"12.0.0.{i}" for i in range(1, 6)]
+VOID_6 = "2600:12::1"
 # Private ones that the loopback interface has too.
 PRIVATE = "10.1.2.3"
 METADATA = "169.254.169.254"
@@ -41,6 +44,11 @@ HOSTS = """\
 11.22.33.44 in-hosts.example In-Hosts-Alias.example # trailing comment
 10.1.2.3 private-in-hosts.example
 bad-line
+12.0.0.1 late-in-hosts.example
+12.0.0.2 late-in-hosts.example
+12.0.0.3 late-in-hosts.example
+12.0.0.4 late-in-hosts.example
+10.1.2.3 late-in-hosts.example
 """
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
@@ -70,17 +78,24 @@ def _enter_world():
         file.write("1")  # for IPv4 the route is enough
     for address in (PUBLIC, PUBLIC_2, PUBLIC_6):
         run(["ip", "route", "add", "local", address, "dev", "lo"])
-    # What is sent to 12.0.0.1 goes to a machine that is not there: no answer of any kind.
+    # What is sent to VOIDS goes to a machine that is not there: no answer of any kind.
     run(["ip", "link", "add", "void0", "type", "veth", "peer", "name", "void1"])
     for link in ("void0", "void1"):
         run(["ip", "link", "set", link, "up"])
     run(["ip", "address", "add", "12.255.0.1/8", "dev", "void0"])
-    run(["ip", "neighbour", "add", "12.0.0.1", "lladdr", "02:00:00:00:00:01", "dev", "void0"])
+    run(["ip", "address", "add", "2600:12::ffff/64", "dev", "void0", "nodad"])
+    for address in (*VOIDS, VOID_6):
+        run(["ip", "neighbour", "add", address, "lladdr", "02:00:00:00:00:01", "dev", "void0"])
 
 
 class _World:
     thread = None
     servers = []
+
+
+def add_server(server):
+    """Something that the end of the test closes."""
+    _World.servers.append(server)
 
 
 def in_world(test):
@@ -332,7 +347,7 @@ def group(message):
 
 
 def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
-                  deny=(), parent_auth=None):
+                  deny=(), parent_auth=None, transparent=False):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
@@ -342,7 +357,8 @@ def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent
     if parent_auth:
         data += record(CONFIG["parent_auth"], parent_auth)
     data += b"".join(record(CONFIG["forward"], x) for x in forwards)
-    return data + b"".join(record(CONFIG["deny"], x) for x in deny)
+    data += b"".join(record(CONFIG["deny"], x) for x in deny)
+    return data + (record(CONFIG["transparent"], b"") if transparent else b"")
 
 
 def memfd(data, seals=SEALS):
@@ -370,10 +386,16 @@ class Gate:
                              else socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         self.port = self.listener.getsockname()[1] if listener else None
         self.forwards = [socket.create_server(("127.0.0.1", 0)) for _ in forwards]
+        # As if addresses were synthetic: the listener for them, and the socket for names.
+        self.transparent = ([socket.create_server(("127.0.0.1", 0)),
+                             socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+                            if kwargs.get("transparent") else [])
+        if self.transparent:
+            self.transparent[1].bind(("127.0.0.1", 0))
         self.settings = {"forwards": forwards, **kwargs}  # what an update may not change
         config_fd = memfd(config, seals)
         self.pid = self._spawn([theirs.fileno(), config_fd, self.listener.fileno(),
-                                *(f.fileno() for f in self.forwards)])
+                                *(f.fileno() for f in self.forwards + self.transparent)])
         os.close(config_fd)
         theirs.close()
         self.listener.close()
@@ -500,6 +522,25 @@ class Gate:
         assert head.startswith(b"HTTP/1.1 200 "), head
         return conn
 
+    def dialling(self):
+        """The addresses that it tries to connect to at this moment."""
+        inodes = set()
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                inodes.add(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+            except FileNotFoundError:
+                pass  # just closed
+        found = []
+        for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+            with open(f"/proc/{self.pid}/net/{name}", encoding="ascii") as table:
+                for line in table.readlines()[1:]:
+                    words = line.split()
+                    if words[3] == "02" and f"socket:[{words[9]}]" in inodes:  # SYN_SENT
+                        packed = bytes.fromhex(words[2].split(":")[0])
+                        packed = b"".join(packed[i:i + 4][::-1] for i in range(0, len(packed), 4))
+                        found.append(socket.inet_ntop(family, packed))
+        return sorted(found)
+
     def wait(self, seconds=10):
         """The exit status (negative: a signal)."""
         end = time.monotonic() + seconds
@@ -528,7 +569,7 @@ class Gate:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
         self.control.close()
-        for forward in self.forwards:
+        for forward in self.forwards + self.transparent:
             forward.close()
 
 

@@ -7,7 +7,9 @@ import threading
 import time
 
 from harness import tls
-from harness.gate import (PUBLIC, Answer, Gate, in_world, read_all, read_until, receive)
+from harness.daemon import until
+from harness.gate import (PRIVATE, PUBLIC, VOIDS, Answer, Gate, in_world, read_all, read_until,
+                          receive)
 
 _waits = {}
 
@@ -17,6 +19,37 @@ def _dial_into_the_void():
         start = time.monotonic()
         answer = gate.ask(b"CONNECT 12.0.0.1:443 HTTP/1.1\r\n\r\n")
         return answer, time.monotonic() - start
+
+
+def _late_address():
+    """Nobody answers at the first four of a name, which are tried at once; the fifth is PRIVATE."""
+    name = "late-in-hosts.example"
+    with socket.create_server((PRIVATE, 0)) as server:
+        target = f"{name}:{server.getsockname()[1]}"
+        with Gate([target], private=[name]) as gate:
+            start = time.monotonic()
+            gate.tunnel(target).close()
+            return gate.decision()["address"], time.monotonic() - start
+
+
+def _late_address_dropped():
+    """The same, but it is not allowed any more when its turn comes."""
+    name = "late-in-hosts.example"
+    with socket.create_server((PRIVATE, 0)) as server:
+        target = f"{name}:{server.getsockname()[1]}"
+        with Gate([target], private=[name]) as gate:
+            conn = gate.send(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode())
+            until(lambda: gate.dialling() == VOIDS[:4], 30)
+            updated = gate.update([target], private=[])
+            answer = Answer(read_all(conn))
+            conn.close()
+            address = gate.decision()["address"]
+        server.setblocking(False)
+        try:
+            server.accept()[0].close()
+            return updated, answer, address, True
+        except BlockingIOError:
+            return updated, answer, address, False
 
 
 def _trickle_a_head():
@@ -74,6 +107,22 @@ def _trickle_a_hello():
         return seconds, first, second, passed, received
 
 
+def _parent_that_hangs():
+    """It takes the request, and says half of an answer's head."""
+    with socket.create_server((PUBLIC, 0)) as parent, \
+            Gate(["a.example"], parent=f"http://{PUBLIC}:{parent.getsockname()[1]}") as gate:
+        conn = gate.send(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
+        start = time.monotonic()
+        asked = parent.accept()[0]
+        read_until(asked)
+        asked.sendall(b"HTTP/1.1 200 OK\r\n")
+        answer = Answer(read_all(conn))
+        seconds = time.monotonic() - start
+        conn.close()
+        asked.close()
+        return answer, seconds
+
+
 def _ask_parent(said):
     """A parent proxy that says these bytes, one each half second, and no more."""
     with socket.create_server((PUBLIC, 0)) as parent, \
@@ -114,8 +163,8 @@ def _run(wait, future):
 def begin_waits():
     """Once; threads that are started from the world are in it."""
     if not _waits:
-        for wait in (_dial_into_the_void, _trickle_a_head, _trickle_a_hello, _parent_stalls,
-                     _parent_trickles):
+        for wait in (_dial_into_the_void, _late_address, _late_address_dropped, _trickle_a_head,
+                     _trickle_a_hello, _parent_that_hangs, _parent_stalls, _parent_trickles):
             future = _waits[wait.__name__.strip("_")] = concurrent.futures.Future()
             # Daemons, so that a run of other tests alone does not wait for them.
             threading.Thread(target=_run, args=(wait, future), daemon=True).start()
