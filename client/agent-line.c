@@ -70,23 +70,6 @@ int agent_line_from_json(const json_t *json, const char *invocation_id, struct a
 
 /* -- from the journal -- */
 
-/* A decimal number in a string. */
-static int take_number(const json_t *entry, const char *key, uint64_t *ret)
-{
-    const char *text;
-    uint64_t n = 0;
-
-    if (field_string(entry, key, &text) < 0 || !*text)
-        return -EPROTO;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9' || n > (INT64_MAX - 9) / 10)
-            return -EPROTO;
-        n = n * 10 + (uint64_t)(*text - '0');
-    }
-    *ret = n;
-    return 0;
-}
-
 /* An array of the values of bytes; one of anything else is a field that the entry has twice. */
 static int take_byte_array(const json_t *array, struct agent_line *line)
 {
@@ -130,8 +113,8 @@ static int take_entry(const json_t *entry, struct agent_line *ret)
 
     if (!json_is_object(entry) || field_string(entry, "CAGED_INVOCATION_ID", &invocation_id) < 0 ||
         set_invocation_id(&line, invocation_id) < 0 ||
-        take_number(entry, "CAGED_SEQUENCE", &line.sequence) < 0 || line.sequence == 0 ||
-        take_number(entry, "CAGED_TIME_USEC", &line.time_usec) < 0 ||
+        field_decimal(entry, "CAGED_SEQUENCE", &line.sequence) < 0 || line.sequence == 0 ||
+        field_decimal(entry, "CAGED_TIME_USEC", &line.time_usec) < 0 ||
         field_string(entry, "CAGED_STREAM", &stream) < 0 || set_stream(&line, stream) < 0 ||
         field_string_optional(entry, "CAGED_PARTIAL", &partial) < 0 ||
         (partial && !streq(partial, "1")))

@@ -34,8 +34,8 @@ static const struct reason reasons[] = {
 json_t *agent_name_to_json(const struct agent_name *name)
 {
     if (name->owner_uid == AGENT_NONE)
-        return json_pack("{s:s}", "agent_id", name->id);
-    return json_pack("{s:s, s:I}", "agent_id", name->id, "owner_uid", (json_int_t)name->owner_uid);
+        return json_pack("{s:s*}", "agent_id", name->id);
+    return json_pack("{s:s*, s:I}", "agent_id", name->id, "owner_uid", (json_int_t)name->owner_uid);
 }
 
 int agent_from_json(const json_t *json, struct agent *ret)

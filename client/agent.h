@@ -12,7 +12,7 @@
 
 /* How calls name an agent: two users may use the same id. */
 struct agent_name {
-    const char *id;     /* borrowed */
+    const char *id;     /* borrowed; NULL, where a call has room for that: all of them */
     uint64_t owner_uid; /* AGENT_NONE: the caller's own; for root anybody's, if only one has it */
 };
 

@@ -71,3 +71,19 @@ int field_bool_optional(const json_t *object, const char *key, bool *ret)
     *ret = json_is_true(value);
     return 0;
 }
+
+int field_decimal(const json_t *object, const char *key, uint64_t *ret)
+{
+    const char *text;
+    uint64_t n = 0;
+
+    if (field_string(object, key, &text) < 0 || !*text)
+        return -EPROTO;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || n > (INT64_MAX - 9) / 10)
+            return -EPROTO;
+        n = n * 10 + (uint64_t)(*text - '0');
+    }
+    *ret = n;
+    return 0;
+}

@@ -8,7 +8,8 @@
 
 /* Required fields: 0 or -EPROTO (missing, null, another type). What is returned is borrowed. */
 int field_string(const json_t *object, const char *key, const char **ret);
-int field_u64(const json_t *object, const char *key, uint64_t *ret); /* an integer >= 0 */
+int field_u64(const json_t *object, const char *key, uint64_t *ret);     /* an integer >= 0 */
+int field_decimal(const json_t *object, const char *key, uint64_t *ret); /* one in a string */
 int field_array(const json_t *object, const char *key, json_t **ret);
 int field_object(const json_t *object, const char *key, json_t **ret);
 

@@ -1,12 +1,15 @@
-/* The daemon's History: a pipe whose writing end goes to the daemon, and the lines that come out.
- */
+/* The daemon's History and Audit: a pipe whose writing end goes to the daemon, and the entries that
+ * come out. */
 #include "history.h"
 
 #include <fcntl.h>
 #include <time.h>
 
 #include "caged-limits.h"
+#include "exit-status.h"
+#include "field.h"
 #include "remote-error.h"
+#include "text.h"
 
 #define READ_SIZE (64 * 1024)
 #define BUSY_TRIES 100
@@ -17,7 +20,7 @@
 
 struct reader {
     const struct history_query *query;
-    history_taker taker;
+    history_entry_taker taker;
     void *user;
     int fd;
     char *buffer; /* room for ENTRY_MAX + READ_SIZE */
@@ -37,6 +40,8 @@ static json_t *query_to_json(const struct history_query *q)
     bool bad = !json;
 
     bad = bad || json_object_set_new(json, "output_fd", json_integer(0)) < 0;
+    if (q->refused)
+        bad = bad || json_object_set_new(json, "refused", json_true()) < 0;
     if (q->invocation_id)
         bad = bad || json_object_set_new(json, "invocation_id", json_string(q->invocation_id)) < 0;
     if (q->since)
@@ -58,7 +63,8 @@ static int send_call(struct connection *connection, const struct history_query *
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return negative_errno();
-    int r = connection_send(connection, "io.caged.History", query_to_json(q), false, &ends[1], 1);
+    int r = connection_send(connection, q->audit ? "io.caged.Audit" : "io.caged.History",
+                            query_to_json(q), false, &ends[1], 1);
     fd_close(ends[1]);
     if (r < 0) {
         fd_close(ends[0]);
@@ -70,17 +76,12 @@ static int send_call(struct connection *connection, const struct history_query *
 
 static int take_entry(struct reader *r, const char *text, size_t size)
 {
-    struct agent_line line;
-    int error = agent_line_from_journal(text, size, &line);
+    int result = r->taker(r->user, text, size);
 
-    if (error == -EPROTO) {
+    if (result == -EPROTO) {
         r->n_not_understood++;
         return 0;
     }
-    if (error < 0)
-        return error;
-    int result = r->taker(r->user, &line);
-    agent_line_deinit(&line);
     return result;
 }
 
@@ -154,8 +155,8 @@ static int read_once(struct reader *r, struct history_result *ret)
     return 0;
 }
 
-int history_read(const struct history_query *query, history_taker taker, void *user,
-                 struct history_result *ret)
+int history_read_entries(const struct history_query *query, history_entry_taker taker, void *user,
+                         struct history_result *ret)
 {
     AUTO_FREE char *buffer = malloc(ENTRY_MAX + READ_SIZE);
     struct reader reader = {.query = query, .taker = taker, .user = user, .buffer = buffer};
@@ -170,4 +171,60 @@ int history_read(const struct history_query *query, history_taker taker, void *u
         history_result_deinit(ret);
         (void)nanosleep(&pause, NULL);
     }
+}
+
+/* -- lines -- */
+
+struct line_reader {
+    history_taker taker;
+    void *user;
+};
+
+static int take_line_entry(void *user, const char *text, size_t size)
+{
+    struct line_reader *r = user;
+    struct agent_line line;
+    int error = agent_line_from_journal(text, size, &line);
+
+    if (error < 0)
+        return error;
+    int result = r->taker(r->user, &line);
+    agent_line_deinit(&line);
+    return result;
+}
+
+int history_read(const struct history_query *query, history_taker taker, void *user,
+                 struct history_result *ret)
+{
+    struct line_reader reader = {.taker = taker, .user = user};
+
+    return history_read_entries(query, take_line_entry, &reader, ret);
+}
+
+/* -- failures -- */
+
+/* journalctl's words about a time that is none, or two that are the wrong way round. */
+static bool is_about_times(const struct history_query *q, const char *reason)
+{
+    return (q->since || q->until) &&
+           (has_prefix(reason, "Failed to parse timestamp") || has_prefix(reason, "--since="));
+}
+
+int history_say_failure(const struct history_query *query, const struct reply *reply,
+                        const char *instead)
+{
+    const char *reason = "";
+
+    (void)field_string_optional(reply->parameters, "reason", &reason);
+    if (remote_error_is(reply, "NotSupported")) {
+        say("the past cannot be shown: %s", reason);
+        say_hint("%s", instead);
+        return STATUS_UNSUPPORTED;
+    }
+    if (remote_error_is(reply, "HistoryFailed") && is_about_times(query, reason)) {
+        say("%s", reason);
+        say_hint("see systemd.time(7); for example '10 minutes ago', 'today', '2030-01-31 12:00'");
+        return STATUS_USAGE;
+    }
+    return remote_error_say(reply);
 }

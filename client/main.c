@@ -55,6 +55,11 @@ const struct verb verbs[] = {
      OPTION_OWNER | OPTIONS_JSON | OPTION_QUIET, 1, ANY_NUMBER, "the id of an agent", false,
      verb_wait},
     {"events", "[ID]", "Show what happens from now on", OPTIONS_JSON, 0, 1, "", false, verb_events},
+    {"audit", "[-f] [-d] [-n N] [-S TIME] [-U TIME] [-o FORM] [ID]",
+     "Show what agents asked of the network, and how it ended",
+     OPTION_OWNER | OPTIONS_JSON | OPTION_WATCH | OPTION_DENIED | OPTION_LINES | OPTION_SINCE |
+         OPTION_UNTIL | OPTION_FORM,
+     0, 1, "", false, verb_audit},
     {"check", "CARD...", "Validate cards; needs no daemon", OPTION_JSON | OPTION_QUIET, 1,
      ANY_NUMBER, "a card", false, verb_check},
     {"version", "", "Print the versions of cagectl and of the daemon", OPTIONS_JSON, 0, 0, "",

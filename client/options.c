@@ -19,6 +19,9 @@ static const struct option_help table[] = {
     {OPTION_SINCE, 'S', "since", "TIME", "only lines from this time on, of all runs"},
     {OPTION_UNTIL, 'U', "until", "TIME", "only lines up to this time, of all runs"},
     {OPTION_OUTPUT, 'o', "output", "FORM", "how lines are shown: " LINE_FORMS},
+    {OPTION_WATCH, 'f', "follow", NULL, "go on with what is recorded from now on"},
+    {OPTION_DENIED, 'd', "denied", NULL, "only what was refused"},
+    {OPTION_FORM, 'o', "output", "FORM", "how records are shown: short or json"},
     {OPTION_OWNER, 'u', "owner", "USER", "whose agent, where several users have the id (root)"},
     {OPTION_ID, 0, "id", "ID", "refuse a card of another agent_id"},
     {OPTION_ASK, 0, "ask", "[=SECONDS]", "hold requests for unknown hosts until they are answered"},
@@ -75,12 +78,13 @@ static void getopt_tables_fill(unsigned accepted, struct getopt_tables *ret)
     *ret = t;
 }
 
-static const struct option_help *row_find(int value)
+/* Of the rows that are accepted; some have the same letter. */
+static const struct option_help *row_find(int value, unsigned accepted)
 {
     if (value >= ROW_BASE)
         return &table[value - ROW_BASE];
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        if (table[i].letter && table[i].letter == value)
+        if ((table[i].bit & accepted) && table[i].letter && table[i].letter == value)
             return &table[i];
     return NULL;
 }
@@ -164,6 +168,10 @@ static int option_set(struct options *o, const struct option_help *row, const ch
         if (line_form_from_string(value, &o->form) < 0)
             return refuse_value(row, value, LINE_FORMS, why, size);
         break;
+    case OPTION_FORM:
+        if (line_form_from_string(value, &o->form) < 0 || o->form == LINE_CAT)
+            return refuse_value(row, value, "short or json", why, size);
+        break;
     case OPTION_SOCKET:
         if (!*value)
             return refuse_value(row, value, "a path", why, size);
@@ -226,17 +234,18 @@ int options_parse(int argc, char **argv, const struct verb *verb, struct options
 {
     struct options o = {.verb = verb, .socket = getenv(SOCKET_PATH_VARIABLE)};
     struct getopt_tables tables;
+    unsigned accepted = verb->options | OPTION_HELP;
     int c, end = 1, r;
 
     if (!o.socket || !*o.socket)
         o.socket = SOCKET_PATH_DEFAULT;
     while (end < argc && !streq(argv[end], "--"))
         end++;
-    getopt_tables_fill(verb->options | OPTION_HELP, &tables);
+    getopt_tables_fill(accepted, &tables);
     optind = 0; /* glibc: forget an earlier command line */
     opterr = 0;
     while ((c = getopt_long(end, argv, tables.shorts, tables.longs, NULL)) >= 0) {
-        const struct option_help *row = c == '?' || c == ':' ? NULL : row_find(c);
+        const struct option_help *row = c == '?' || c == ':' ? NULL : row_find(c, accepted);
         if (!row)
             return refuse_option(c, argv, verb, why, why_size);
         r = option_set(&o, row, optarg, why, why_size);

@@ -31,6 +31,9 @@ enum option_bit {
     OPTION_UNTIL = 1 << 14,
     OPTION_OUTPUT = 1 << 15,
     OPTION_ID = 1 << 20,
+    OPTION_WATCH = 1 << 21, /* -f of audit */
+    OPTION_FORM = 1 << 22,  /* -o of audit */
+    OPTION_DENIED = 1 << 23,
     OPTION_ASK = 1 << 24,
 };
 
@@ -46,7 +49,7 @@ struct options {
     const char *id;     /* with OPTION_ID: as given, not empty */
     const char *since;  /* with OPTION_SINCE, as given; likewise `until` */
     const char *until;
-    enum line_form form; /* with OPTION_OUTPUT */
+    enum line_form form; /* with OPTION_OUTPUT or OPTION_FORM */
     char **arguments;    /* this array is ours, its strings are argv's */
     size_t n_arguments;
     char **rest; /* what follows `--`, for a verb that takes it: part of argv */

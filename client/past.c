@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "exit-status.h"
-#include "field.h"
 #include "history.h"
 #include "remote-error.h"
 #include "text.h"
@@ -81,31 +80,6 @@ static int show_kept(struct pile *pile)
     return r;
 }
 
-/* journalctl's words about a time that is none, or two that are the wrong way round. */
-static bool is_about_times(const struct past *past, const char *reason)
-{
-    return (past->since || past->until) &&
-           (has_prefix(reason, "Failed to parse timestamp") || has_prefix(reason, "--since="));
-}
-
-static int say_failure(const struct past *past, const struct reply *reply)
-{
-    const char *reason = "";
-
-    (void)field_string_optional(reply->parameters, "reason", &reason);
-    if (remote_error_is(reply, "NotSupported")) {
-        say("the past cannot be shown: %s", reason);
-        say_hint("without --since and --until there is what the daemon has in memory");
-        return STATUS_UNSUPPORTED;
-    }
-    if (remote_error_is(reply, "HistoryFailed") && is_about_times(past, reason)) {
-        say("%s", reason);
-        say_hint("see systemd.time(7); for example '10 minutes ago', 'today', '2030-01-31 12:00'");
-        return STATUS_USAGE;
-    }
-    return remote_error_say(reply);
-}
-
 int past_show(struct show *show, const struct past *past)
 {
     bool bounded = past->since || past->until;
@@ -124,7 +98,9 @@ int past_show(struct show *show, const struct past *past)
     if (r == STATUS_OK)
         r = line_printer_flush(&show->printer);
     if (r == STATUS_OK && result.reply.error)
-        r = say_failure(past, &result.reply);
+        r = history_say_failure(
+            &query, &result.reply,
+            "without --since and --until there is what the daemon has in memory");
     else if (r == STATUS_OK && result.n_not_understood > 0)
         say("%" PRIu64 " entries of the journal are not shown: they are not what cagedd writes",
             result.n_not_understood);

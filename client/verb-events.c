@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "agent.h"
+#include "amount.h"
 #include "connection.h"
 #include "exit-status.h"
 #include "field.h"
@@ -12,30 +13,50 @@
 #include "signals.h"
 #include "text.h"
 
-/* "refused CONNECT evil.example:443 (not-listed)", "allowed GET api.example:80 by *.example". */
-static int print_network(const json_t *event)
+/* " CONNECT api.example:443"; several requests may have nothing of it in common. */
+static void print_target(const char *method, const char *host, uint64_t port)
 {
-    const char *verdict, *method = "?", *host = "?", *address = "", *rule = "", *code = "";
-    uint64_t port = 0;
-    bool allowed = false;
-
-    if (field_bool_optional(event, "allowed", &allowed) < 0 ||
-        field_string_optional(event, "method", &method) < 0 ||
-        field_string_optional(event, "host", &host) < 0 ||
-        field_u64_optional(event, "port", &port) < 0 ||
-        field_string_optional(event, "address", &address) < 0 ||
-        field_string_optional(event, "rule", &rule) < 0 ||
-        field_string_optional(event, "code", &code) < 0)
-        return -EPROTO;
-    verdict = allowed ? "allowed" : "refused"; /* of a daemon that has no more */
-    if (field_string_optional(event, "verdict", &verdict) < 0)
-        return -EPROTO;
-    text_print(stdout, verdict);
+    if (!*host) {
+        (void)printf(" several");
+        return;
+    }
     (void)putchar(' ');
     text_print(stdout, method);
     (void)putchar(' ');
     text_print(stdout, host);
     (void)printf(":%" PRIu64, port);
+}
+
+static void print_count(uint64_t count)
+{
+    struct amount text;
+
+    if (count > 1)
+        (void)printf(" (%s times)", amount_of_count(count, &text));
+}
+
+/* "refused CONNECT evil.example:443: host-not-allowed", "allowed GET api.example:80 by *.example".
+ */
+static int print_network(const json_t *event)
+{
+    const char *method = "?", *host = "?", *address = "", *rule = "", *code = "", *verdict = NULL;
+    uint64_t port = 0, count = 1;
+    bool allowed = false;
+
+    if (field_bool_optional(event, "allowed", &allowed) < 0 ||
+        field_string_optional(event, "verdict", &verdict) < 0 ||
+        field_string_optional(event, "method", &method) < 0 ||
+        field_string_optional(event, "host", &host) < 0 ||
+        field_u64_optional(event, "port", &port) < 0 ||
+        field_string_optional(event, "address", &address) < 0 ||
+        field_string_optional(event, "rule", &rule) < 0 ||
+        field_string_optional(event, "code", &code) < 0 ||
+        field_u64_optional(event, "count", &count) < 0)
+        return -EPROTO;
+    if (!verdict)
+        verdict = allowed ? "allowed" : "refused";
+    text_print(stdout, verdict);
+    print_target(method, host, port);
     if (*address) {
         (void)printf(" at ");
         text_print(stdout, address);
@@ -44,6 +65,30 @@ static int print_network(const json_t *event)
         (void)printf(allowed ? " by " : ": ");
         text_print(stdout, allowed ? rule : code);
     }
+    print_count(count);
+    return 0;
+}
+
+/* "done with CONNECT api.example:443: closed, 12 kB up, 3.0 MB down, 4.2 s". */
+static int print_network_end(const json_t *event)
+{
+    const char *method, *host, *code;
+    uint64_t port, count, up, down, duration;
+    struct amount up_text, down_text, time_text;
+
+    if (field_string(event, "method", &method) < 0 || field_string(event, "host", &host) < 0 ||
+        field_string(event, "code", &code) < 0 || field_u64(event, "port", &port) < 0 ||
+        field_u64(event, "count", &count) < 0 || field_u64(event, "bytes_up", &up) < 0 ||
+        field_u64(event, "bytes_down", &down) < 0 ||
+        field_u64(event, "duration_usec", &duration) < 0)
+        return -EPROTO;
+    (void)printf("done with");
+    print_target(method, host, port);
+    (void)printf(": ");
+    text_print(stdout, code);
+    (void)printf(", %s up, %s down, %s", amount_of_bytes(up, &up_text),
+                 amount_of_bytes(down, &down_text), amount_of_time(duration, &time_text));
+    print_count(count);
     return 0;
 }
 
@@ -117,6 +162,8 @@ static int event_print(const json_t *event)
     (void)putchar(' ');
     if (streq(kind, "network"))
         r = print_network(event);
+    else if (streq(kind, "network_ended"))
+        r = print_network_end(event);
     else if (streq(kind, "ended"))
         r = print_end(event);
     else if (streq(kind, "reloaded"))

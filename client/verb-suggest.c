@@ -1,6 +1,7 @@
 /* cagectl suggest: the entries of allowed_hosts that cover what an agent was refused. One for each
  * host: its ports 80 and 443 together are the name alone, any other port is named. What is allowed
- * by now is left out, and what is denied is never suggested, only told. */
+ * by now is left out, and what is denied is never suggested, only told. A name that did not resolve
+ * in a transparent cage is suggested alone, since no port of it was asked for yet. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,7 +15,7 @@
 /* A refused host with one of its ports. */
 struct refused {
     struct host host;
-    uint16_t port;
+    uint16_t port; /* 0: its name was refused an address, before any port was asked for */
     const char *code, *address; /* borrowed from the reply */
     const char *denied_by;      /* likewise; NULL: nothing */
 };
@@ -56,6 +57,16 @@ static const char *find_entry(const json_t *list, const struct refused *refused,
     return NULL;
 }
 
+/* For a name of which no port is known: an entry for any of them will do. */
+static bool matches_some_port(const struct host_pattern *pattern, const struct host *host,
+                              uint16_t port)
+{
+    struct host_pattern any = *pattern;
+
+    any.any_port = any.any_port || port == 0;
+    return host_pattern_matches(&any, host, port ? port : 443);
+}
+
 static bool is_listed(const json_t *list, const char *text)
 {
     const json_t *item;
@@ -78,7 +89,7 @@ static int refused_read(const json_t *item, const json_t *denied, struct refused
         field_u64(item, "port", &port) < 0 || field_string(item, "code", &r.code) < 0 ||
         field_string_optional(item, "address", &r.address) < 0 || port > UINT16_MAX)
         return -EPROTO;
-    if (port == 0 || host_parse(host, strlen(host), &r.host, &why) < 0)
+    if (host_parse(host, strlen(host), &r.host, &why) < 0)
         return 0;
     r.port = (uint16_t)port;
     r.denied_by = find_entry(denied, &r, host_pattern_denies);
@@ -178,7 +189,7 @@ static int sort_out(const json_t *reply, struct refused *all, size_t *n, struct 
         else if (by_name && !is_private_by(private, one))
             r = suggest_private(s, one);
         else if (!by_name && (streq(one->code, "address-not-allowed") ||
-                              !find_entry(allowed, one, host_pattern_matches)))
+                              !find_entry(allowed, one, matches_some_port)))
             all[kept++] = *one;
     }
     *n = kept;
@@ -191,6 +202,9 @@ static int suggest_all(const json_t *reply, struct refused *all, size_t n, struc
 
     for (size_t i = 0; r == 0 && i < n; i++) {
         bool web = all[i].port == 80 || all[i].port == 443;
+        /* Sorted: if a port was asked for by now, it stands behind the name alone. */
+        if (all[i].port == 0 && i + 1 < n && streq(all[i].host.name, all[i + 1].host.name))
+            continue;
         r = suggest_allowed(s, &all[i],
                             web && has(all, n, &all[i], 80) && has(all, n, &all[i], 443));
     }

@@ -41,6 +41,7 @@ int verb_suggest(const struct options *options);
 int verb_stop(const struct options *options);
 int verb_kill(const struct options *options);
 int verb_wait(const struct options *options);
+int verb_audit(const struct options *options);
 int verb_events(const struct options *options);
 int verb_check(const struct options *options);
 int verb_version(const struct options *options);

@@ -106,6 +106,7 @@
 #define GATE_HELLO_SIZE_MAX (16 * 1024) /* a TLS ClientHello: some 2 kB with post-quantum keys */
 #define GATE_HELLO_TIMEOUT 15           /* from its first byte to its last */
 #define GATE_DNS_TIMEOUT 10
+#define GATE_DNS_IPV6_DELAY_MS 1000 /* for IPv6 addresses, when those of IPv4 are there */
 #define GATE_DIAL_TIMEOUT 20        /* for one request, whatever the number of addresses */
 #define GATE_DIAL_ATTEMPT_TIMEOUT 5 /* for one address, while another has no place to be tried */
 #define GATE_DIAL_DELAY_MS 250      /* until another address is tried beside those that are */

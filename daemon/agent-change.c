@@ -52,6 +52,13 @@ static int describe(const struct agent_hosts *now, const struct agent_hosts *nex
     return 0;
 }
 
+static bool is_change(const struct agent_change *change)
+{
+    return json_array_size(change->added) + json_array_size(change->removed) +
+               json_array_size(change->denied_added) + json_array_size(change->denied_removed) >
+           0;
+}
+
 /* The configuration for the gate, or -errno; nothing is in force by it yet. */
 static int prepare(const struct agent *agent, const struct host_change *host_change,
                    struct host_lists *ret_lists, struct agent_hosts *ret_hosts,
@@ -90,7 +97,7 @@ int agent_change_hosts(struct agent *agent, const struct host_change *host_chang
     agent->hosts = hosts;
     host_lists_deinit(&agent->live);
     agent->live = lists;
-    agent->live_changed = true;
+    agent->live_changed = agent->live_changed || is_change(&change);
     *ret_update = gate_supervisor_update(agent->gate, config);
     *ret = change;
     return 0;

@@ -1,6 +1,7 @@
-/* The agents' and their gates' control groups: cgroup v2 and, where a controller is still bound to a v1 hierarchy
- * (hybrid hosts), that hierarchy as well. v2 always serves for birth (CLONE_INTO_CGROUP) and death
- * (cgroup.kill). Kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/. */
+/* The agents' and their gates' control groups: cgroup v2 and, where a controller is still bound to
+ * a v1 hierarchy (hybrid hosts), that hierarchy as well. v2 always serves for birth
+ * (CLONE_INTO_CGROUP) and death (cgroup.kill). Kernel: Documentation/admin-guide/cgroup-v2.rst and
+ * cgroup-v1/. */
 #pragma once
 
 #include <stdbool.h>

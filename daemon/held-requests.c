@@ -1,16 +1,16 @@
 /* The requests of an agent that its gate holds. */
 #include "held-requests.h"
 
+#include "host.h"
 #include "util.h"
 
 void held_requests_add(struct held_requests *held, const struct held_request *request)
 {
-    char *host = strdup(request->host);
-
-    if (!host || held->count == ARRAY_SIZE(held->items)) {
-        free(host);
+    if (held->count == ARRAY_SIZE(held->items) || strlen(request->host) > HOST_NAME_MAX_LENGTH)
         return;
-    }
+    char *host = strdup(request->host);
+    if (!host)
+        return;
     held->items[held->count] = *request;
     held->items[held->count++].host = host;
 }

@@ -1,4 +1,4 @@
-/* The past output of agents, by journalctl(1). */
+/* The past of agents, by journalctl(1). */
 #include "history.h"
 
 #include <fcntl.h>
@@ -60,11 +60,30 @@ size_t history_count(const struct manager *manager, const uid_t *uid)
 
 /* -- what journalctl is asked -- */
 
-/* What is said of each entry: enough to make a LogLine of it. Longer values than journalctl's usual
- * limit are there for --all. */
-#define OUTPUT_FIELDS                                                                              \
-    "--output-fields=MESSAGE,CAGED_INVOCATION_ID,CAGED_SEQUENCE,CAGED_TIME_USEC,CAGED_STREAM,"     \
-    "CAGED_PARTIAL"
+#define IDS_MAX 4
+
+#define NETWORK_FIELDS                                                                             \
+    "--output-fields=CAGED_AGENT,CAGED_OWNER_UID,CAGED_INVOCATION_ID,CAGED_TIME_USEC,"             \
+    "CAGED_RECORD,CAGED_REQUEST,CAGED_VERDICT,CAGED_METHOD,CAGED_HOST,CAGED_PORT,CAGED_ADDRESS,"   \
+    "CAGED_RULE,CAGED_CODE,CAGED_COUNT,CAGED_BYTES_UP,CAGED_BYTES_DOWN,CAGED_DURATION_USEC"
+
+/* Which entries each kind of history has, and what is said of each: enough to make a LogLine of it,
+ * or an Event. Longer values than journalctl's usual limit are there for --all. */
+static const struct {
+    const char *fields, *identifier;
+    const char *ids[IDS_MAX];
+} kinds[] = {
+    [HISTORY_OUTPUT] = {"--output-fields=MESSAGE,CAGED_INVOCATION_ID,CAGED_SEQUENCE,"
+                        "CAGED_TIME_USEC,CAGED_STREAM,CAGED_PARTIAL",
+                        "SYSLOG_IDENTIFIER=caged-agent",
+                        {0}},
+    [HISTORY_NETWORK] = {NETWORK_FIELDS,
+                         "SYSLOG_IDENTIFIER=cagedd",
+                         {LOG_ID_NETWORK_ALLOWED, LOG_ID_NETWORK_REFUSED, LOG_ID_NETWORK_HELD,
+                          LOG_ID_NETWORK_ENDED}},
+    [HISTORY_REFUSED] = {NETWORK_FIELDS, "SYSLOG_IDENTIFIER=cagedd", {LOG_ID_NETWORK_REFUSED}},
+};
+_Static_assert(ARRAY_SIZE(kinds) == HISTORY_KIND_COUNT, "a kind of history has no row");
 
 static int add(struct history *h, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -119,8 +138,10 @@ static int add_matches(struct history *h, const struct history_query *q)
     if (r >= 0)
         r = add(h, "_TRANSPORT=journal");
     if (r >= 0)
-        r = add(h, "SYSLOG_IDENTIFIER=caged-agent");
-    if (r >= 0)
+        r = add(h, "%s", kinds[q->kind].identifier);
+    for (size_t i = 0; r >= 0 && i < IDS_MAX && kinds[q->kind].ids[i]; i++)
+        r = add(h, "MESSAGE_ID=%s", kinds[q->kind].ids[i]); /* any of them */
+    if (r >= 0 && q->agent_id)
         r = add(h, "CAGED_AGENT=%s", q->agent_id);
     if (r >= 0 && q->owner >= 0)
         r = add(h, "CAGED_OWNER_UID=%jd", (intmax_t)q->owner);
@@ -131,8 +152,8 @@ static int add_matches(struct history *h, const struct history_query *q)
 
 static int make_arguments(struct history *h, const struct history_query *q)
 {
-    static const char *const fixed[] = {"journalctl", "--system", "--no-pager", "--quiet",
-                                        "--all",      "--output", "json",       OUTPUT_FIELDS};
+    const char *const fixed[] = {"journalctl", "--system", "--no-pager", "--quiet",
+                                 "--all",      "--output", "json",       kinds[q->kind].fields};
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(fixed); i++)

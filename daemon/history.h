@@ -1,6 +1,6 @@
-/* The past output of agents, read from the journal by journalctl(1) on behalf of a user who has no
- * right to read the journal: systemd's own reader, in a process that has nothing but that right.
- * The daemon itself looks at no entry.
+/* The past of agents, their output or what their gates recorded, read from the journal by
+ * journalctl(1) on behalf of a user who has no right to read the journal: systemd's own reader, in
+ * a process that has nothing but that right. The daemon itself looks at no entry.
  *
  *   FLUSHING --the journal was sent all that is queued--> SYNCING --journald wrote it--> READING
  *       |                                                    |                             |
@@ -26,8 +26,16 @@ struct manager;
 
 LIST_HEAD(history_list, history);
 
+enum history_kind {
+    HISTORY_OUTPUT,
+    HISTORY_NETWORK, /* decisions of gates, and ends of what they allowed */
+    HISTORY_REFUSED, /* decisions that refused alone */
+    HISTORY_KIND_COUNT,
+};
+
 struct history_query {
-    const char *agent_id;
+    enum history_kind kind;
+    const char *agent_id;      /* NULL: of every agent */
     int64_t owner;             /* negative: of every owner */
     const char *invocation_id; /* NULL: of every run */
     const char *since, *until; /* NULL: no bound; see history_time_is_sane() */

@@ -1,4 +1,5 @@
-/* History: past output of agents from the journal, for who owns them. */
+/* History and Audit: past output of agents, and what their gates recorded, from the journal, for
+ * who owns them. */
 #include <fcntl.h>
 
 #include "caged-limits.h"
@@ -10,6 +11,7 @@
 #define INVOCATION_ID_LENGTH 32
 
 struct history_parameters {
+    enum history_kind kind;
     const char *agent_id, *invocation_id, *since, *until;
     json_int_t owner, lines, output_fd;
 };
@@ -46,10 +48,14 @@ static const char *find_bad(const struct history_parameters *p)
  * (negative). False: an error was replied, as for an agent that never was. */
 static bool find_owner(struct connection *c, const struct history_parameters *p, int64_t *ret)
 {
-    bool known = is_agent_id(p->agent_id) && p->owner <= (json_int_t)UINT32_MAX;
+    bool known = (!p->agent_id || is_agent_id(p->agent_id)) && p->owner <= (json_int_t)UINT32_MAX;
 
     if (!known || (c->peer.uid != 0 && p->owner >= 0 && p->owner != (json_int_t)c->peer.uid)) {
-        connection_error(c, "io.caged.NoSuchAgent", json_pack("{s:s}", "agent_id", p->agent_id));
+        if (p->agent_id)
+            connection_error(c, "io.caged.NoSuchAgent",
+                             json_pack("{s:s}", "agent_id", p->agent_id));
+        else
+            connection_invalid(c, "owner_uid");
         return false;
     }
     *ret = c->peer.uid == 0 ? p->owner : (int64_t)c->peer.uid;
@@ -72,7 +78,7 @@ static bool has_room(struct connection *c)
     return false;
 }
 
-static bool has_journal(struct connection *c)
+static bool has_journal(struct connection *c, const char *what)
 {
     const char *reason = NULL;
 
@@ -84,7 +90,7 @@ static bool has_journal(struct connection *c)
         reason = "this host has no " HISTORY_PROGRAM;
     if (reason)
         connection_error(c, "io.caged.NotSupported",
-                         json_pack("{s:s, s:s}", "what", "history", "reason", reason));
+                         json_pack("{s:s, s:s}", "what", what, "reason", reason));
     return reason == NULL;
 }
 
@@ -122,6 +128,7 @@ static void start(struct call *call, const struct history_parameters *p, int64_t
 {
     struct connection *c = call->connection;
     const struct history_query query = {
+        .kind = p->kind,
         .agent_id = p->agent_id,
         .owner = owner,
         .invocation_id = p->invocation_id,
@@ -140,9 +147,22 @@ static void start(struct call *call, const struct history_parameters *p, int64_t
         connection_error(c, "io.caged.HistoryFailed", json_pack("{s:s}", "reason", strerror(-r)));
 }
 
+/* What both have in common once the parameters are read. */
+static void begin(struct call *call, const struct history_parameters *p, const char *what)
+{
+    const char *bad = find_bad(p);
+    int64_t owner;
+
+    if (bad)
+        connection_invalid(call->connection, bad);
+    else if (find_owner(call->connection, p, &owner) && has_journal(call->connection, what) &&
+             has_room(call->connection))
+        start(call, p, owner);
+}
+
 void method_history(struct call *call)
 {
-    struct history_parameters p = {.owner = -1, .lines = -1};
+    struct history_parameters p = {.kind = HISTORY_OUTPUT, .owner = -1, .lines = -1};
     const struct parameter table[] = {
         {"agent_id", PARAMETER_STRING, true, &p.agent_id},
         {"owner_uid", PARAMETER_INTEGER, false, &p.owner},
@@ -152,15 +172,27 @@ void method_history(struct call *call)
         {"lines", PARAMETER_INTEGER, false, &p.lines},
         {"output_fd", PARAMETER_INTEGER, true, &p.output_fd},
     };
-    const char *bad;
-    int64_t owner;
+
+    if (method_read(call, table, ARRAY_SIZE(table)))
+        begin(call, &p, "history");
+}
+
+void method_audit(struct call *call)
+{
+    struct history_parameters p = {.owner = -1, .lines = -1};
+    bool refused = false;
+    const struct parameter table[] = {
+        {"agent_id", PARAMETER_STRING, false, &p.agent_id},
+        {"owner_uid", PARAMETER_INTEGER, false, &p.owner},
+        {"refused", PARAMETER_BOOLEAN, false, &refused},
+        {"since", PARAMETER_STRING, false, &p.since},
+        {"until", PARAMETER_STRING, false, &p.until},
+        {"lines", PARAMETER_INTEGER, false, &p.lines},
+        {"output_fd", PARAMETER_INTEGER, true, &p.output_fd},
+    };
 
     if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    bad = find_bad(&p);
-    if (bad)
-        connection_invalid(call->connection, bad);
-    else if (find_owner(call->connection, &p, &owner) && has_journal(call->connection) &&
-             has_room(call->connection))
-        start(call, &p, owner);
+    p.kind = refused ? HISTORY_REFUSED : HISTORY_NETWORK;
+    begin(call, &p, "audit");
 }

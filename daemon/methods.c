@@ -23,6 +23,7 @@ static const struct method {
     {"io.caged", "Inspect", USERS, method_inspect},
     {"io.caged", "Logs", USERS, method_logs},
     {"io.caged", "History", USERS, method_history},
+    {"io.caged", "Audit", USERS, method_audit},
     {"io.caged", "Wait", USERS, method_wait},
     {"io.caged", "Events", USERS, method_events},
 };

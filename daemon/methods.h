@@ -25,7 +25,8 @@ void method_kill(struct call *call);
 void method_list(struct call *call);
 void method_inspect(struct call *call);
 void method_history(struct call *call); /* methods-history.c */
-void method_logs(struct call *call);    /* methods-follow.c */
+void method_audit(struct call *call);
+void method_logs(struct call *call); /* methods-follow.c */
 void method_wait(struct call *call);
 void method_events(struct call *call);
 void method_get_info(struct call *call); /* varlink-service.c */

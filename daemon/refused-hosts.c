@@ -1,6 +1,7 @@
 /* What an agent was refused. */
 #include "refused-hosts.h"
 
+#include "host.h"
 #include "util.h"
 
 /* Codes of daemon/gate/refusal.c. */
@@ -30,10 +31,15 @@ static uint64_t sum(uint64_t a, uint64_t b)
 
 static struct refused_host *add(struct refused_hosts *hosts, const struct refusal_note *note)
 {
-    AUTO_FREE char *host = strdup(note->host), *address = strdup(note->address);
+    /* No name or address is longer, whatever a gate says that was taken over. */
+    bool sane = *note->host && strlen(note->host) <= HOST_NAME_MAX_LENGTH &&
+                strlen(note->address) < INET6_ADDRSTRLEN;
     struct refused_host *items;
 
-    if (!host || !address || !*note->host || hosts->count == REFUSED_HOSTS_MAX)
+    if (!sane || hosts->count == REFUSED_HOSTS_MAX)
+        return NULL;
+    AUTO_FREE char *host = strdup(note->host), *address = strdup(note->address);
+    if (!host || !address)
         return NULL;
     items = reallocarray(hosts->items, hosts->count + 1, sizeof(*items));
     if (!items)

@@ -87,13 +87,14 @@ static void subject_to_fields(struct subject *s, struct log_field fields[static 
     memcpy(fields, all, sizeof(all));
 }
 
-static json_t *subject_to_json(const struct subject *s)
+static json_t *subject_to_json(const struct agent *agent, const struct subject *s)
 {
-    json_t *event = json_pack("{s:I, s:o, s:o, s:i, s:o, s:o, s:o, s:I}", "record",
-                              (json_int_t)s->record, "method", json_string_lossy(s->method), "host",
-                              json_string_lossy(s->host), "port", (int)s->port, "address",
-                              json_string_lossy(s->address), "rule", json_string_lossy(s->rule),
-                              "code", json_string_lossy(s->code), "count", (json_int_t)s->count);
+    json_t *event = json_pack("{s:s, s:I, s:o, s:o, s:i, s:o, s:o, s:o, s:I}", "invocation_id",
+                              agent->invocation_id, "record", (json_int_t)s->record, "method",
+                              json_string_lossy(s->method), "host", json_string_lossy(s->host),
+                              "port", (int)s->port, "address", json_string_lossy(s->address),
+                              "rule", json_string_lossy(s->rule), "code",
+                              json_string_lossy(s->code), "count", (json_int_t)s->count);
 
     if (event && s->request)
         (void)json_object_set_new(event, "request", json_integer((json_int_t)s->request));
@@ -143,7 +144,7 @@ void report_decision(struct agent *agent, const struct gate_decision *d)
     else if (d->verdict == GATE_REFUSED)
         count_up(&agent->refused, d->count);
     log_decision(agent, d, &s);
-    json_t *event = subject_to_json(&s);
+    json_t *event = subject_to_json(agent, &s);
     if (event) {
         (void)json_object_set_new(event, "allowed", json_boolean(d->verdict == GATE_ALLOWED));
         (void)json_object_set_new(event, "verdict", json_string(verdicts[d->verdict].name));
@@ -186,7 +187,7 @@ void report_request_end(struct agent *agent, const struct gate_end *e)
     };
 
     log_end(agent, e, &s);
-    json_t *event = subject_to_json(&s);
+    json_t *event = subject_to_json(agent, &s);
     if (event) {
         (void)json_object_set_new(event, "bytes_up", json_integer((json_int_t)e->bytes_up));
         (void)json_object_set_new(event, "bytes_down", json_integer((json_int_t)e->bytes_down));

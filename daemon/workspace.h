@@ -1,5 +1,5 @@
-/* What a request's descriptors stand for: the workspace folder, and files with a secret. The descriptor is
- * the proof of access; these checks say whether it is a proof of enough. */
+/* What a request's descriptors stand for: the workspace folder, and files with a secret. The
+ * descriptor is the proof of access; these checks say whether it is a proof of enough. */
 #pragma once
 
 #include <sys/types.h>

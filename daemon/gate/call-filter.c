@@ -86,8 +86,9 @@ static const struct row rows[] = {
      * goes out goes where connect(2) led. */
     {SYS_recvfrom},
     {SYS_sendto, {IS_NULL(4)}},
-    {SYS_sendto, {IS_INHERITED(0)}}, /* the name server's answers: its socket reaches one link */
-    {SYS_writev, {IS_OWN(0)}},       /* c-ares, by TCP */
+    /* The name server's answers: its socket reaches one link. */
+    {SYS_sendto, {IS_INHERITED(0), IS(3, MSG_DONTWAIT | MSG_NOSIGNAL)}},
+    {SYS_writev, {IS_OWN(0)}}, /* c-ares, by TCP */
     {SYS_close},
     {SYS_accept4, {IS_INHERITED(0), IS_NULL(1), IS(3, SOCKET_FLAGS)}},
     /* TCP and UDP over IP: no AF_UNIX (other daemons), AF_NETLINK, AF_PACKET or raw sockets. */

@@ -46,8 +46,8 @@ int gate_config_parse(const void *data, size_t size, struct gate_config **ret,
 struct gate_config *gate_config_free(struct gate_config *config);
 DEFINE_CLEANUP(struct gate_config, gate_config_free);
 
-/* "Basic ..." for user:password (RFC 7617), the caller's to free. -EBADMSG with *ret_why where it has
- * no user, no colon, control characters, or is too long; -ENOMEM. */
+/* "Basic ..." for user:password (RFC 7617), the caller's to free. -EBADMSG with *ret_why where it
+ * has no user, no colon, control characters, or is too long; -ENOMEM. */
 int gate_parent_authorization(const char *userpass, char **ret, const char **ret_why);
 
 /* http://[user:password@]host:port with an optional "/" behind it. The authorization is the

@@ -128,9 +128,9 @@ static int start(struct gate *gate, struct gate_config **config, struct event_lo
     r = check_descriptors(*config, failure);
     if (r < 0)
         return r;
-    /* One timer for each connection, one each for the resolver and the listeners, two for records.
-     */
-    r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + 4);
+    /* One timer for each connection and each lookup, one each for the resolver and the listeners,
+     * two for records. */
+    r = event_loop_init(loop, GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX + GATE_LOOKUPS_MAX + 4);
     if (r < 0)
         return fail(failure, "making the event loop", r);
     r = resolver_new(loop, resolver);

@@ -14,16 +14,20 @@
 
 /* Each refusal has its record before its answer. False: the gate is about to end, or its records
  * wait. */
-static bool record_refusal(struct gate *gate, const struct dns_question *question)
+static bool record_refusal(struct gate *gate, const struct dns_question *question,
+                           const struct allow_rule *denial)
 {
+    enum refusal refusal = !question->is_host ? REFUSAL_BAD_REQUEST
+                           : denial           ? REFUSAL_HOST_DENIED
+                                              : REFUSAL_HOST_NOT_ALLOWED;
     const struct network_record record = {
         .verdict = GATE_REFUSED,
         .request = ++gate->n_requests,
         .method = "dns",
         .host = question->host.name,
         .address = "",
-        .rule = "",
-        .reason = refusal_code(question->is_host ? REFUSAL_HOST_NOT_ALLOWED : REFUSAL_BAD_REQUEST),
+        .rule = denial ? denial->text : "",
+        .reason = refusal_code(refusal),
         .count = 1,
     };
     bool done = recorder_put(&gate->recorder, &record) == 0 && recorder_flush(&gate->recorder) == 0;
@@ -39,15 +43,16 @@ static void answer(struct names_server *server, const struct dns_question *quest
 {
     uint8_t buffer[DNS_ANSWER_MAX];
     enum dns_code code = DNS_CODE_OK;
+    const struct allow_rule *denial = NULL;
     bool found = false;
     struct in_addr address;
 
     if (!question->internet) {
         code = DNS_CODE_REFUSED;
     } else if (!question->is_host ||
-               !policy_name_is_allowed(server->gate->config, &question->host)) {
+               !policy_name_is_allowed(server->gate->config, &question->host, &denial)) {
         code = DNS_CODE_NO_SUCH_NAME;
-        if (question->kind != DNS_KIND_AAAA && !record_refusal(server->gate, question))
+        if (question->kind != DNS_KIND_AAAA && !record_refusal(server->gate, question, denial))
             return;
     } else if (question->kind == DNS_KIND_A) {
         found = names_table_assign(server->table, question->host.name, &address) == 0;

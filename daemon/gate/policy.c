@@ -24,20 +24,48 @@ const struct allow_rule *policy_find_rule(const struct gate_config *config, cons
     return NULL;
 }
 
-/* A rule allows one port, or the two usual ones: each of these is asked about as any connection
- * would be. */
-bool policy_name_is_allowed(const struct gate_config *config, const struct host *host)
+/* What denies the host on all of its ports, or NULL. Entries with a port, of which there are some
+ * hundreds, never do that together. */
+static const struct allow_rule *find_whole_denial(const struct gate_config *config,
+                                                  const struct host *host)
 {
-    for (size_t i = 0; i < config->n_allow; i++) {
-        uint16_t port = config->allow[i].pattern.port;
-        const uint16_t ports[] = {port ? port : 80, port ? port : 443};
+    for (size_t i = 0; i < config->n_deny; i++)
+        if (config->deny[i].pattern.port == 0 &&
+            host_pattern_denies(&config->deny[i].pattern, host, 1))
+            return &config->deny[i];
+    return NULL;
+}
 
-        for (size_t k = 0; k < ARRAY_SIZE(ports); k++)
-            if (host_pattern_matches(&config->allow[i].pattern, host, ports[k]) &&
-                policy_find_rule(config, host, ports[k]))
-                return true;
+/* Whether the rule allows a port of the host that nothing denies; else what does, if anything. */
+static bool allows_a_port(const struct gate_config *config, const struct host_pattern *pattern,
+                          const struct host *host, const struct allow_rule **ret_denial)
+{
+    const uint16_t ports[] = {pattern->port ? pattern->port : 80,
+                              pattern->port ? pattern->port : 443};
+
+    if (pattern->any_port)
+        return host_pattern_matches(pattern, host, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+        if (!host_pattern_matches(pattern, host, ports[i]))
+            continue;
+        const struct allow_rule *denial = policy_find_denial(config, host, ports[i]);
+        if (!denial)
+            return true;
+        *ret_denial = denial;
     }
     return false;
+}
+
+bool policy_name_is_allowed(const struct gate_config *config, const struct host *host,
+                            const struct allow_rule **ret_denial)
+{
+    *ret_denial = find_whole_denial(config, host);
+    if (*ret_denial)
+        return false;
+    for (size_t i = 0; i < config->n_allow; i++)
+        if (allows_a_port(config, &config->allow[i].pattern, host, ret_denial))
+            return true;
+    return config->ask_seconds > 0;
 }
 
 const struct allow_rule *policy_find_listing(const struct gate_config *config,

@@ -20,8 +20,11 @@ const struct allow_rule *policy_find_denial(const struct gate_config *config,
 const struct allow_rule *policy_find_rule(const struct gate_config *config, const struct host *host,
                                           uint16_t port);
 
-/* Whether the host may be named on any port at all: then its name may have an address. */
-bool policy_name_is_allowed(const struct gate_config *config, const struct host *host);
+/* Whether the host may be named on any port at all, perhaps after an operator was asked: then its
+ * name may have an address. If not, *ret_denial is the entry that denies what would be allowed
+ * without it, or NULL. */
+bool policy_name_is_allowed(const struct gate_config *config, const struct host *host,
+                            const struct allow_rule **ret_denial);
 
 /* The first rule that lists the address of a forward, or NULL. */
 const struct allow_rule *policy_find_listing(const struct gate_config *config,

@@ -4,6 +4,14 @@
  * c-ares cannot cancel one query: an abandoned one stays in its channel until it ends there, and
  * its answer goes nowhere. So those are counted too (GATE_LOOKUPS_MAX).
  *
+ * The addresses of both families are asked for by themselves: some name servers never answer for
+ * IPv6. When those of IPv4 are there, the others are waited for no longer than
+ * GATE_DNS_IPV6_DELAY_MS (RFC 8305, section 3, has 50 ms; but there what comes later can still be
+ * used). Not the other way round: a name that has IPv6 addresses alone is rare, and IPv6 that leads
+ * nowhere is not.
+ *
+ * Answers are not kept: each request asks anew, and the host's own resolver may keep them.
+ *
  * What is asked for is the name as it stands: no search domains (another name than the one that was
  * allowed), no HOSTALIASES, no files, no sorting of the answer (which would open sockets). */
 #include "resolver.h"
@@ -34,12 +42,29 @@ struct resolver {
     size_t n_queries;
 };
 
+enum half {
+    HALF_V6,
+    HALF_V4,
+    HALF_COUNT,
+};
+
+static const int families[] = {[HALF_V6] = AF_INET6, [HALF_V4] = AF_INET};
+
+struct half_query {
+    struct resolve_query *query;
+    enum resolve_status status;
+    struct ip_address addresses[GATE_ADDRESSES_MAX];
+    size_t count;
+    bool ended;
+};
+
 struct resolve_query {
     struct resolver *resolver;
-    resolve_done done; /* NULL: abandoned */
+    resolve_done done; /* NULL: abandoned, or told */
     void *userdata;
-    bool starting; /* inside ares_getaddrinfo: answered before there is a handle */
-    bool answered;
+    struct half_query halves[HALF_COUNT];
+    struct timer timer; /* IPv6 is not waited for any longer */
+    bool starting;      /* inside ares_getaddrinfo: answered before there is a handle */
 };
 
 static void arm_timer(struct resolver *resolver)
@@ -180,20 +205,11 @@ static enum resolve_status status_of(int ares_status)
     }
 }
 
-static size_t count_family(const struct ares_addrinfo *answer, int family)
+static size_t collect(const struct ares_addrinfo *answer, int family, struct ip_address *out)
 {
-    size_t n = 0;
+    size_t count = 0;
 
-    for (const struct ares_addrinfo_node *node = answer->nodes; node; node = node->ai_next)
-        n += node->ai_family == family;
-    return n;
-}
-
-/* Appends addresses of one family, so that there are `max` at most. */
-static size_t collect_family(const struct ares_addrinfo *answer, int family, size_t max,
-                             struct ip_address *out, size_t count)
-{
-    for (const struct ares_addrinfo_node *node = answer->nodes; node && count < max;
+    for (const struct ares_addrinfo_node *node = answer->nodes; node && count < GATE_ADDRESSES_MAX;
          node = node->ai_next) {
         if (node->ai_family != family)
             continue;
@@ -207,52 +223,75 @@ static size_t collect_family(const struct ares_addrinfo *answer, int family, siz
     return count;
 }
 
-static size_t collect(const struct ares_addrinfo *answer, struct ip_address *out)
+/* What both answers come to. Without an address: the one that tells least for sure. */
+static void tell(struct resolve_query *query)
 {
-    size_t n_v4 = address_share_v4(count_family(answer, AF_INET), count_family(answer, AF_INET6),
-                                   GATE_ADDRESSES_MAX);
-    size_t count = collect_family(answer, AF_INET, n_v4, out, 0);
+    const struct half_query *v4 = &query->halves[HALF_V4], *v6 = &query->halves[HALF_V6];
+    struct ip_address addresses[GATE_ADDRESSES_MAX];
+    size_t n_v4 = address_share_v4(v4->count, v6->count, GATE_ADDRESSES_MAX);
+    size_t n_v6 = MIN_OF(v6->count, GATE_ADDRESSES_MAX - n_v4);
+    enum resolve_status status = v4->status > v6->status ? v4->status : v6->status;
+    resolve_done done = query->done;
 
-    return collect_family(answer, AF_INET6, GATE_ADDRESSES_MAX, out, count);
+    memcpy(addresses, v4->addresses, n_v4 * sizeof(*addresses));
+    memcpy(addresses + n_v4, v6->addresses, n_v6 * sizeof(*addresses));
+    timer_clear(query->resolver->loop, &query->timer);
+    query->done = NULL;
+    if (done)
+        done(query->userdata, n_v4 + n_v6 > 0 ? RESOLVE_OK : status, addresses, n_v4 + n_v6);
 }
 
-static void answered(void *data, int ares_status, int timeouts, struct ares_addrinfo *answer)
+static void ipv6_is_late(struct timer *timer)
 {
-    struct resolve_query *query = data;
-    struct ip_address addresses[GATE_ADDRESSES_MAX];
-    enum resolve_status status = status_of(ares_status);
-    size_t count = 0;
+    tell(CONTAINER_OF(timer, struct resolve_query, timer));
+}
 
+/* Tells what there is to tell; frees the query when c-ares has let go of both halves. */
+static void settle(struct resolve_query *query)
+{
+    const struct half_query *v4 = &query->halves[HALF_V4], *v6 = &query->halves[HALF_V6];
+
+    if (v4->ended && v6->ended) {
+        query->resolver->n_queries--;
+        tell(query);
+        free(query);
+    } else if (v4->ended && v4->count > 0 && query->done) {
+        timer_set(query->resolver->loop, &query->timer, GATE_DNS_IPV6_DELAY_MS);
+    }
+}
+
+static void half_answered(void *data, int ares_status, int timeouts, struct ares_addrinfo *answer)
+{
+    struct half_query *half = data;
+    struct resolve_query *query = half->query;
+
+    half->ended = true;
+    half->status = status_of(ares_status);
     if (answer) {
-        count = collect(answer, addresses);
+        half->count = collect(answer, families[half - query->halves], half->addresses);
         ares_freeaddrinfo(answer);
     }
-    if (status == RESOLVE_OK && count == 0)
-        status = RESOLVE_NO_ADDRESS;
-    query->resolver->n_queries--;
-    query->answered = true;
-    if (query->done)
-        query->done(query->userdata, status, addresses, count);
+    if (half->status == RESOLVE_OK && half->count == 0)
+        half->status = RESOLVE_NO_ADDRESS;
     if (!query->starting)
-        free(query);
+        settle(query);
 }
 
-static void ask_dns(struct resolver *resolver, const char *name, struct resolve_query *query,
-                    struct resolve_query **ret_query)
+static void ask_dns(struct resolver *resolver, const char *name, struct resolve_query *query)
 {
-    struct ares_addrinfo_hints hints = {
-        .ai_flags = ARES_AI_NOSORT,
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-    };
-
-    resolver->n_queries++;
-    *ret_query = query;
     query->starting = true;
-    ares_getaddrinfo(resolver->channel, name, NULL, &hints, answered, query);
+    for (size_t i = 0; i < HALF_COUNT; i++) {
+        struct half_query *half = &query->halves[i];
+        struct ares_addrinfo_hints hints = {
+            .ai_flags = ARES_AI_NOSORT,
+            .ai_family = families[i],
+            .ai_socktype = SOCK_STREAM,
+        };
+        half->query = query;
+        ares_getaddrinfo(resolver->channel, name, NULL, &hints, half_answered, half);
+    }
     query->starting = false;
-    if (query->answered)
-        free(query);
+    settle(query);
     arm_timer(resolver);
 }
 
@@ -276,11 +315,16 @@ void resolver_lookup(struct resolver *resolver, const char *name, resolve_done d
     query->resolver = resolver;
     query->done = done;
     query->userdata = userdata;
-    ask_dns(resolver, name, query, ret_query);
+    query->timer.expired = ipv6_is_late;
+    resolver->n_queries++;
+    *ret_query = query;
+    ask_dns(resolver, name, query);
 }
 
 void resolver_abandon(struct resolve_query *query)
 {
-    if (query)
-        query->done = NULL;
+    if (!query)
+        return;
+    query->done = NULL;
+    timer_clear(query->resolver->loop, &query->timer);
 }

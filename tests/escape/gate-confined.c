@@ -303,6 +303,8 @@ static void try_listener(const char *kind, unsigned long fd)
     TRY_LISTENER("name", SYS_getsockname, fd, &none, &(socklen_t){sizeof(none)});
     TRY_LISTENER("error", SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &one,
                  &(socklen_t){sizeof(one)});
+    TRY_LISTENER("fast-open", SYS_sendto, fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL | MSG_DONTWAIT,
+                 &none, sizeof(none));
     TRY_LISTENER("writev", SYS_writev, fd, NULL, 0);
 #undef TRY_LISTENER
 }

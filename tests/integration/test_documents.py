@@ -102,7 +102,8 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     assert f"more than {limits['LOG_UNSENT_PAUSE'] >> 10} KiB wait" in daemon
     assert f"at most {limits['LOG_UNSENT_MAX'] >> 20} MiB wait" in daemon
     assert f"for its log for {limits['LOG_FLUSH_TIMEOUT']} seconds" in daemon
-    gate_memory = f"at most {limits['GATE_MEMORY_MAX'] >> 20} MiB each"
+    assert f"(at most {limits['PROXY_AUTH_SIZE_MAX']} bytes), as they are" in card
+    gate_memory = f"{limits['GATE_CGROUP_MEMORY_MAX'] >> 30} GiB at most"
     assert gate_memory in daemon and gate_memory in README
     assert f"requests of {limits['WIRE_REQUEST_SIZE_MAX'] >> 10} KiB at most" in README
 

@@ -42,6 +42,18 @@ def test_a_refused_name_is_recorded_and_an_allowed_one_is_not():
 
 
 @in_world
+def test_a_denied_name_is_refused_by_its_entry_as_long_as_no_port_is_left():
+    with Gate(["*.example", "evil.test:80"], deny=["evil.example", "*.half.example:443", "evil.test:80"],
+              transparent=True) as gate, questions_to(gate) as s:
+        for name, entry in (("evil.example", "evil.example"), ("evil.test", "evil.test:80")):
+            assert answer_to(s, question(name)) == (NO_SUCH_NAME, [])
+            found = gate.decision()
+            assert (found["host"], found["reason"], found["rule"]) == (name, "host-denied", entry)
+        assert len(answer_to(s, question("a.half.example"))[1]) == 1
+        gate.no_decision()
+
+
+@in_world
 def test_no_refused_name_is_answered_before_its_record_and_none_is_lost():
     """The control socket takes a few records; then questions wait until somebody reads."""
     asked = 100
@@ -77,8 +89,8 @@ def test_an_update_changes_the_names_and_their_addresses_stay():
 def test_a_connection_to_an_address_that_nobody_was_given_is_reset():
     with Gate(["a.example"], transparent=True) as gate:
         address, port = gate.transparent[0].getsockname()
-        with socket.create_connection((address, port), 15) as conn:
-            with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionResetError):  # as early as while it connects
+            with socket.create_connection((address, port), 15) as conn:
                 assert conn.recv(10) == b""
         found = gate.decision()
         assert (found["allowed"], found["method"], found["host"], found["port"], found["address"],

@@ -117,6 +117,8 @@ def test_a_reload_goes_back_to_the_card_and_says_so(a, agent, echoes):
     assert is_cut(to_live)
     assert hosts_of(a, agent_id) == ([echoes[0].host], [])
     assert a.call("Reload", card=card)["live_replaced"] is False
+    change(a, agent_id, allow=[echoes[0].host])  # which changes nothing
+    assert a.call("Reload", card=card)["live_replaced"] is False
 
 
 def test_hosts_shows_what_is_in_force_and_where_it_is_from(a, agent, echoes):

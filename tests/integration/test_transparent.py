@@ -1,11 +1,13 @@
 """`transparent` in the card: what has an allowed name has an address, and TCP to it reaches the
 gate, which decides about it as about any request; everything else stays out of reach."""
 
+import contextlib
 import errno
 import os
 import re
 import signal
 import socket
+import ssl
 import struct
 
 import pytest
@@ -144,6 +146,25 @@ def test_ten_thousand_names_get_addresses_and_the_oldest_is_forgotten(a):
             assert unknown["host"] == unknown["address"] == found[wanted[1]] and unknown["port"] == echo.port
 
 
+@in_world
+def test_what_did_not_resolve_is_suggested_without_a_port_until_one_is_asked_for(a):
+    with names(ZONE), agent(a, allowed_hosts=["one.example"], denied_hosts=["evil.example"]) as cage:
+        for name in ("git.example", "web.example", "evil.example"):
+            assert cage.resolve(name) == (NO_SUCH_NAME, [])
+        assert len(cage.decisions(3, method="dns")) == 3
+
+        def suggested():
+            return sorted(line for line in a.cagectl("suggest", cage.agent_id).text.split("\n")
+                          if line and not line.startswith("#"))
+
+        assert suggested() == ["git.example", "web.example"]
+        a.call("ChangeHosts", agent_id=cage.agent_id, allow=["git.example"])
+        assert suggested() == ["web.example"]
+        assert cage.talk(cage.address_of("git.example"), 22, b"") is None
+        assert len(cage.decisions(1, method="tcp")) == 1
+        assert suggested() == ["git.example:22", "web.example"]
+
+
 # -- connections --
 
 
@@ -237,6 +258,37 @@ def test_a_parent_proxy_is_asked_for_the_name(a):
         assert head.startswith(b"CONNECT one.example:5432 HTTP/1.1\r\n")
         assert b"Proxy-Authorization: Basic " in head
         assert dns.queries == []
+
+
+def client_hello(name):
+    """The first bytes of a TLS client that asks for this host."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
+
+
+@in_world
+def test_tls_must_be_for_the_name_that_the_address_stands_for(a):
+    with names(ZONE):
+        received = []
+
+        def keep(conn):
+            while data := conn.recv(65536):
+                received.append(data)
+            conn.sendall(b"done")
+
+        Server(keep, PUBLIC, 443)
+        with agent(a, allowed_hosts=["one.example"]) as cage:
+            address, good = cage.address_of("one.example"), client_hello("one.example")
+            assert cage.talk(address, 443, good) == b"done"
+            assert b"".join(received) == good
+            del received[:]
+            alert = cage.talk(address, 443, client_hello("evil.example"))
+            assert alert is None or alert[:1] == b"\x15", "a TLS alert, or a reset"
+            cage.talk(address, 443, b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+            codes = [event["code"] for event in cage.decisions(2, allowed=False)]
+            assert codes == ["sni-mismatch", "not-tls"] and received == []
 
 
 # -- walls --
@@ -375,6 +427,37 @@ def test_a_reload_adds_and_removes_names_and_cuts_what_is_not_allowed_any_more(a
             assert cage.resolve("one.example") == (NO_SUCH_NAME, [])
             assert cage.talk(one, echo.port, b"one") is None
             assert cage.talk(two, echo_2.port, b"two") == b"two"
+
+
+@in_world
+def test_a_name_that_is_denied_while_the_agent_runs_is_gone(a):
+    with names(ZONE):
+        echo = echo_server(PUBLIC)
+        with agent(a, allowed_hosts=[f"*.example:{echo.port}"], denied_hosts=["two.example"]) as cage:
+            one = cage.address_of("one.example")
+            assert cage.talk(one, echo.port, b"x") == b"x"
+            assert cage.resolve("two.example") == (NO_SUCH_NAME, [])
+            a.call("ChangeHosts", agent_id=cage.agent_id, deny=["one.example"])
+            assert cage.resolve("one.example") == (NO_SUCH_NAME, [])
+            assert cage.talk(one, echo.port, b"x") is None
+            codes = [(each["method"], each["code"]) for each in cage.decisions(3, allowed=False)]
+            assert codes == [("dns", "host-denied"), ("dns", "host-denied"), ("tcp", "host-denied")]
+
+
+@in_world
+def test_where_an_operator_is_asked_an_unknown_name_resolves_and_its_connection_waits(a):
+    with names(ZONE) as dns:
+        echo = echo_server(PUBLIC)
+        with agent(a, ask_seconds=60, allowed_hosts=["two.example"],
+                   denied_hosts=["evil.example"]) as cage:
+            address = cage.address_of("one.example")
+            assert cage.resolve("evil.example") == (NO_SUCH_NAME, [])
+            with cage.connect(address, echo.port) as conn:
+                conn.sendall(b"may I?")
+                until(lambda: a.call("Hosts", agent_id=cage.agent_id)["held"], what="it is held")
+                assert dns.queries == [] and echo.accepted == 0
+                a.call("ChangeHosts", agent_id=cage.agent_id, allow=[f"one.example:{echo.port}"])
+                assert conn.recv(100) == b"may I?"
 
 
 @in_world

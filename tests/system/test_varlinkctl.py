@@ -169,6 +169,14 @@ def history(varlinkctl):
         "History", agent_id=agent["agent_id"], output_fd=0)
 
 
+@exercises("Audit")
+def audit(varlinkctl):
+    """Likewise."""
+    agent = varlinkctl.spawn("true")
+    assert "org.varlink.service.InvalidParameter" in varlinkctl.error(
+        "Audit", agent_id=agent["agent_id"], output_fd=0)
+
+
 @exercises("Stop")
 def stop(varlinkctl):
     agent = varlinkctl.spawn(f"touch ready; {FOREVER}")

@@ -161,30 +161,43 @@ static void test_policy(void **state)
     }
 }
 
-/* A name may have an address if any of its ports is allowed. */
+/* A name may have an address if any of its ports is allowed and not denied. */
 static void test_names_that_may_have_an_address(void **state)
 {
-    static const char *const texts[] = {"*.example", "git.test:22", "10.0.0.0/8:80"};
+    static const char *const allowed[] = {"*.example", "git.test:22", "db.test:*", "10.0.0.0/8:80"};
+    static const char *const denied[] = {"no.example",   "*.half.example:80", "git.test:23",
+                                         "x.example:80", "x.example:443",     "db.test:1",
+                                         "db.test:2",    "asked.test"};
     static const struct {
         const char *name;
-        bool allowed;
+        int entry; /* that denies it; -1: it is not allowed; -2: it is allowed */
     } cases[] = {
-        {"a.example", true}, {"b.a.example", true},  {"example", false}, {"git.test", true},
-        {"test", false},     {"x.git.test", false},  {"10.1.2.3", true}, {"localhost", false},
-        {"11.1.2.3", false}, {"example.com", false},
+        {"a.example", -2},      {"b.a.example", -2}, {"example", -1},   {"git.test", -2},
+        {"test", -1},           {"x.git.test", -1},  {"10.1.2.3", -2},  {"localhost", -1},
+        {"11.1.2.3", -1},       {"no.example", 0},   {"db.test", -2},   {"example.com", -1},
+        {"b.half.example", -2}, {"x.example", 4},    {"asked.test", 7},
     };
-    struct allow_rule rules[ARRAY_SIZE(texts)];
-    struct gate_config config = {.allow = rules, .n_allow = ARRAY_SIZE(texts)};
-    const char *why;
+    struct allow_rule allow[ARRAY_SIZE(allowed)], deny[ARRAY_SIZE(denied)];
+    struct gate_config config = {
+        .allow = allow, .n_allow = ARRAY_SIZE(allow), .deny = deny, .n_deny = ARRAY_SIZE(deny)};
+    const struct allow_rule *denial;
 
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        assert_int_equal(host_pattern_parse(texts[i], &rules[i].pattern, &why), 0);
+    parse_rules(allow, allowed, ARRAY_SIZE(allow));
+    parse_rules(deny, denied, ARRAY_SIZE(deny));
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct host host = host_of(cases[i].name);
-        assert_int_equal(policy_name_is_allowed(&config, &host), cases[i].allowed);
+        if (policy_name_is_allowed(&config, &host, &denial) != (cases[i].entry == -2))
+            fail_msg("%s", cases[i].name);
+        if (cases[i].entry != -2)
+            assert_ptr_equal(denial, cases[i].entry < 0 ? NULL : &deny[cases[i].entry]);
     }
+    config.ask_seconds = 5; /* an operator may allow what nothing is said about */
+    assert_true(policy_name_is_allowed(&config, &(struct host){.name = "new.test"}, &denial));
+    assert_false(policy_name_is_allowed(&config, &(struct host){.name = "asked.test"}, &denial));
+    assert_ptr_equal(denial, &deny[7]);
     config.n_allow = 0;
-    assert_false(policy_name_is_allowed(&config, &(struct host){.name = "a.example"}));
+    config.ask_seconds = 0;
+    assert_false(policy_name_is_allowed(&config, &(struct host){.name = "a.example"}, &denial));
 }
 
 static void test_denials_win(void **state)
@@ -461,6 +474,28 @@ static void test_responses_fit(void **state)
     }
 }
 
+static void test_the_rate_of_asking(void **state)
+{
+    struct ask_bucket bucket = {0};
+    uint64_t now = 7000000;
+    int n = 0;
+
+    while (ask_bucket_take(&bucket, now))
+        n++;
+    assert_int_equal(n, GATE_HELD_BURST);
+    assert_false(ask_bucket_take(&bucket, now + 1000000 / GATE_HELD_PER_SECOND - 1));
+    assert_true(ask_bucket_take(&bucket, now + 1000000 / GATE_HELD_PER_SECOND));
+    n = 0;
+    for (now += 1000000; now <= 107000000; now += 1000)
+        n += ask_bucket_take(&bucket, now);
+    assert_in_range(n, 99 * GATE_HELD_PER_SECOND, 100 * GATE_HELD_PER_SECOND);
+    /* It is never more than full. */
+    now += UINT64_C(1) << 60;
+    for (n = 0; ask_bucket_take(&bucket, now); n++)
+        ;
+    assert_int_equal(n, GATE_HELD_BURST);
+}
+
 static void test_states(void **state)
 {
     for (int i = 0; i < CONNECTION_STATE_COUNT; i++) {
@@ -520,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_responses_fit),
         cmocka_unit_test(test_states),
+        cmocka_unit_test(test_the_rate_of_asking),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_policy_recheck),
     };

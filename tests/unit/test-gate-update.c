@@ -10,6 +10,7 @@ struct settings {
     const char *agent_id, *allow, *parent, *forward;
     uint64_t uid;
     const char *private, *deny;
+    uint64_t ask;
     bool transparent;
 };
 
@@ -31,6 +32,8 @@ static void encode(const struct settings *s, struct records_writer *w)
         (void)records_put_string(w, GATE_CONFIG_PRIVATE, s->private);
     if (s->deny)
         (void)records_put_string(w, GATE_CONFIG_DENY, s->deny);
+    if (s->ask)
+        (void)records_put_u64(w, GATE_CONFIG_ASK, s->ask);
     if (s->transparent)
         (void)records_put(w, GATE_CONFIG_TRANSPARENT, NULL, 0);
     assert_int_equal(w->error, 0);
@@ -145,9 +148,9 @@ static void test_lists_that_are_none_are_refused(void **state)
 
 static void test_only_the_lists_may_change(void **state)
 {
-    struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual, usual};
-    static const char *const why[] = {NULL,     "agent",    "uid",      "parent",     "parent",
-                                      "parent", "forwards", "forwards", "transparent"};
+    struct settings next[] = {usual, usual, usual, usual, usual, usual, usual, usual, usual, usual};
+    static const char *const why[] = {NULL,     "agent",    "uid",      "parent",      "parent",
+                                      "parent", "forwards", "forwards", "transparent", "ask"};
     struct gate_config *now = NULL;
     struct records_writer w;
     const char *fault;
@@ -163,6 +166,7 @@ static void test_only_the_lists_may_change(void **state)
     next[6].forward = "127.0.0.1:81";
     next[7].forward = NULL;
     next[8].transparent = true;
+    next[9].ask = 60;
     encode(&usual, &w);
     assert_int_equal(gate_config_parse(w.data, w.size, &now, &fault), 0);
     records_writer_deinit(&w);
@@ -181,9 +185,35 @@ static void test_only_the_lists_may_change(void **state)
     gate_config_free(now);
 }
 
+static void test_the_time_to_ask_is_bounded(void **state)
+{
+    static const uint64_t wrong[] = {GATE_ASK_MAX + 1, UINT64_MAX};
+    struct settings settings = usual;
+    struct gate_config *config = NULL;
+    struct records_writer w;
+    const char *why;
+
+    settings.ask = GATE_ASK_MAX;
+    encode(&settings, &w);
+    assert_int_equal(gate_config_parse(w.data, w.size, &config, &why), 0);
+    assert_int_equal(config->ask_seconds, GATE_ASK_MAX);
+    gate_config_free(config);
+    (void)records_put_u64(&w, GATE_CONFIG_ASK, 1);
+    assert_int_equal(gate_config_parse(w.data, w.size, &config, &why), -EBADMSG);
+    records_writer_deinit(&w);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        settings.ask = wrong[i];
+        encode(&settings, &w);
+        assert_int_equal(gate_config_parse(w.data, w.size, &config, &why), -EBADMSG);
+        assert_non_null(strstr(why, "time to ask"));
+        records_writer_deinit(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_time_to_ask_is_bounded),
         cmocka_unit_test(test_parts_of_every_size_make_a_configuration),
         cmocka_unit_test(test_what_is_no_update_is_refused),
         cmocka_unit_test(test_lists_that_are_none_are_refused),

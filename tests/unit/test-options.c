@@ -130,6 +130,22 @@ static void test_values(void **state)
     options_deinit(&o);
 }
 
+static void test_an_argument_that_may_be_left_out(void **state)
+{
+    struct options o = accept(&many, "many x --ask y");
+
+    assert_int_equal(o.given, OPTION_ASK);
+    assert_int_equal(o.ask, 60);
+    assert_int_equal(o.n_arguments, 2); /* "y" is not its time */
+    options_deinit(&o);
+    o = accept(&many, "many x --ask=600");
+    assert_int_equal(o.ask, 600);
+    options_deinit(&o);
+    refuse(&many, "many x --ask=0", "--ask wants seconds from 1 to 600, not '0'");
+    refuse(&many, "many x --ask=601", "--ask wants seconds from 1 to 600, not '601'");
+    refuse(&many, "many x --ask=", "--ask wants seconds from 1 to 600, not ''");
+}
+
 static void test_signals(void **state)
 {
     static const struct {
@@ -213,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_ids_that_begin_with_a_dash),
         cmocka_unit_test(test_standard_input_is_an_argument),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_an_argument_that_may_be_left_out),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_unknown_and_missing),

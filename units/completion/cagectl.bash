@@ -24,6 +24,24 @@ _cagectl_files() {
     mapfile -t COMPREPLY < <(compgen -f -X "$1" -- "$current"; compgen -d -- "$current")
 }
 
+# An id, then hosts: what the agent was refused, or what it is allowed. Entries are of letters, digits
+# and -._*:/[];= alone, and a word with a colon is completed in parts (COMP_WORDBREAKS).
+_cagectl_hosts() {
+    local verb=$1 word id=
+    shift
+    for word; do
+        [[ $word == -* ]] || { id=$word; break; }
+    done
+    if [[ -z $id ]]; then
+        _cagectl_words "$(_cagectl_ids)"
+    elif [[ $verb == deny ]]; then
+        _cagectl_words "$(cagectl hosts "$id" 2>/dev/null | awk '$1 == "allowed" { print $2 }')"
+    else
+        _cagectl_words "$(cagectl suggest "$id" 2>/dev/null | grep -v '^#')"
+    fi
+    declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$current"
+}
+
 _cagectl() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verb=${COMP_WORDS[1]} word
@@ -55,7 +73,8 @@ _cagectl() {
     case $verb in
         spawn | run | service | reload | check) _cagectl_files '!*.json' ;;
         stop | kill | events) _cagectl_words "$(_cagectl_ids)" ;;
-        inspect | logs | wait) _cagectl_words "$(_cagectl_ids --all)" ;;
+        allow | deny | approve) _cagectl_hosts "$verb" "${COMP_WORDS[@]:2:COMP_CWORD-2}" ;;
+        inspect | logs | wait | hosts | suggest) _cagectl_words "$(_cagectl_ids --all)" ;;
         help) _cagectl_words "$(_cagectl_verbs)" ;;
     esac
 }

@@ -93,6 +93,11 @@ class _World:
     servers = []
 
 
+def add_server(server):
+    """Something that the end of the test closes."""
+    _World.servers.append(server)
+
+
 def in_world(test):
     """Runs the test in the one thread that lives in the test network; closes its servers."""
     def run_and_clear(*args, **kwargs):

@@ -107,6 +107,51 @@ def _trickle_a_hello():
         return seconds, first, second, passed, received
 
 
+def _parent_that_hangs():
+    """It takes the request, and says half of an answer's head."""
+    with socket.create_server((PUBLIC, 0)) as parent, \
+            Gate(["a.example"], parent=f"http://{PUBLIC}:{parent.getsockname()[1]}") as gate:
+        conn = gate.send(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
+        start = time.monotonic()
+        asked = parent.accept()[0]
+        read_until(asked)
+        asked.sendall(b"HTTP/1.1 200 OK\r\n")
+        answer = Answer(read_all(conn))
+        seconds = time.monotonic() - start
+        conn.close()
+        asked.close()
+        return answer, seconds
+
+
+def _ask_parent(said):
+    """A parent proxy that says these bytes, one each half second, and no more."""
+    with socket.create_server((PUBLIC, 0)) as parent, \
+            Gate(["a.example"], parent=f"http://{PUBLIC}:{parent.getsockname()[1]}") as gate:
+        client = gate.send(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
+        start = time.monotonic()
+        conn = parent.accept()[0]
+        client.settimeout(0.5)
+        answer = b""
+        while not answer and time.monotonic() - start < 60:
+            try:
+                answer = read_all(client)
+            except TimeoutError:
+                conn.sendall(said[:1])
+                said = said[1:]
+        seconds = time.monotonic() - start
+        client.close()
+        conn.close()
+        return Answer(answer), seconds, gate.decision()["reason"]
+
+
+def _parent_stalls():
+    return _ask_parent(b"")
+
+
+def _parent_trickles():
+    return _ask_parent(b"HTTP/1.1 200 " + b"x" * 1000)
+
+
 def _run(wait, future):
     try:
         future.set_result(wait())
@@ -119,7 +164,7 @@ def begin_waits():
     """Once; threads that are started from the world are in it."""
     if not _waits:
         for wait in (_dial_into_the_void, _late_address, _late_address_dropped, _trickle_a_head,
-                     _trickle_a_hello):
+                     _trickle_a_hello, _parent_that_hangs, _parent_stalls, _parent_trickles):
             future = _waits[wait.__name__.strip("_")] = concurrent.futures.Future()
             # Daemons, so that a run of other tests alone does not wait for them.
             threading.Thread(target=_run, args=(wait, future), daemon=True).start()

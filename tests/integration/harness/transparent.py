@@ -73,9 +73,11 @@ def run(client, script, **keys):
 
 
 @contextlib.contextmanager
-def agent(client, **keys):
+def agent(client, ask_seconds=None, **keys):
     """A transparent agent that sleeps, seen from inside of its network."""
-    agent_id = client.spawn("sleep 1000", **{"transparent": True, **keys})
+    card = client.card("sleep 1000", **{"transparent": True, **keys})
+    agent_id = card["agent_id"]
+    client.daemon.spawn(client.user, card, **({"ask_seconds": ask_seconds} if ask_seconds else {}))
     try:
         until(lambda: client.inspect(agent_id)["agent"]["state"] == "running")
         with client.connect(timeout=30) as events:
