@@ -16,22 +16,12 @@
 
 #include "address-order.h"
 #include "connection.h"
+#include "dial-race.h"
 #include "net.h"
 #include "tcp-tune.h"
 
 #define PARENT_REQUEST_MAX 4096
 #define PARENT_QUOTE_MAX 80
-
-struct dial_attempt {
-    struct event_source source; /* its descriptor is negative while it is none */
-    struct connection *c;
-    struct ip_address address;
-    uint64_t started;
-};
-
-struct dial_race {
-    struct dial_attempt attempts[GATE_DIAL_ATTEMPTS_MAX - 1];
-};
 
 static bool is_shortage(int error)
 {
@@ -85,77 +75,12 @@ static void ask_parent(struct connection *c)
 static void attempt_ready(struct event_source *source, uint32_t events);
 static void connected(struct connection *c);
 
-static void close_source(struct connection *c, struct event_source *source)
-{
-    event_source_remove(c->gate->loop, source);
-    source->fd = fd_close(source->fd);
-}
-
-static void close_attempt(struct dial_attempt *attempt)
-{
-    if (attempt->source.fd >= 0)
-        attempt->c->gate->n_extra_dials--;
-    close_source(attempt->c, &attempt->source);
-}
-
-void dial_race_end(struct connection *c)
-{
-    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++)
-        close_attempt(&c->race->attempts[i]);
-    free(c->race);
-    c->race = NULL;
-}
-
-static struct dial_race *race_new(struct connection *c)
-{
-    struct dial_race *race = calloc(1, sizeof(*race));
-
-    for (size_t i = 0; race && i < ARRAY_SIZE(race->attempts); i++) {
-        race->attempts[i].c = c;
-        race->attempts[i].source = (struct event_source){.fd = -EBADF, .ready = attempt_ready};
-    }
-    return race;
-}
-
-static struct dial_attempt *find_free(const struct connection *c)
-{
-    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++)
-        if (c->race->attempts[i].source.fd < 0)
-            return &c->race->attempts[i];
-    return NULL;
-}
-
-/* Whether an attempt can begin beside those that are. */
-static bool has_place(const struct connection *c)
-{
-    if (c->server.fd < 0)
-        return true;
-    return c->gate->n_extra_dials < GATE_DIAL_EXTRA_MAX && (!c->race || find_free(c));
-}
-
-/* The place beside c->server, NULL without memory for one. */
-static struct dial_attempt *take_place(struct connection *c)
-{
-    if (!has_place(c))
-        return NULL;
-    if (!c->race)
-        c->race = race_new(c);
-    return find_free(c);
-}
-
-static bool is_dialling(const struct connection *c)
-{
-    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++)
-        if (c->race->attempts[i].source.fd >= 0)
-            return true;
-    return c->server.fd >= 0;
-}
-
 /* 0; 1 if c->server is connected at once; -EBUSY where there is no place; else what is wrong with
  * the address, or with us. */
 static int attempt_start(struct connection *c, const struct ip_address *address)
 {
-    struct dial_attempt *attempt = c->server.fd >= 0 ? take_place(c) : NULL;
+    struct dial_attempt *attempt =
+        c->server.fd >= 0 ? dial_race_take_place(c, attempt_ready) : NULL;
     struct event_source *source = attempt ? &attempt->source : &c->server;
     uint16_t port = c->via_parent ? c->gate->config->parent.port : c->request.port;
     bool at_once;
@@ -178,9 +103,9 @@ static int attempt_start(struct connection *c, const struct ip_address *address)
     }
     int r = event_source_set(c->gate->loop, source, EPOLLOUT);
     if (r < 0 && attempt)
-        close_attempt(attempt);
+        dial_attempt_close(attempt);
     else if (r < 0)
-        close_source(c, &c->server);
+        dial_source_close(c, &c->server);
     return r;
 }
 
@@ -194,22 +119,6 @@ static void attempt_failed(struct connection *c, const struct ip_address *addres
 
 /* -- which comes next -- */
 
-/* When the oldest attempt began, and which it is (NULL: c->server). There is one. */
-static uint64_t find_oldest(const struct connection *c, struct dial_attempt **ret)
-{
-    uint64_t oldest = c->server.fd >= 0 ? c->dial_started : UINT64_MAX;
-
-    *ret = NULL;
-    for (size_t i = 0; c->race && i < ARRAY_SIZE(c->race->attempts); i++) {
-        struct dial_attempt *attempt = &c->race->attempts[i];
-        if (attempt->source.fd >= 0 && attempt->started < oldest) {
-            oldest = attempt->started;
-            *ret = attempt;
-        }
-    }
-    return oldest;
-}
-
 /* Until the next attempt, or the end. */
 static void set_timer(struct connection *c)
 {
@@ -217,8 +126,9 @@ static void set_timer(struct connection *c)
     struct dial_attempt *oldest;
 
     if (c->next_address < c->n_addresses) {
-        uint64_t next = has_place(c) ? now + GATE_DIAL_DELAY_MS
-                                     : find_oldest(c, &oldest) + GATE_DIAL_ATTEMPT_TIMEOUT * 1000;
+        uint64_t next = dial_race_has_place(c)
+                            ? now + GATE_DIAL_DELAY_MS
+                            : dial_race_find_oldest(c, &oldest) + GATE_DIAL_ATTEMPT_TIMEOUT * 1000;
         until = MIN_OF(until, next);
     }
     timer_set(c->gate->loop, &c->timer, until > now ? until - now : 1);
@@ -230,7 +140,7 @@ static void dial_next(struct connection *c)
     while (c->next_address < c->n_addresses) {
         const struct ip_address *address = &c->addresses[c->next_address];
         int r = attempt_start(c, address);
-        if (r == -EBUSY || (is_shortage(r) && is_dialling(c)))
+        if (r == -EBUSY || (is_shortage(r) && dial_is_under_way(c)))
             break; /* later */
         c->next_address++;
         if (r > 0) {
@@ -241,7 +151,7 @@ static void dial_next(struct connection *c)
             break;
         attempt_failed(c, address, r);
     }
-    if (is_dialling(c))
+    if (dial_is_under_way(c))
         set_timer(c);
     else
         dial_failed(c);
@@ -257,13 +167,13 @@ void dial_timer_expired(struct connection *c)
         dial_failed(c);
         return;
     }
-    if (c->next_address < c->n_addresses && !has_place(c) &&
-        find_oldest(c, &oldest) + GATE_DIAL_ATTEMPT_TIMEOUT * 1000 <= now) {
+    if (c->next_address < c->n_addresses && !dial_race_has_place(c) &&
+        dial_race_find_oldest(c, &oldest) + GATE_DIAL_ATTEMPT_TIMEOUT * 1000 <= now) {
         struct ip_address address = oldest ? oldest->address : c->address;
         if (oldest)
-            close_attempt(oldest);
+            dial_attempt_close(oldest);
         else
-            close_source(c, &c->server);
+            dial_source_close(c, &c->server);
         attempt_failed(c, &address, -ETIMEDOUT);
     }
     dial_next(c);
@@ -299,12 +209,12 @@ static void attempt_ready(struct event_source *source, uint32_t events)
 
     if (r < 0) {
         struct ip_address address = attempt->address;
-        close_attempt(attempt);
+        dial_attempt_close(attempt);
         attempt_failed(c, &address, r);
         dial_next(c);
         return;
     }
-    close_source(c, &c->server);
+    dial_source_close(c, &c->server);
     event_source_remove(c->gate->loop, source);
     c->gate->n_extra_dials--;
     c->server.fd = TAKE_FD(source->fd);
@@ -320,7 +230,7 @@ void dial_finish_attempt(struct connection *c)
         connected(c);
         return;
     }
-    close_source(c, &c->server);
+    dial_source_close(c, &c->server);
     attempt_failed(c, &c->address, r);
     dial_next(c);
 }
@@ -359,12 +269,12 @@ static void drop_attempts(struct connection *c, struct ip_address *ret_refused,
         struct dial_attempt *attempt = &c->race->attempts[i];
         if (attempt->source.fd >= 0 && is_denied(c, &attempt->address, ret_fault)) {
             *ret_refused = attempt->address;
-            close_attempt(attempt);
+            dial_attempt_close(attempt);
         }
     }
     if (c->server.fd >= 0 && is_denied(c, &c->address, ret_fault)) {
         *ret_refused = c->address;
-        close_source(c, &c->server);
+        dial_source_close(c, &c->server);
     }
 }
 
@@ -380,7 +290,7 @@ void dial_recheck(struct connection *c)
                                    c->addresses + c->next_address, left, &refused, &fault);
     c->n_addresses = c->next_address + left;
     drop_attempts(c, &refused, &fault);
-    if (is_dialling(c))
+    if (dial_is_under_way(c))
         return; /* the timer begins the next attempt, or ends them all */
     if (left > 0) {
         dial_next(c);

@@ -21,7 +21,7 @@ struct own_addresses *own_addresses_free(struct own_addresses *own)
 
 static int add(struct own_addresses *own, const struct ip_address *address)
 {
-    if (address_special(address) || own_addresses_have(own, address))
+    if (address_special(address))
         return 0;
     struct ip_address *items = reallocarray(own->items, own->count + 1, sizeof(*items));
     if (!items)
