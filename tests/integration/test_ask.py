@@ -1,7 +1,8 @@
 """Agents that ask (spawn --ask): a request for a host that no entry is about is held until somebody
 answers it by approve, allow, deny or a reload, or until its time is over. Nothing passes before."""
 
-import json
+import http.client
+import http.server
 import os
 import re
 import signal
@@ -156,6 +157,67 @@ def test_plain_http_asks_like_a_tunnel(a, agent, echoes):
     a.call("ChangeHosts", agent_id=agent_id, deny=[target])
     answer = head_of(conn)
     assert answer.startswith("HTTP/1.1 403 ") and "host-denied" in answer
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """Answers with the path, and keeps the connection."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = f"page {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def pages():
+    """Two web servers, as the hosts that requests name."""
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.2", 0), Pages) for _ in range(2)]
+    for server in servers:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield [f"127.0.0.2:{server.server_address[1]}" for server in servers]
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_any_request_of_a_connection_can_be_held(a, agent, pages):
+    """Each is decided for itself: those before were let through, those behind wait their turn."""
+    known, unknown = pages
+    card = agent(60, allowed_hosts=[known])
+    agent_id = card["agent_id"]
+    pid, address = place_of(a, agent_id)
+    client = http.client.HTTPConnection(*address, timeout=20)
+    client.sock = in_network_of(pid, lambda: socket.create_connection(address, timeout=20))
+
+    def page(target, path):
+        client.request("GET", f"http://{target}{path}", headers={"Host": target})
+
+    def answer():
+        response = client.getresponse()
+        return response.status, response.read().decode()
+    page(known, "/1")
+    assert answer() == (200, "page /1")
+    page(unknown, "/2")
+    until_held(a, agent_id, {unknown: 1})
+    a.call("ChangeHosts", agent_id=agent_id, allow=[unknown])
+    assert answer() == (200, "page /2")
+    page(known, "/3")
+    assert answer() == (200, "page /3")
+    a.call("Reload", card=card)
+    page(unknown, "/4")
+    until_held(a, agent_id, {unknown: 1})
+    a.call("ChangeHosts", agent_id=agent_id, deny=[unknown])
+    status, body = answer()
+    assert status == 403 and "host-denied" in body
+    client.close()
 
 
 def test_only_what_no_entry_is_about_is_asked_for(a, agent, echoes):
