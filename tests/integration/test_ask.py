@@ -220,6 +220,26 @@ def test_any_request_of_a_connection_can_be_held(a, agent, pages):
     client.close()
 
 
+def test_an_agent_gets_its_page_when_somebody_approves(a, pages):
+    """curl in a cage that knows nothing of all this, and waits."""
+    card = a.card(f"curl -sS -m 100 http://{pages[0]}/from-a-cage && "
+                  f"curl -sS -m 100 -o /dev/null -w '%{{http_code}}' http://{pages[1]}/",
+                  allowed_hosts=["x.example"])
+    process = a.daemon.start_cagectl(a.user, "run", "--ask", a.cards.write(card))
+    agent_id = card["agent_id"]
+    try:
+        until(lambda: any(one["agent_id"] == agent_id for one in a.call("List")["agents"]))
+        until_held(a, agent_id, {pages[0]: 1})
+        assert a.cagectl("approve", agent_id, pages[0]).status == 0
+        until_held(a, agent_id, {pages[1]: 1})
+        assert a.cagectl("deny", agent_id, pages[1]).status == 0
+        out, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert (out, errors, process.returncode) == (b"page /from-a-cage403", b"", 0), (out, errors)
+
+
 def test_only_what_no_entry_is_about_is_asked_for(a, agent, echoes):
     allowed, denied, unknown = (echo.host for echo in echoes)
     agent_id = agent(60, allowed_hosts=[allowed, "0.0.0.0/0:81"], denied_hosts=[denied])["agent_id"]
