@@ -201,7 +201,7 @@ def test_bytes_and_ends_of_a_flood_are_added_up():
     server = http_server(b"x" * 100)
     asked = RECORDS_BURST + 100
     with Gate([to(server)]) as gate:
-        flood(gate, f"GET http://{to(server)}/ HTTP/1.1\r\n\r\n".encode(), asked,
+        flood(gate, f"GET http://{to(server)}/ HTTP/1.1\r\nConnection: close\r\n\r\n".encode(), asked,
               b"HTTP/1.1 200 ")
         assert gate.counted(asked) == {("allowed", "ok"): asked}
         ends = []
