@@ -89,6 +89,8 @@ bool connection_record_allowed(struct connection *c)
 void connection_ended(struct connection *c, const char *code)
 {
     char address[INET6_ADDRSTRLEN];
+    /* Before that the flows are none, or those of the request before. */
+    bool began = c->state == CONNECTION_EXCHANGE || c->state == CONNECTION_TUNNEL;
 
     if (!c->open)
         return;
@@ -96,14 +98,15 @@ void connection_ended(struct connection *c, const char *code)
     struct network_record record = subject(c, address);
     record.end = true;
     record.reason = code;
-    record.bytes_up = c->up.bytes;
-    record.bytes_down = c->down.bytes - MIN_OF(c->down.bytes, c->own_bytes_down);
+    record.bytes_up = began ? c->up.bytes : 0;
+    record.bytes_down = began ? c->down.bytes - MIN_OF(c->down.bytes, c->own_bytes_down) : 0;
     record.duration_usec = clock_usec(CLOCK_MONOTONIC) - c->started;
     (void)recorder_put(&c->gate->recorder, &record); /* or the gate stops */
 }
 
-/* Beginning a tunnel can end that connection, but no other. Records go out by themselves at a rate
- * that is bounded (record-fold.h), so that looking at all connections each time costs little. */
+/* Those whose next request waited for the recorder as well. Going on can end that connection, but
+ * no other. Records go out by themselves at a rate that is bounded (record-fold.h), so that looking
+ * at all connections each time costs little. */
 void connections_resume(struct gate *gate)
 {
     struct connection *next;
@@ -112,6 +115,8 @@ void connections_resume(struct gate *gate)
         next = c->next;
         if (c->state == CONNECTION_RECORDING)
             tunnel_begin(c);
+        else if (c->state == CONNECTION_READING_HEAD && !c->client.added)
+            request_resume(c);
     }
 }
 
