@@ -86,7 +86,8 @@ enum gate_message_record {
     GATE_MESSAGE_FAILED,    /* string: why the gate could not start, or take an update; it exits */
     GATE_MESSAGE_DECISION,  /* u64: enum gate_verdict; then REQUEST, METHOD, HOST, PORT, ADDRESS,
                                RULE,  REASON, STATUS, COUNT */
-    GATE_MESSAGE_METHOD,    /*   string: CONNECT, GET, ..., or "tcp" for a forward */
+    GATE_MESSAGE_METHOD,    /*   string: CONNECT, GET, ...; "tcp" for a forward or a connection to a
+                                 synthetic address; "dns" for a name that was refused one */
     GATE_MESSAGE_HOST,      /*   string: canonical name or address; "" if none could be read */
     GATE_MESSAGE_PORT,      /*   u64; 0 if none could be read */
     GATE_MESSAGE_ADDRESS,   /*   string: the address dialled (the parent proxy's, if the request
