@@ -146,7 +146,8 @@ def test_a_real_parent_carries_tunnels_and_plain_http(kind, authorization):
 @kinds
 @pytest.mark.parametrize("given", [f"{USER}:wrong", f"nobody:{PASSWORD}", None])
 def test_a_real_parent_that_does_not_know_the_gate_is_told_of(kind, given):
-    """Of a wrong user tinyproxy says 401."""
+    """The agent could do nothing with the parent's 407: for it the proxy is the gate. (Of a wrong
+    user tinyproxy says 401, which to a plain request might as well be the server's own word.)"""
     names()
     server = echo_server()
     status = "401" if kind == "tinyproxy" and given else "407"
@@ -156,6 +157,13 @@ def test_a_real_parent_that_does_not_know_the_gate_is_told_of(kind, given):
         assert (answer.status, answer.reason) == (502, "parent-failed")
         assert re.search(rf'it said "HTTP/1\.[01] {status} ', answer.text), answer.text
         assert until_decided(gate)["reason"] == "parent-failed"
+        answer = gate.ask(get(f"http://a.example:{server.port}/", "Connection: close\r\n"))
+        if status == "407":
+            assert (answer.status, answer.reason) == (502, "parent-failed"), answer.raw
+            assert re.search(r'it said "HTTP/1\.[01] 407 ', answer.text), answer.text
+            assert "proxy-authenticate" not in answer.headers
+        else:
+            assert answer.status == 401
     assert server.accepted == 0
     assert PASSWORD not in answer.text
 
