@@ -141,6 +141,33 @@ def test_a_session_is_resumed(dns):
 
 
 @in_world
+def test_a_server_may_ask_for_a_second_hello(dns):
+    """HelloRetryRequest, because the first one came with a key for another group."""
+    dns()
+    tls.echo_server(443, curve="secp521r1")
+    context = tls.client_context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="a.example")
+    hellos = []
+    with Gate(["a.example"]) as gate, gate.tunnel("a.example:443") as conn:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sent = outgoing.read()
+                hellos += [sent] if b"\x16\x03" in sent and b"a.example" in sent else []
+                conn.sendall(sent)
+                incoming.write(conn.recv(65536))
+        conn.sendall(outgoing.read())
+        client.write(b"ping")
+        conn.sendall(outgoing.read())
+        assert len(hellos) == 2 and client.version() == "TLSv1.3"
+        assert gate.decision()["allowed"]
+        gate.no_decision(0.02)
+
+
+@in_world
 @pytest.mark.parametrize("size", [1, 100, 512])
 @pytest.mark.parametrize("cut", [1, 5, 6, 517, 10000])
 def test_a_hello_in_pieces_opens_a_real_connection(dns, size, cut):
