@@ -6,13 +6,12 @@ import socket
 import ssl
 import struct
 import subprocess
-import time
 
 import pytest
 
 from harness import tls
 from harness.daemon import until
-from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, Answer, Dns, Gate, Server, in_world, read_all,
+from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, Dns, Gate, Server, in_world, read_all,
                           read_until, receive)
 from harness.gate_waits import begin_waits, waited
 from harness.transparent import a, agent, names, run, world  # pylint: disable=unused-import
