@@ -104,6 +104,7 @@ void connection_close(struct connection *c)
     timer_clear(gate->loop, &c->timer);
     buffer_deinit(&c->head);
     buffer_deinit(&c->parent_head);
+    dial_drop_addresses(c);
     http_answer_deinit(&c->answer);
     if (c->named)
         names_table_release(gate->names.table, c->named);
@@ -189,7 +190,7 @@ static void forget_request(struct connection *c)
     c->request_read = c->via_parent = c->recorded = c->on_kept = c->surplus = false;
     c->rule = NULL;
     c->request_id = c->own_bytes_down = 0;
-    c->n_addresses = c->next_address = 0;
+    dial_drop_addresses(c);
     c->address.family = AF_UNSPEC;
     c->used = true;
 }

@@ -92,7 +92,7 @@ struct connection {
 
     /* the way there */
     struct resolve_query *query;
-    struct ip_address addresses[GATE_ADDRESSES_MAX]; /* checked */
+    struct ip_address *addresses; /* checked; owned, and gone once one is connected */
     size_t n_addresses, next_address;
     struct ip_address address;            /* being dialled, dialled or refused: for the record */
     uint64_t dial_deadline, dial_started; /* of the request; of the attempt at `address` */
@@ -191,6 +191,9 @@ void request_decide(struct connection *c);            /* the host is known */
 void request_refuse_address(struct connection *c,
                             const struct policy_fault *fault); /* c->address */
 void request_refuse_denied(struct connection *c, const struct allow_rule *denial);
+/* dial.c. Takes a copy of the request's addresses. False: no memory for it, the request is over. */
+bool dial_set_addresses(struct connection *c, const struct ip_address *addresses, size_t count);
+void dial_drop_addresses(struct connection *c);
 void dial_order(struct connection *c);          /* dial.c: puts c->addresses in their order */
 void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
 void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */

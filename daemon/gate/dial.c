@@ -234,6 +234,26 @@ void dial_finish_attempt(struct connection *c)
     dial_next(c);
 }
 
+bool dial_set_addresses(struct connection *c, const struct ip_address *addresses, size_t count)
+{
+    dial_drop_addresses(c);
+    c->addresses = calloc(count, sizeof(*addresses));
+    if (!c->addresses) {
+        connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
+        return false;
+    }
+    memcpy(c->addresses, addresses, count * sizeof(*addresses));
+    c->n_addresses = count;
+    return true;
+}
+
+void dial_drop_addresses(struct connection *c)
+{
+    free(c->addresses);
+    c->addresses = NULL;
+    c->n_addresses = c->next_address = 0;
+}
+
 void dial_order(struct connection *c)
 {
     const struct gate *gate = c->gate;

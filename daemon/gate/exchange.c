@@ -132,9 +132,8 @@ static void dial_again(struct connection *c)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
         return;
     }
-    c->addresses[0] = c->address;
-    c->n_addresses = 1;
-    dial_begin(c);
+    if (dial_set_addresses(c, &c->address, 1))
+        dial_begin(c);
 }
 
 /* The head in `out`; its size or -errno. */

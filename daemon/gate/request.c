@@ -36,13 +36,13 @@ void request_refuse_address(struct connection *c, const struct policy_fault *fau
     connection_refuse(c, REFUSAL_ADDRESS_NOT_ALLOWED, detail);
 }
 
-/* Checks the `count` addresses in c->addresses and dials what is left. */
-static void check_and_dial(struct connection *c, size_t count)
+/* Checks c->addresses and dials what is left. */
+static void check_and_dial(struct connection *c)
 {
     struct policy_fault fault = {.what = "no address"};
 
     c->n_addresses = policy_filter_addresses(c->gate->config, &c->request.host, c->request.port,
-                                             c->addresses, count, &c->address, &fault);
+                                             c->addresses, c->n_addresses, &c->address, &fault);
     if (c->n_addresses == 0)
         request_refuse_address(c, &fault);
     else
@@ -68,13 +68,13 @@ static void resolved(void *userdata, enum resolve_status status, const struct ip
 
     c->query = NULL;
     if (status == RESOLVE_OK) {
-        memcpy(c->addresses, addresses, count * sizeof(*addresses));
-        c->n_addresses = count;
+        if (!dial_set_addresses(c, addresses, count))
+            return;
         dial_order(c);
         if (c->via_parent)
             dial_begin(c); /* the card names the parent itself: its address may be private */
         else
-            check_and_dial(c, count);
+            check_and_dial(c);
     } else if (c->via_parent && status != RESOLVE_FAILED) {
         connection_refuse(c, REFUSAL_PARENT_FAILED, resolve_detail(status));
     } else {
@@ -97,9 +97,8 @@ static void go_to_parent(struct connection *c)
         resolve(c, parent->name);
         return;
     }
-    c->addresses[0] = parent->address;
-    c->n_addresses = 1;
-    dial_begin(c);
+    if (dial_set_addresses(c, &parent->address, 1))
+        dial_begin(c);
 }
 
 /* This machine, by name or number: never a parent proxy's business. */
@@ -117,11 +116,11 @@ static void go_direct(struct connection *c)
     const struct host *host = &c->request.host;
 
     if (host->address.family != AF_UNSPEC) {
-        c->addresses[0] = host->address;
-        check_and_dial(c, 1);
+        if (dial_set_addresses(c, &host->address, 1))
+            check_and_dial(c);
     } else if (streq(host->name, "localhost")) {
-        memcpy(c->addresses, localhost, sizeof(localhost));
-        check_and_dial(c, ARRAY_SIZE(localhost));
+        if (dial_set_addresses(c, localhost, ARRAY_SIZE(localhost)))
+            check_and_dial(c);
     } else {
         resolve(c, host->name);
     }
@@ -316,7 +315,6 @@ void request_forward_begin(struct connection *c)
         connection_refuse(c, REFUSAL_HOST_NOT_ALLOWED, NULL);
         return;
     }
-    c->addresses[0] = c->forward->host.address;
-    c->n_addresses = 1;
-    dial_begin(c);
+    if (dial_set_addresses(c, &c->forward->host.address, 1))
+        dial_begin(c);
 }

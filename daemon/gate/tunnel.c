@@ -34,6 +34,7 @@ static int push_first_bytes(struct connection *c)
 
 void tunnel_begin(struct connection *c)
 {
+    dial_drop_addresses(c);
     if (!connection_is_raw(c) && !c->request.connect) {
         exchange_begin(c);
         return;

@@ -191,7 +191,8 @@ def test_what_trickles_passes_byte_by_byte(tunnel):
             while len(got if tunnel else got.partition(b"\r\n\r\n")[2]) < i + 1 - head:
                 got += client.recv(1)
         conn.close()
-        assert read_all(client) == b""
+        if tunnel:
+            assert read_all(client) == b""
         assert got.endswith(b"\r\n\r\n" + b"x" * 300)
         client.close()
 

@@ -6,13 +6,12 @@ import socket
 import ssl
 import struct
 import subprocess
-import time
 
 import pytest
 
 from harness import tls
 from harness.daemon import until
-from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, Answer, Dns, Gate, Server, in_world, read_all,
+from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, Dns, Gate, Server, in_world, read_all,
                           read_until, receive)
 from harness.gate_waits import begin_waits, waited
 from harness.transparent import a, agent, names, run, world  # pylint: disable=unused-import
@@ -138,6 +137,33 @@ def test_a_session_is_resumed(dns):
                 context.wrap_socket(stolen, server_hostname="b.example")
             assert [gate.decision()["reason"] for _ in range(2)] == ["ok", "sni-mismatch"]
     assert server.names == ["a.example"] * 6
+
+
+@in_world
+def test_a_server_may_ask_for_a_second_hello(dns):
+    """HelloRetryRequest, because the first one came with a key for another group."""
+    dns()
+    tls.echo_server(443, curve="secp521r1")
+    context = tls.client_context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="a.example")
+    hellos = []
+    with Gate(["a.example"]) as gate, gate.tunnel("a.example:443") as conn:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sent = outgoing.read()
+                hellos += [sent] if b"\x16\x03" in sent and b"a.example" in sent else []
+                conn.sendall(sent)
+                incoming.write(conn.recv(65536))
+        conn.sendall(outgoing.read())
+        client.write(b"ping")
+        conn.sendall(outgoing.read())
+        assert len(hellos) == 2 and client.version() == "TLSv1.3"
+        assert gate.decision()["allowed"]
+        gate.no_decision(0.02)
 
 
 @in_world

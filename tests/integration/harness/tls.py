@@ -65,10 +65,13 @@ def in_records(hello, size):
                     + message[at:at + size] for at in range(0, len(message), size))
 
 
-def echo_server(port, address=PUBLIC):
-    """TLS; echoes. `names` is what the hellos named."""
+def echo_server(port, address=PUBLIC, curve=None):
+    """TLS; echoes. `names` is what the hellos named. Where `curve` is not what a client begins with,
+    the server asks for another hello."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate())
+    if curve:
+        context.set_ecdh_curve(curve)
     names = []
     context.sni_callback = lambda _socket, name, _context: names.append(name)
 
