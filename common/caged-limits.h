@@ -115,6 +115,10 @@
 #define GATE_DIAL_FAMILY_MEMORY 600 /* how long the family that was quicker is tried first */
 #define GATE_CLOSE_TIMEOUT 2        /* how long a refused client may take to read why */
 #define GATE_HEADERS_MAX 256        /* lines of one head */
+#define GATE_HEAD_LINE_MAX (16 * 1024)
+#define GATE_CHUNK_EXTENSION_MAX 1024 /* of one chunk */
+#define GATE_TRAILERS_SIZE_MAX (8 * 1024)
+#define GATE_KEEPALIVE_TIMEOUT 60 /* how long a connection may wait for its next request */
 #define GATE_ADDRESSES_MAX 16       /* of one name; further ones are not used */
 #define GATE_LOOKUPS_MAX 2048       /* DNS questions under way, abandoned ones included */
 #define GATE_REFUSING_MAX 64        /* connections over GATE_CONNECTIONS_MAX, being told so */

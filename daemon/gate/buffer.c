@@ -31,3 +31,28 @@ ssize_t buffer_receive(struct buffer *buffer, int fd, size_t max)
     buffer->size += (size_t)n;
     return n;
 }
+
+int buffer_append(struct buffer *buffer, const char *data, size_t size)
+{
+    if (buffer->allocated - buffer->size < size) {
+        char *grown = realloc(buffer->data, buffer->size + size);
+        if (!grown)
+            return -ENOMEM;
+        buffer->data = grown;
+        buffer->allocated = buffer->size + size;
+    }
+    memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+    return 0;
+}
+
+void buffer_drop(struct buffer *buffer, size_t size)
+{
+    if (size == 0)
+        return;
+    buffer->size -= size;
+    if (buffer->size > 0)
+        memmove(buffer->data, buffer->data + size, buffer->size);
+    else if (buffer->allocated > FIRST_SIZE)
+        buffer_deinit(buffer);
+}

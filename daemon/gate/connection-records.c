@@ -103,7 +103,8 @@ void connection_ended(struct connection *c, const char *code)
     (void)recorder_put(&c->gate->recorder, &record); /* or the gate stops */
 }
 
-/* Beginning a tunnel can end that connection, but no other. */
+/* Those whose next request waited for the recorder as well. Going on can end that connection, but
+ * no other. */
 void connections_resume(struct gate *gate)
 {
     struct connection *next;
@@ -115,6 +116,8 @@ void connections_resume(struct gate *gate)
         next = c->next;
         if (c->state == CONNECTION_RECORDING)
             tunnel_begin(c);
+        else if (c->state == CONNECTION_READING_HEAD && !c->client.added)
+            request_resume(c);
     }
 }
 

@@ -12,18 +12,25 @@ static const struct {
     const char *name;
     unsigned next;
 } states[] = {
-    [CONNECTION_READING_HEAD] = {"reading-head", BIT(CONNECTION_HELD) | BIT(CONNECTION_RESOLVING) |
-                                                     BIT(CONNECTION_DIALLING) |
-                                                     BIT(CONNECTION_DRAINING)},
-    [CONNECTION_HELD] = {"held", BIT(CONNECTION_RESOLVING) | BIT(CONNECTION_DIALLING) |
+    [CONNECTION_READING_HEAD] = {"reading-head",
+                                 BIT(CONNECTION_READING_HEAD) | BIT(CONNECTION_HELD) |
+                                     BIT(CONNECTION_RESOLVING) | BIT(CONNECTION_DIALLING) |
+                                     BIT(CONNECTION_RECORDING) | BIT(CONNECTION_EXCHANGE) |
                                      BIT(CONNECTION_DRAINING)},
-    [CONNECTION_RESOLVING] = {"resolving", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_DRAINING)},
+    [CONNECTION_HELD] = {"held", BIT(CONNECTION_RESOLVING) | BIT(CONNECTION_DIALLING) |
+                                     BIT(CONNECTION_READING_HEAD) | BIT(CONNECTION_DRAINING)},
+    [CONNECTION_RESOLVING] = {"resolving", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_READING_HEAD) |
+                                               BIT(CONNECTION_DRAINING)},
     [CONNECTION_DIALLING] = {"dialling", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_PARENT_HEAD) |
-                                             BIT(CONNECTION_RECORDING) | BIT(CONNECTION_TUNNEL) |
+                                             BIT(CONNECTION_RECORDING) | BIT(CONNECTION_EXCHANGE) |
+                                             BIT(CONNECTION_TUNNEL) | BIT(CONNECTION_READING_HEAD) |
                                              BIT(CONNECTION_DRAINING)},
     [CONNECTION_PARENT_HEAD] = {"parent-head", BIT(CONNECTION_RECORDING) | BIT(CONNECTION_TUNNEL) |
                                                    BIT(CONNECTION_DRAINING)},
-    [CONNECTION_RECORDING] = {"recording", BIT(CONNECTION_TUNNEL) | BIT(CONNECTION_DRAINING)},
+    [CONNECTION_RECORDING] = {"recording", BIT(CONNECTION_DIALLING) | BIT(CONNECTION_EXCHANGE) |
+                                               BIT(CONNECTION_TUNNEL) | BIT(CONNECTION_DRAINING)},
+    [CONNECTION_EXCHANGE] = {"exchange", BIT(CONNECTION_READING_HEAD) | BIT(CONNECTION_TUNNEL) |
+                                             BIT(CONNECTION_DRAINING)},
     [CONNECTION_TUNNEL] = {"tunnel", BIT(CONNECTION_DRAINING)},
     [CONNECTION_DRAINING] = {"draining", 0},
 };
@@ -57,18 +64,33 @@ void connection_set_state(struct connection *c, enum connection_state state, uns
         timer_clear(c->gate->loop, &c->timer);
 }
 
+void connection_established(struct connection *c)
+{
+    /* It is recorded already where a kept connection was found dead behind that. */
+    if (c->open || connection_record_allowed(c))
+        tunnel_begin(c);
+}
+
 /* -- ends -- */
 
+void connection_drop_server(struct connection *c)
+{
+    event_source_remove(c->gate->loop, &c->server);
+    c->server.fd = fd_close(c->server.fd);
+    c->kept.is = false;
+}
+
+/* What waits to be written to the client still may be. */
 static void release_server(struct connection *c)
 {
     connection_ended(c, end_code_to_string(END_CLOSED));
     resolver_abandon(c->query);
     c->query = NULL;
     dial_race_end(c);
-    event_source_remove(c->gate->loop, &c->server);
-    c->server.fd = fd_close(c->server.fd);
+    connection_drop_server(c);
     relay_flow_deinit(&c->up);
-    relay_flow_deinit(&c->down);
+    if (!relay_flow_wants_write(&c->down))
+        relay_flow_deinit(&c->down);
 }
 
 void connection_close(struct connection *c)
@@ -76,6 +98,7 @@ void connection_close(struct connection *c)
     struct gate *gate = c->gate;
 
     release_server(c);
+    relay_flow_deinit(&c->down);
     event_source_remove(gate->loop, &c->client);
     fd_close(c->client.fd);
     timer_clear(gate->loop, &c->timer);
@@ -95,7 +118,7 @@ void connection_close(struct connection *c)
 
 void connection_abort(struct connection *c)
 {
-    if (!c->recorded && c->state != CONNECTION_READING_HEAD)
+    if (c->request_id > 0 && !c->recorded)
         (void)connection_record_refused(c, REFUSAL_CLIENT_GONE, 0);
     connection_ended(c, end_code_to_string(END_CLIENT_GONE));
     event_source_remove(c->gate->loop, &c->client);
@@ -105,13 +128,21 @@ void connection_abort(struct connection *c)
     connection_close(c);
 }
 
+/* What still waits for the client goes first. */
+static void drain_begin(struct connection *c)
+{
+    if (!relay_flow_wants_write(&c->down))
+        (void)shutdown(c->client.fd, SHUT_WR);
+    if (event_source_set(c->gate->loop, &c->client,
+                         relay_flow_wants_write(&c->down) ? EPOLLOUT : EPOLLIN) < 0)
+        connection_close(c);
+}
+
 void connection_drain(struct connection *c)
 {
     release_server(c);
     connection_set_state(c, CONNECTION_DRAINING, GATE_CLOSE_TIMEOUT);
-    (void)shutdown(c->client.fd, SHUT_WR);
-    if (event_source_set(c->gate->loop, &c->client, EPOLLIN) < 0)
-        connection_close(c);
+    drain_begin(c);
 }
 
 /* Closing a socket with unread bytes sends a reset, which can destroy the answer before the client
@@ -119,12 +150,75 @@ void connection_drain(struct connection *c)
 static void drain_run(struct connection *c)
 {
     char waste[4096];
+
+    if (relay_flow_wants_write(&c->down)) {
+        if (relay_flow_flush(&c->down) != 0)
+            connection_close(c);
+        else if (!relay_flow_wants_write(&c->down))
+            drain_begin(c);
+        return;
+    }
     ssize_t n = recv(c->client.fd, waste, sizeof(waste), 0);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         connection_close(c);
 }
 
-void connection_refuse(struct connection *c, enum refusal refusal, const char *detail)
+/* -- from one request to the next -- */
+
+static void keep_server(struct connection *c)
+{
+    c->kept.is = true;
+    c->kept.host = c->request.host;
+    c->kept.port = c->request.port;
+    c->kept.address = c->address;
+    c->kept.via_parent = c->via_parent;
+    /* Whatever it says now, it is not asked for. */
+    if (event_source_set(c->gate->loop, &c->server, EPOLLIN) < 0)
+        connection_drop_server(c);
+}
+
+static void forget_request(struct connection *c)
+{
+    http_answer_deinit(&c->answer);
+    relay_flow_deinit(&c->up);
+    if (!relay_flow_wants_write(&c->down))
+        relay_flow_deinit(&c->down);
+    buffer_drop(&c->head, c->head_size);
+    c->head_scanned = c->head_size = 0;
+    memset(&c->request, 0, sizeof(c->request));
+    c->request_read = c->via_parent = c->recorded = c->on_kept = c->surplus = false;
+    c->rule = NULL;
+    c->request_id = c->own_bytes_down = 0;
+    c->n_addresses = c->next_address = 0;
+    c->address.family = AF_UNSPEC;
+    c->used = true;
+}
+
+void connection_next_request(struct connection *c, bool keep)
+{
+    connection_ended(c, end_code_to_string(END_CLOSED));
+    resolver_abandon(c->query);
+    c->query = NULL;
+    dial_race_end(c);
+    if (keep)
+        keep_server(c);
+    else
+        connection_drop_server(c);
+    forget_request(c);
+    request_wait(c);
+}
+
+/* Whether what comes behind a refused request is another one without doubt. A client that is
+ * refused a tunnel may have sent its first bytes already, and they need not be HTTP. */
+static bool goes_on_after_refusal(const struct connection *c)
+{
+    return c->request_read && !c->request.connect && c->request.persistent &&
+           c->request.body == HTTP_BODY_NONE && !*c->request.upgrade && !c->answer.final &&
+           !c->answer.interim && c->state != CONNECTION_TUNNEL;
+}
+
+static int answer_refusal(struct connection *c, enum refusal refusal, const char *detail,
+                          bool goes_on)
 {
     char response[REFUSAL_RESPONSE_MAX];
     const struct refusal_context context = {
@@ -132,19 +226,47 @@ void connection_refuse(struct connection *c, enum refusal refusal, const char *d
         .host = c->request.host.name,
         .port = c->request.port,
         .detail = detail,
+        .rule = c->rule ? c->rule->text : "",
+        .json = c->request.wants_json,
+        .head_alone = streq(c->method, "HEAD"),
+        .connection = !goes_on                        ? "close"
+                      : c->request.version_minor == 0 ? "keep-alive"
+                                                      : NULL,
     };
+    size_t size = refusal_response(refusal, &context, response);
 
+    relay_flow_deinit(&c->down);
+    c->down.to = c->client.fd;
+    return relay_flow_pass(&c->down, response, size);
+}
+
+void connection_refuse(struct connection *c, enum refusal refusal, const char *detail)
+{
     unsigned status = connection_is_raw(c) ? 0 : refusal_status(refusal);
     bool heard = c->recorded || connection_record_refused(c, refusal, status);
+
     connection_ended(c, refusal_code(refusal));
     if (connection_is_raw(c) || !heard) { /* what is not HTTP has no other word than a reset */
         connection_abort(c);
         return;
     }
-    /* The first bytes on this socket, and few: it takes them, or is broken anyway. */
-    size_t size = refusal_response(refusal, &context, response);
-    (void)send(c->client.fd, response, size, MSG_NOSIGNAL);
-    connection_drain(c);
+    bool goes_on = goes_on_after_refusal(c);
+    if (answer_refusal(c, refusal, detail, goes_on) != 0)
+        connection_abort(c);
+    else if (goes_on)
+        connection_next_request(c, false);
+    else
+        connection_drain(c);
+}
+
+int connection_want_server(struct connection *c)
+{
+    uint32_t events = (relay_flow_wants_read(&c->down) ? EPOLLIN : 0) |
+                      (relay_flow_wants_write(&c->up) ? EPOLLOUT : 0);
+    if (events)
+        return event_source_set(c->gate->loop, &c->server, events);
+    event_source_remove(c->gate->loop, &c->server);
+    return 0;
 }
 
 /* -- events -- */
@@ -156,6 +278,11 @@ static void client_ready(struct event_source *source, uint32_t events)
     switch (c->state) {
     case CONNECTION_READING_HEAD:
         request_read(c);
+        break;
+    case CONNECTION_RECORDING: /* that is over in a moment, and then its end is found as well */
+        break;
+    case CONNECTION_EXCHANGE:
+        exchange_client_ready(c, events);
         break;
     case CONNECTION_TUNNEL:
         tunnel_client_ready(c);
@@ -179,11 +306,20 @@ static void server_ready(struct event_source *source, uint32_t events)
     case CONNECTION_PARENT_HEAD:
         dial_read_parent_head(c);
         break;
+    case CONNECTION_RECORDING: /* likewise */
+        event_source_remove(c->gate->loop, &c->server);
+        break;
+    case CONNECTION_EXCHANGE:
+        exchange_server_ready(c);
+        break;
     case CONNECTION_TUNNEL:
         tunnel_run(c);
         break;
-    default:
-        connection_abort(c);
+    default: /* kept for a request that has not come: it ended, or says what nobody asked for */
+        if (c->kept.is)
+            connection_drop_server(c);
+        else
+            connection_abort(c);
     }
 }
 

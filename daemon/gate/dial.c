@@ -49,8 +49,7 @@ static void dial_failed(struct connection *c)
 /* The client's request, or the parent's answer to ours, is over: bytes may flow. */
 static void established(struct connection *c)
 {
-    if (connection_record_allowed(c))
-        tunnel_begin(c);
+    connection_established(c);
 }
 
 /* Asks the parent for a tunnel. The request is shorter than the buffer of any new socket. */

@@ -1,9 +1,17 @@
 /* See http-answer.h. */
 #include "http-answer.h"
 
-#include "caged-limits.h"
-#include "http-head.h"
 #include "util.h"
+
+void http_answer_init(struct http_answer *answer, const struct http_request *request)
+{
+    *answer = (struct http_answer){
+        .asked.head = request->method.size == 4 && memcmp(request->method.data, "HEAD", 4) == 0,
+        .asked.version_minor = request->version_minor,
+    };
+    memcpy(answer->upgrade, request->upgrade, sizeof(answer->upgrade));
+    answer->asked.upgrade = answer->upgrade;
+}
 
 void http_answer_deinit(struct http_answer *answer)
 {
@@ -22,74 +30,87 @@ static int append(struct http_answer *answer, const char *data, size_t size)
     return 0;
 }
 
-/* Writes the next head if it is whole. Returns the bytes of it that were used, 0 if it is not
- * whole. */
+/* A client that does not know interim answers (and few know more than 100) takes one for the final
+ * one, and the final one for the answer to its next request, which may be for another host: so
+ * that both say that there is no next one. */
+static enum http_connection interim_connection(struct http_answer *answer)
+{
+    if (answer->status == 101)
+        return HTTP_CONNECTION_UPGRADE;
+    if (answer->status == 100)
+        return HTTP_CONNECTION_UNSAID;
+    answer->interim = true;
+    return HTTP_CONNECTION_CLOSE;
+}
+
+static enum http_connection final_connection(struct http_answer *answer,
+                                             const struct http_answer_head *head)
+{
+    bool framed = head->body != HTTP_BODY_UNTIL_CLOSE;
+
+    answer->final = true;
+    answer->kind = head->body;
+    http_body_init(&answer->body, head->body, head->content_length);
+    /* What a client sent along with a wish that was not granted need not be HTTP. */
+    answer->persistent = answer->may_persist && framed && !answer->interim && !*answer->upgrade;
+    answer->reusable =
+        framed && answer->asked.version_minor > 0 && head->version_minor > 0 && !head->hop.close;
+    if (!answer->persistent)
+        return HTTP_CONNECTION_CLOSE;
+    return answer->asked.version_minor > 0 ? HTTP_CONNECTION_UNSAID : HTTP_CONNECTION_KEEP;
+}
+
+/* A whole head. HTTP/1.0 clients know no interim ones: theirs do not pass. */
 static ssize_t pass_head(struct http_answer *answer, const char *data, size_t size, char *out,
-                         size_t out_size, size_t *ret_written, const char **ret_why)
+                         const char **ret_why)
 {
     struct http_answer_head head;
+    enum http_connection connection;
+
+    int r = http_answer_parse(data, size, &answer->asked, &head, ret_why);
+    if (r < 0)
+        return r;
+    answer->status = head.status;
+    connection = head.status < 200 ? interim_connection(answer) : final_connection(answer, &head);
+    if (head.status == 101)
+        answer->final = true;
+    else if (head.status < 200 && answer->asked.version_minor == 0)
+        return 0;
+    return http_answer_write(&head, connection, out, HTTP_ANSWER_HEAD_MAX);
+}
+
+static ssize_t find_end(struct http_answer *answer, const char *data, size_t size,
+                        const char **ret_why)
+{
     ssize_t found = http_head_find(data, size, &answer->scanned, ret_why);
 
-    if (found == 0 && size < GATE_HEAD_SIZE_MAX)
-        return 0;
-    if (found == 0 || found > GATE_HEAD_SIZE_MAX) {
+    if (found > GATE_HEAD_SIZE_MAX || (found == 0 && size >= GATE_HEAD_SIZE_MAX)) {
         *ret_why = "the head of its answer is too long";
         return -EBADMSG;
     }
-    int r = found < 0 ? (int)found : http_answer_parse(data, (size_t)found, &head, ret_why);
-    if (r < 0)
-        return r;
-    ssize_t written = http_answer_write(&head, out, out_size);
-    if (written < 0)
-        return written;
-    answer->scanned = 0;
-    answer->final = head.status >= 200;
-    *ret_written = (size_t)written;
     return found;
 }
 
-/* What is not used yet: behind the final head it is passed on, else it waits for more. */
-static size_t keep_rest(struct http_answer *answer, size_t used, char *out)
+ssize_t http_answer_take(struct http_answer *answer, const char *data, size_t size,
+                         char out[static HTTP_ANSWER_HEAD_MAX], size_t *ret_used,
+                         const char **ret_why)
 {
-    size_t rest = answer->size - used;
+    size_t before = answer->size;
 
-    if (!answer->final) {
-        memmove(answer->head, answer->head + used, rest);
-        answer->size = rest;
-        return 0;
-    }
-    memcpy(out, answer->head + used, rest);
+    /* Most heads come in one piece, and are not copied. */
+    if (before > 0 && append(answer, data, size) < 0)
+        return -ENOMEM;
+    const char *head = before > 0 ? answer->head : data;
+    ssize_t found = find_end(answer, head, before + size, ret_why);
+    if (found < 0)
+        return found;
+    *ret_used = size;
+    if (found == 0)
+        return before > 0 ? 0 : append(answer, data, size);
+    *ret_used = (size_t)found - before;
+    ssize_t n = pass_head(answer, head, (size_t)found, out, ret_why);
     free(answer->head);
     answer->head = NULL;
-    answer->size = 0;
-    return rest;
-}
-
-int http_answer_take(struct http_answer *answer, const char *data, size_t size, char **ret,
-                     size_t *ret_size, const char **ret_why)
-{
-    size_t used = 0, filled = 0, written;
-    ssize_t n = 1;
-
-    if (append(answer, data, size) < 0)
-        return -ENOMEM;
-    /* Each header (four bytes at least) can grow by the space behind its colon. */
-    size_t allocated = answer->size * 2 + HTTP_REWRITE_EXTRA;
-    AUTO_FREE char *out = malloc(allocated);
-    if (!out)
-        return -ENOMEM;
-    while (n > 0 && !answer->final) {
-        n = pass_head(answer, answer->head + used, answer->size - used, out + filled,
-                      allocated - filled, &written, ret_why);
-        if (n < 0)
-            return (int)n;
-        if (n > 0) {
-            used += (size_t)n;
-            filled += written;
-        }
-    }
-    filled += keep_rest(answer, used, out + filled);
-    *ret = filled > 0 ? TAKE_PTR(out) : NULL;
-    *ret_size = filled;
-    return 0;
+    answer->size = answer->scanned = 0;
+    return n;
 }

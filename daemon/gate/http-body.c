@@ -9,13 +9,16 @@
 
 #define SIZE_DIGITS_MAX 15 /* fits in 63 bits */
 
-void http_body_init(struct http_body *body, const struct http_request *request)
+void http_body_init(struct http_body *body, enum http_body_kind kind, uint64_t length)
 {
     *body = (struct http_body){.state = HTTP_BODY_STATE_END};
-    if (request->body == HTTP_BODY_LENGTH && request->content_length > 0) {
+    if (kind == HTTP_BODY_UNTIL_CLOSE) {
         body->state = HTTP_BODY_STATE_DATA;
-        body->left = request->content_length;
-    } else if (request->body == HTTP_BODY_CHUNKED) {
+        body->left = UINT64_MAX;
+    } else if (kind == HTTP_BODY_LENGTH && length > 0) {
+        body->state = HTTP_BODY_STATE_DATA;
+        body->left = length;
+    } else if (kind == HTTP_BODY_CHUNKED) {
         body->state = HTTP_BODY_STATE_SIZE;
     }
 }
@@ -36,11 +39,11 @@ static int size_byte(struct http_body *body, char c)
     return 0;
 }
 
-/* A byte of an extension or a trailer line, up to its carriage return. */
-static int text_byte(struct http_body *body, char c, enum http_body_state next)
+/* A byte of an extension or of a trailer's value, up to its carriage return. */
+static int text_byte(struct http_body *body, char c, size_t max, enum http_body_state next)
 {
     unsigned char u = (unsigned char)c;
-    if (++body->overhead > GATE_HEAD_SIZE_MAX)
+    if (++body->overhead > max)
         return -EBADMSG;
     if (c == '\r')
         body->state = next;
@@ -65,16 +68,67 @@ static int line_end_of_size(struct http_body *body, char c)
     return expect(body, c, '\n', last ? HTTP_BODY_STATE_TRAILER : HTTP_BODY_STATE_CHUNK);
 }
 
+/* -- trailers -- */
+
+static bool is_forbidden_trailer(const struct http_body *body)
+{
+    static const char *const forbidden[] = {
+        "Host",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "Trailer",
+        "TE",
+        "Upgrade",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "Expect",
+        "Cookie",
+        "Content-Type",
+        "Content-Encoding",
+        "Content-Range",
+        "Set-Cookie",
+        "Range",
+        "Proxy-Authenticate",
+        "Authorization",
+        "Proxy-Authorization",
+        "Location",
+    };
+    struct span name = {body->name, body->name_size};
+
+    for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++)
+        if (span_is(name, forbidden[i]))
+            return true;
+    return false;
+}
+
+static int name_byte(struct http_body *body, char c)
+{
+    struct span byte = {&c, 1};
+
+    if (++body->overhead > GATE_TRAILERS_SIZE_MAX)
+        return -EBADMSG;
+    if (c == ':') {
+        bool good = body->name_size > 0 && !is_forbidden_trailer(body);
+        body->state = HTTP_BODY_STATE_FIELD;
+        return good ? 0 : -EBADMSG;
+    }
+    if (!http_is_token(byte))
+        return -EBADMSG; /* folding, white space, no colon */
+    if (body->name_size < sizeof(body->name))
+        body->name[body->name_size++] = c;
+    return 0;
+}
+
 static int trailer_start(struct http_body *body, char c)
 {
     if (c == '\r') {
         body->state = HTTP_BODY_STATE_TRAILER_LF;
         return 0;
     }
-    if (c == ' ' || c == '\t')
-        return -EBADMSG; /* folding */
-    body->state = HTTP_BODY_STATE_FIELD;
-    return text_byte(body, c, HTTP_BODY_STATE_FIELD_LF);
+    body->state = HTTP_BODY_STATE_NAME;
+    body->name_size = 0;
+    return name_byte(body, c);
 }
 
 static int framing_byte(struct http_body *body, char c)
@@ -83,7 +137,7 @@ static int framing_byte(struct http_body *body, char c)
     case HTTP_BODY_STATE_SIZE:
         return size_byte(body, c);
     case HTTP_BODY_STATE_EXTENSION:
-        return text_byte(body, c, HTTP_BODY_STATE_SIZE_LF);
+        return text_byte(body, c, GATE_CHUNK_EXTENSION_MAX, HTTP_BODY_STATE_SIZE_LF);
     case HTTP_BODY_STATE_SIZE_LF:
         return line_end_of_size(body, c);
     case HTTP_BODY_STATE_CHUNK_CR:
@@ -92,8 +146,10 @@ static int framing_byte(struct http_body *body, char c)
         return expect(body, c, '\n', HTTP_BODY_STATE_SIZE);
     case HTTP_BODY_STATE_TRAILER:
         return trailer_start(body, c);
+    case HTTP_BODY_STATE_NAME:
+        return name_byte(body, c);
     case HTTP_BODY_STATE_FIELD:
-        return text_byte(body, c, HTTP_BODY_STATE_FIELD_LF);
+        return text_byte(body, c, GATE_TRAILERS_SIZE_MAX, HTTP_BODY_STATE_FIELD_LF);
     case HTTP_BODY_STATE_FIELD_LF:
         return expect(body, c, '\n', HTTP_BODY_STATE_TRAILER);
     case HTTP_BODY_STATE_TRAILER_LF:

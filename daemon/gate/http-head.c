@@ -9,12 +9,17 @@
 #include "util.h"
 
 #define METHOD_MAX 32
-#define LENGTH_DIGITS_MAX 18 /* below 2^63 */
 
 static int bad(const char **ret_why, const char *why)
 {
     *ret_why = why;
     return -EBADMSG;
+}
+
+static int too_much(const char **ret_why, const char *why)
+{
+    *ret_why = why;
+    return -EMSGSIZE;
 }
 
 ssize_t http_head_find(const char *data, size_t size, size_t *scanned, const char **ret_why)
@@ -43,77 +48,142 @@ ssize_t http_head_find(const char *data, size_t size, size_t *scanned, const cha
 
 /* -- header lines -- */
 
-/* Which of the headers that frame the message were seen. */
-struct framing {
-    unsigned lines;
-    unsigned hosts;
-    unsigned lengths;
-    unsigned codings;
-};
-
-static int content_length_parse(struct span value, uint64_t *ret, const char **ret_why)
+/* `name` or `name/version` (RFC 9110, section 7.8); *ret is the name. */
+static bool protocol_parse(struct span protocol, struct span *ret)
 {
-    uint64_t length = 0;
-    if (value.size == 0 || value.size > LENGTH_DIGITS_MAX)
-        return bad(ret_why, "Content-Length is not a number, or far too large");
-    for (size_t i = 0; i < value.size; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9')
-            return bad(ret_why, "Content-Length is not one decimal number");
-        length = length * 10 + (uint64_t)(value.data[i] - '0');
+    const char *end = protocol.data + protocol.size;
+    const char *slash = memchr(protocol.data, '/', protocol.size);
+
+    *ret = span_of(protocol.data, slash ? slash : end);
+    return http_is_token(*ret) && (!slash || http_is_token(span_of(slash + 1, end)));
+}
+
+/* h2c is another way to speak HTTP: requests that nobody checks would follow (and so would any
+ * other version of it). What is left goes to request->upgrade. */
+static int upgrade_add(struct http_request *request, struct span list, const char **ret_why)
+{
+    size_t filled = strlen(request->upgrade);
+    struct span protocol, name;
+
+    while (http_next_element(&list, &protocol)) {
+        if (!protocol_parse(protocol, &name))
+            return bad(ret_why, "Upgrade names what is no protocol");
+        if (span_is(name, "h2c") || span_is(name, "h2") || span_is(name, "HTTP"))
+            continue;
+        if (filled + protocol.size + 2 > HTTP_UPGRADE_MAX)
+            return too_much(ret_why, "Upgrade names too many protocols");
+        if (filled > 0) {
+            memcpy(request->upgrade + filled, ", ", 2);
+            filled += 2;
+        }
+        memcpy(request->upgrade + filled, protocol.data, protocol.size);
+        filled += protocol.size;
+        request->upgrade[filled] = '\0';
     }
-    *ret = length;
     return 0;
 }
 
-static int header_account(const struct http_header *h, struct http_request *request,
-                          struct framing *seen, const char **ret_why)
+static bool names_json(struct span list)
 {
-    if (++seen->lines > GATE_HEADERS_MAX)
-        return bad(ret_why, "there are too many headers");
-    if (span_is(h->name, "Connection"))
-        return http_connection_check(h->value, ret_why);
-    if (span_is(h->name, "Host")) {
-        if (seen->hosts++ > 0)
-            return bad(ret_why, "there are two Host headers");
-    } else if (span_is(h->name, "Content-Length")) {
-        if (seen->lengths++ > 0)
-            return bad(ret_why, "there are two Content-Length headers");
-        request->body = HTTP_BODY_LENGTH;
-        return content_length_parse(h->value, &request->content_length, ret_why);
-    } else if (span_is(h->name, "Transfer-Encoding")) {
-        if (seen->codings++ > 0)
-            return bad(ret_why, "there are two Transfer-Encoding headers");
-        if (!span_is(h->value, "chunked"))
-            return bad(ret_why, "the only Transfer-Encoding accepted is \"chunked\"");
-        request->body = HTTP_BODY_CHUNKED;
+    struct span element;
+
+    while (http_next_element(&list, &element)) {
+        const char *semicolon = memchr(element.data, ';', element.size);
+        if (semicolon)
+            element = span_of(element.data, semicolon);
+        if (span_is(element, "application/json"))
+            return true;
     }
+    return false;
+}
+
+/* Which single fields were seen, and what all of them frame. */
+struct seen {
+    unsigned lines;
+    unsigned hosts;
+    struct http_framing framing;
+    struct http_hop proxy_connection; /* no standard has it; its "close" is heeded */
+};
+
+static int header_account(const struct http_header *h, struct http_request *request,
+                          struct seen *seen, const char **ret_why)
+{
+    switch (h->field) {
+    case HTTP_FIELD_HOST:
+        return seen->hosts++ > 0 ? bad(ret_why, "there are two Host headers") : 0;
+    case HTTP_FIELD_CONNECTION:
+        return http_hop_add(&request->hop, h->value, ret_why);
+    case HTTP_FIELD_PROXY_CONNECTION:
+        return http_hop_add(&seen->proxy_connection, h->value, ret_why);
+    case HTTP_FIELD_UPGRADE:
+        return upgrade_add(request, h->value, ret_why);
+    case HTTP_FIELD_ACCEPT:
+        request->wants_json = request->wants_json || names_json(h->value);
+        return 0;
+    default:
+        return http_framing_add(&seen->framing, h, ret_why);
+    }
+}
+
+static int line_check(struct span line, const char **ret_why)
+{
+    if (line.size > GATE_HEAD_LINE_MAX)
+        return too_much(ret_why, "a line is too long");
     return 0;
+}
+
+static int request_frame(struct http_request *request, const struct http_framing *framing,
+                         const char **ret_why)
+{
+    if (framing->other_coding)
+        return bad(ret_why, "the only Transfer-Encoding accepted is \"chunked\"");
+    if (framing->chunked && request->version_minor == 0)
+        return bad(ret_why, "HTTP/1.0 has no Transfer-Encoding");
+    if (request->connect && (framing->chunked || framing->length > 0))
+        return bad(ret_why, "CONNECT has no body");
+    if (framing->chunked)
+        request->body = HTTP_BODY_CHUNKED;
+    else if (framing->length > 0)
+        request->body = HTTP_BODY_LENGTH;
+    request->content_length = framing->length;
+    return 0;
+}
+
+/* What follows from all fields together. */
+static void request_settle(struct http_request *request, const struct seen *seen)
+{
+    bool close = request->hop.close || seen->proxy_connection.close;
+
+    request->persistent = !close && (request->version_minor > 0 || request->hop.keep_alive);
+    /* Upgrade without Connection is not for us, HTTP/1.0 has none (RFC 9110, section 7.8), and
+     * where a body ends and another protocol begins is nothing to be in doubt about. */
+    if (!request->hop.upgrade || request->version_minor == 0 || request->connect ||
+        request->body != HTTP_BODY_NONE)
+        request->upgrade[0] = '\0';
 }
 
 static int headers_parse(struct http_request *request, const char **ret_why)
 {
     struct span rest = request->headers;
     struct span line;
-    struct framing seen = {0};
+    struct seen seen = {0};
 
     while (http_next_line(&rest, &line)) {
         struct http_header h;
-        int r = http_header_parse(line, &h, ret_why);
-        if (r < 0)
-            return r;
-        r = header_account(&h, request, &seen, ret_why);
+        int r = line_check(line, ret_why);
+        if (r == 0 && ++seen.lines > GATE_HEADERS_MAX)
+            r = too_much(ret_why, "there are too many headers");
+        if (r == 0)
+            r = http_header_parse(line, &h, ret_why);
+        if (r == 0)
+            r = header_account(&h, request, &seen, ret_why);
         if (r < 0)
             return r;
     }
-    if (seen.lengths > 0 && seen.codings > 0)
-        return bad(ret_why, "there are both Content-Length and Transfer-Encoding");
-    if (seen.codings > 0 && request->version_minor == 0)
-        return bad(ret_why, "HTTP/1.0 has no Transfer-Encoding");
-    if (request->connect && (seen.codings > 0 || request->content_length > 0))
-        return bad(ret_why, "CONNECT has no body");
-    if (request->body == HTTP_BODY_LENGTH && request->content_length == 0)
-        request->body = HTTP_BODY_NONE;
-    return 0;
+    int r = request_frame(request, &seen.framing, ret_why);
+    if (r == 0)
+        request_settle(request, &seen);
+    return r;
 }
 
 /* -- request line -- */
@@ -192,52 +262,12 @@ int http_request_parse(const char *data, size_t size, struct http_request *ret,
     memset(ret, 0, sizeof(*ret));
     if (size < 4 || memcmp(data + size - 4, "\r\n\r\n", 4) != 0 || !http_next_line(&rest, &line))
         return bad(ret_why, "the head is not whole");
-    int r = request_line_parse(line, ret, ret_why);
+    int r = line_check(line, ret_why);
+    if (r == 0)
+        r = request_line_parse(line, ret, ret_why);
     if (r < 0)
         return r;
     rest.size -= 2; /* the empty line */
     ret->headers = rest;
     return headers_parse(ret, ret_why);
-}
-
-int http_status_parse(const char *data, size_t size)
-{
-    if (size < 13 || memcmp(data, "HTTP/1.", 7) != 0 || (data[7] != '0' && data[7] != '1') ||
-        data[8] != ' ' || (data[12] != ' ' && data[12] != '\r'))
-        return -EBADMSG;
-    int status = 0;
-    for (size_t i = 9; i < 12; i++) {
-        if (data[i] < '0' || data[i] > '9')
-            return -EBADMSG;
-        status = status * 10 + (data[i] - '0');
-    }
-    return status >= 100 && status < 600 ? status : -EBADMSG;
-}
-
-int http_answer_parse(const char *data, size_t size, struct http_answer_head *ret,
-                      const char **ret_why)
-{
-    struct http_answer_head answer = {.status = http_status_parse(data, size)};
-    struct span rest = {data, size};
-    struct span line;
-    struct http_header h;
-    unsigned lines = 0;
-
-    if (answer.status < 0 || !http_next_line(&rest, &answer.status_line))
-        return bad(ret_why, "its first line is not that of an HTTP/1 answer");
-    if (answer.status == 101)
-        return bad(ret_why, "it changes the protocol, which nobody asked for");
-    rest.size -= 2; /* the empty line */
-    answer.headers = rest;
-    while (http_next_line(&rest, &line)) {
-        if (++lines > GATE_HEADERS_MAX)
-            return bad(ret_why, "there are too many headers");
-        int r = http_header_parse(line, &h, ret_why);
-        if (r == 0 && span_is(h.name, "Connection"))
-            r = http_connection_check(h.value, ret_why);
-        if (r < 0)
-            return r;
-    }
-    *ret = answer;
-    return 0;
 }

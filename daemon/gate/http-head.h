@@ -10,14 +10,11 @@
 
 #include "host-pattern.h"
 #include "http-fields.h"
+#include "http-framing.h"
 
 #define HTTP_PORT 80
 
-enum http_body_kind {
-    HTTP_BODY_NONE,
-    HTTP_BODY_LENGTH,
-    HTTP_BODY_CHUNKED,
-};
+#define HTTP_UPGRADE_MAX 128 /* bytes of the protocols that a request wants to change to */
 
 struct http_request {
     bool connect; /* CONNECT host:port; otherwise absolute-form http */
@@ -27,8 +24,13 @@ struct http_request {
     struct span path; /* of absolute-form: what follows the authority; may be empty or "?..." */
     unsigned version_minor; /* HTTP/1.0 or 1.1 */
     struct span headers;    /* header lines, each with its CRLF, without the last empty line */
-    enum http_body_kind body;
-    uint64_t content_length; /* for HTTP_BODY_LENGTH */
+    struct http_hop hop;
+    bool wants_json; /* Accept names application/json */
+    /* The client waits for more on this connection behind the answer, as far as it goes. */
+    bool persistent;
+    char upgrade[HTTP_UPGRADE_MAX + 1]; /* a list of protocols, without HTTP's own; "": none */
+    enum http_body_kind body;           /* never HTTP_BODY_UNTIL_CLOSE */
+    uint64_t content_length;            /* for HTTP_BODY_LENGTH */
 };
 
 /* Looks for the end of the head in what has come so far. Returns its size with the empty line, 0 if
@@ -37,9 +39,9 @@ struct http_request {
  * that a head that trickles in is read once. */
 ssize_t http_head_find(const char *data, size_t size, size_t *scanned, const char **ret_why);
 
-/* Parses a whole head of `size` bytes (as http_head_find gives it). 0, or -EBADMSG with *ret_why a
- * static sentence. On failure *ret holds what could be read of method, host and port (empty: none),
- * for the record. */
+/* Parses a whole head of `size` bytes (as http_head_find gives it). 0; -EBADMSG with *ret_why a
+ * static sentence; -EMSGSIZE likewise, where a limit was passed. On failure *ret holds what could
+ * be read of method, host and port (empty: none), for the record. */
 int http_request_parse(const char *data, size_t size, struct http_request *ret,
                        const char **ret_why);
 
@@ -51,27 +53,51 @@ enum http_form {
 };
 
 /* Writes the head for the next server: Host from the target, headers that are for this hop alone
- * removed, `Connection: close`, and `Proxy-Authorization: <authorization>` unless that is NULL.
+ * removed, `Connection` and `Upgrade` as the request has them after reading (close, unless it is
+ * persistent), and `Proxy-Authorization: <authorization>` unless that is NULL.
  * Returns the size, or -ENOBUFS if `buffer_size` does not hold it; HTTP_REWRITE_EXTRA bytes more
  * than the client's head plus the length of `authorization` are always enough. */
 #define HTTP_REWRITE_EXTRA 1024
 ssize_t http_request_write(const struct http_request *request, enum http_form form,
                            const char *authorization, char *buffer, size_t buffer_size);
 
+/* -- answers -- */
+
 /* The status code of a response head's first line, or -EBADMSG. */
 int http_status_parse(const char *data, size_t size);
 
+/* What of a request decides how its answer is read. */
+struct http_asked {
+    bool head;              /* HEAD: no body follows, whatever the fields say */
+    unsigned version_minor; /* HTTP/1.0 or 1.1 */
+    const char *upgrade;    /* as in the request */
+};
+
 struct http_answer_head {
     int status;
+    unsigned version_minor;
     struct span status_line; /* without its CRLF */
     struct span headers;     /* as in a request */
+    struct http_hop hop;
+    struct span upgrade; /* of a 101: what it changes to */
+    enum http_body_kind body;
+    uint64_t content_length; /* for HTTP_BODY_LENGTH */
 };
 
 /* Parses a whole head of an answer, as http_head_find gives it. 0, or -EBADMSG with *ret_why. */
-int http_answer_parse(const char *data, size_t size, struct http_answer_head *ret,
-                      const char **ret_why);
+int http_answer_parse(const char *data, size_t size, const struct http_asked *asked,
+                      struct http_answer_head *ret, const char **ret_why);
 
-/* Writes it for the client: without what is for this hop alone, a final one (not 1xx) with
- * `Connection: close`. Returns the size, or -ENOBUFS; HTTP_REWRITE_EXTRA bytes more than the head
- * has are always enough. */
-ssize_t http_answer_write(const struct http_answer_head *answer, char *buffer, size_t buffer_size);
+/* What the client is told about its connection. */
+enum http_connection {
+    HTTP_CONNECTION_UNSAID, /* nothing: it stays, as HTTP/1.1 has it */
+    HTTP_CONNECTION_CLOSE,
+    HTTP_CONNECTION_KEEP,
+    HTTP_CONNECTION_UPGRADE,
+};
+
+/* Writes it for the client, as HTTP/1.1: without what is for this hop alone, and with `connection`.
+ * Returns the size, or -ENOBUFS; HTTP_REWRITE_EXTRA bytes more than the head has are always
+ * enough. */
+ssize_t http_answer_write(const struct http_answer_head *answer, enum http_connection connection,
+                          char *buffer, size_t buffer_size);

@@ -37,28 +37,37 @@ static void put_span(struct writer *w, struct span s)
     w->size += s.size;
 }
 
+#define PUT_TEXT(w, text) put_span((w), (struct span){(text), sizeof(text) - 1})
+
 static void put_authority(struct writer *w, const struct http_request *request)
 {
     bool v6 = request->host.address.family == AF_INET6;
-    put(w, "%s%s%s", v6 ? "[" : "", request->host.name, v6 ? "]" : "");
+
+    if (v6)
+        PUT_TEXT(w, "[");
+    put_span(w, (struct span){request->host.name, strlen(request->host.name)});
+    if (v6)
+        PUT_TEXT(w, "]");
     if (request->connect || request->port != HTTP_PORT)
         put(w, ":%u", request->port);
 }
 
-/* All but those for this hop alone. */
-static void put_headers(struct writer *w, struct span headers)
+static void put_header(struct writer *w, const struct http_header *h)
 {
-    struct span rest = headers;
+    put_span(w, h->name);
+    PUT_TEXT(w, ": ");
+    put_span(w, h->value);
+    PUT_TEXT(w, "\r\n");
+}
+
+/* All but those for this hop alone. */
+static void put_headers(struct writer *w, struct span headers, const struct http_hop *hop)
+{
     struct http_header h;
 
-    while (http_next_header(&rest, &h)) {
-        if (http_is_hop_header(headers, h.name))
-            continue;
-        put_span(w, h.name);
-        put(w, ": ");
-        put_span(w, h.value);
-        put(w, "\r\n");
-    }
+    while (http_next_header(&headers, &h))
+        if (!http_hop_drops(hop, &h))
+            put_header(w, &h);
 }
 
 static void put_target(struct writer *w, const struct http_request *request, enum http_form form)
@@ -68,16 +77,32 @@ static void put_target(struct writer *w, const struct http_request *request, enu
         return;
     }
     if (form == HTTP_FORM_ABSOLUTE) {
-        put(w, "http://");
+        PUT_TEXT(w, "http://");
         put_authority(w, request);
     } else if (request->path.size == 0 && span_is(request->method, "OPTIONS")) {
-        put(w, "*"); /* RFC 9112, section 3.2.4 */
+        PUT_TEXT(w, "*"); /* RFC 9112, section 3.2.4 */
         return;
     }
     /* In absolute form the slash matters too: "http://a?@b/" is host b to a careless reader. */
     if (request->path.size > 0 ? request->path.data[0] != '/' : form == HTTP_FORM_ORIGIN)
-        put(w, "/");
+        PUT_TEXT(w, "/");
     put_span(w, request->path);
+}
+
+static void put_upgrade(struct writer *w, struct span protocols)
+{
+    PUT_TEXT(w, "Connection: Upgrade\r\nUpgrade: ");
+    put_span(w, protocols);
+    PUT_TEXT(w, "\r\n");
+}
+
+/* The server's connection stays if the client's does and both are of version 1.1. */
+static void put_connection(struct writer *w, const struct http_request *request)
+{
+    if (*request->upgrade)
+        put_upgrade(w, (struct span){request->upgrade, strlen(request->upgrade)});
+    else if (!request->persistent || request->version_minor == 0)
+        PUT_TEXT(w, "Connection: close\r\n");
 }
 
 ssize_t http_request_write(const struct http_request *request, enum http_form form,
@@ -88,32 +113,55 @@ ssize_t http_request_write(const struct http_request *request, enum http_form fo
     if (buffer_size == 0)
         return -ENOBUFS;
     put_span(&w, request->method);
-    put(&w, " ");
+    PUT_TEXT(&w, " ");
     put_target(&w, request, form);
-    put(&w, " HTTP/1.%u\r\nHost: ", request->version_minor);
+    if (request->version_minor > 0)
+        PUT_TEXT(&w, " HTTP/1.1\r\nHost: ");
+    else
+        PUT_TEXT(&w, " HTTP/1.0\r\nHost: ");
     put_authority(&w, request);
-    put(&w, "\r\n");
+    PUT_TEXT(&w, "\r\n");
     if (authorization)
         put(&w, "Proxy-Authorization: %s\r\n", authorization);
     if (form != HTTP_FORM_CONNECT) {
-        put_headers(&w, request->headers);
-        put(&w, "Connection: close\r\n");
+        put_headers(&w, request->headers, &request->hop);
+        put_connection(&w, request);
     }
-    put(&w, "\r\n");
+    PUT_TEXT(&w, "\r\n");
     return w.full ? -ENOBUFS : (ssize_t)w.size;
 }
 
-ssize_t http_answer_write(const struct http_answer_head *answer, char *buffer, size_t buffer_size)
+static void put_answer_connection(struct writer *w, const struct http_answer_head *answer,
+                                  enum http_connection connection)
+{
+    switch (connection) {
+    case HTTP_CONNECTION_UNSAID:
+        break;
+    case HTTP_CONNECTION_CLOSE:
+        PUT_TEXT(w, "Connection: close\r\n");
+        break;
+    case HTTP_CONNECTION_KEEP:
+        PUT_TEXT(w, "Connection: keep-alive\r\n");
+        break;
+    case HTTP_CONNECTION_UPGRADE:
+        put_upgrade(w, answer->upgrade);
+        break;
+    }
+}
+
+ssize_t http_answer_write(const struct http_answer_head *answer, enum http_connection connection,
+                          char *buffer, size_t buffer_size)
 {
     struct writer w = {.buffer = buffer, .allocated = buffer_size};
+    const char *behind_version = answer->status_line.data + strlen("HTTP/1.x");
 
     if (buffer_size == 0)
         return -ENOBUFS;
-    put_span(&w, answer->status_line);
-    put(&w, "\r\n");
-    put_headers(&w, answer->headers);
-    if (answer->status >= 200)
-        put(&w, "Connection: close\r\n");
-    put(&w, "\r\n");
+    PUT_TEXT(&w, "HTTP/1.1"); /* each hop names its own version (RFC 9110, section 6.2) */
+    put_span(&w, span_of(behind_version, answer->status_line.data + answer->status_line.size));
+    PUT_TEXT(&w, "\r\n");
+    put_headers(&w, answer->headers, &answer->hop);
+    put_answer_connection(&w, answer, connection);
+    PUT_TEXT(&w, "\r\n");
     return w.full ? -ENOBUFS : (ssize_t)w.size;
 }

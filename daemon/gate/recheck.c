@@ -14,10 +14,25 @@ static void refuse(struct connection *c, const struct policy_fault *fault)
     request_refuse_address(c, fault);
 }
 
+/* A server's connection that waits for a request that would be refused now. */
+static void recheck_kept(struct connection *c)
+{
+    const struct policy_subject subject = {
+        .host = &c->kept.host,
+        .port = c->kept.port,
+        .address = c->kept.via_parent ? NULL : &c->kept.address,
+    };
+    struct policy_fault fault;
+
+    if (c->kept.is && !policy_recheck(c->gate->config, &subject, &fault))
+        connection_drop_server(c);
+}
+
 /* Whether it ended a connection that had been allowed. */
 static bool recheck(struct connection *c)
 {
-    bool answered = c->state == CONNECTION_RECORDING || c->state == CONNECTION_TUNNEL;
+    bool answered = c->state == CONNECTION_RECORDING || c->state == CONNECTION_EXCHANGE ||
+                    c->state == CONNECTION_TUNNEL;
     bool dialling = c->state == CONNECTION_DIALLING;
     bool undecided = c->state == CONNECTION_RESOLVING || dialling || c->via_parent;
     const struct policy_subject subject = {
@@ -29,6 +44,7 @@ static bool recheck(struct connection *c)
     const struct allow_rule *old_rule = c->rule;
     struct policy_fault fault;
 
+    recheck_kept(c);
     c->rule = NULL; /* of rules that are about to go */
     if (c->state == CONNECTION_READING_HEAD || c->state == CONNECTION_DRAINING)
         return false;

@@ -9,7 +9,10 @@
 #include "util.h"
 
 #define AUTHORITY_MAX 272 /* a name, brackets, a port */
+#define DETAIL_MAX 400    /* of a detail that is longer, so much is told */
+#define MESSAGE_MAX 1536
 #define BODY_MAX (REFUSAL_RESPONSE_MAX - 512)
+#define DOCS "cagedd(8), section REFUSALS"
 
 enum advice {
     ADVICE_NONE,
@@ -138,51 +141,115 @@ static void put(struct text *t, const char *format, ...)
         t->size += MIN_OF((size_t)n, t->allocated - t->size - 1);
 }
 
-static void put_advice(struct text *t, enum advice advice, const char *authority,
-                       const char *agent_id)
+/* -- what is said -- */
+
+static void put_authority(struct text *t, const struct refusal_context *c)
 {
-    if (advice == ADVICE_HOST)
-        put(t,
-            "To allow it, the agent's operator can add \"%s\" to allowed_hosts in the card of "
-            "%s.\n",
-            authority, agent_id);
-    else if (advice == ADVICE_DENIED)
-        put(t,
-            "To allow it, the agent's operator can take that entry out of denied_hosts in the card "
-            "of %s.\n",
-            agent_id);
-    else if (advice == ADVICE_ADDRESS)
-        put(t,
-            "To allow it, the agent's operator can list the address in allowed_hosts, or the name "
-            "in "
-            "private_hosts, in the card of %s.\n",
-            agent_id);
-    else if (advice == ADVICE_SNI)
-        put(t,
-            "To have the ClientHello not looked at, the agent's operator can write \"%s;sni=any\" "
-            "in allowed_hosts in the card of %s.\n",
-            authority, agent_id);
+    bool v6 = strchr(c->host, ':') != NULL;
+
+    put(t, v6 ? "[%s]:%u" : "%s:%u", c->host, c->port);
 }
 
-static void put_body(struct text *t, enum refusal refusal, const struct refusal_context *c)
+static void put_message(struct text *t, const struct row *row, const struct refusal_context *c)
 {
-    const struct row *row = &rows[refusal];
-    bool v6 = strchr(c->host, ':') != NULL;
-    char authority[AUTHORITY_MAX] = "";
-
     if (*c->host) {
-        (void)snprintf(authority, sizeof(authority), v6 ? "[%s]:%u" : "%s:%u", c->host, c->port);
-        put(t, "caged %s %s for the agent \"%s\": ",
-            row->status >= 500 ? "could not reach" : "refused", authority, c->agent_id);
+        put(t, "caged %s ", row->status >= 500 ? "could not reach" : "refused");
+        put_authority(t, c);
+        put(t, " for the agent \"%s\": ", c->agent_id);
     } else {
         put(t, "caged refused a request of the agent \"%s\": ", c->agent_id);
     }
     put(t, "%s", row->why);
     if (c->detail)
-        put(t, " (%s)", c->detail);
-    put(t, ".\n");
-    put_advice(t, row->advice, authority, c->agent_id);
+        put(t, " (%.*s)", DETAIL_MAX, c->detail);
+    put(t, ".");
+}
+
+/* What the operator could do; nothing where that would not help. */
+static void put_advice(struct text *t, const struct row *row, const struct refusal_context *c)
+{
+    char authority_data[AUTHORITY_MAX] = "";
+    struct text authority = {.data = authority_data, .allocated = sizeof(authority_data)};
+
+    put_authority(&authority, c);
+    if (row->advice == ADVICE_HOST)
+        put(t,
+            "To allow it, the agent's operator can add \"%s\" to allowed_hosts in the card of %s, "
+            "or run: cagectl allow %s %s",
+            authority_data, c->agent_id, c->agent_id, authority_data);
+    else if (row->advice == ADVICE_DENIED)
+        put(t,
+            "To allow it, the agent's operator can take that entry out of denied_hosts in the card "
+            "of %s.",
+            c->agent_id);
+    else if (row->advice == ADVICE_ADDRESS)
+        put(t,
+            "To allow it, the agent's operator can list the address in allowed_hosts, or the name "
+            "in private_hosts, in the card of %s.",
+            c->agent_id);
+    else if (row->advice == ADVICE_SNI)
+        put(t,
+            "To have the ClientHello not looked at, the agent's operator can write \"%s;sni=any\" "
+            "in allowed_hosts in the card of %s.",
+            authority_data, c->agent_id);
+}
+
+/* -- as text -- */
+
+static void put_text(struct text *t, const struct row *row, const struct refusal_context *c)
+{
+    put_message(t, row, c);
+    put(t, "\n");
+    size_t before = t->size;
+    put_advice(t, row, c);
+    if (t->size > before)
+        put(t, "\n");
     put(t, "Code: %s\n", row->code);
+}
+
+/* -- as JSON -- */
+
+static void put_quoted(struct text *t, const char *s)
+{
+    put(t, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            put(t, "\\%c", c);
+        else if (c < 0x20 || c >= 0x7f)
+            put(t, "?"); /* nothing that is told has any */
+        else
+            put(t, "%c", c);
+    }
+    put(t, "\"");
+}
+
+static void put_member(struct text *t, const char *name, const char *value)
+{
+    put(t, ",\"%s\":", name);
+    if (*value)
+        put_quoted(t, value);
+    else
+        put(t, "null");
+}
+
+static void put_json(struct text *t, const struct row *row, const struct refusal_context *c)
+{
+    char message_data[MESSAGE_MAX] = "", advice_data[MESSAGE_MAX] = "";
+    struct text message = {.data = message_data, .allocated = sizeof(message_data)};
+    struct text advice = {.data = advice_data, .allocated = sizeof(advice_data)};
+
+    put_message(&message, row, c);
+    put_advice(&advice, row, c);
+    put(t, "{\"error\":{\"code\":\"%s\"", row->code);
+    put_member(t, "message", message_data);
+    put_member(t, "host", c->host);
+    put(t, *c->host ? ",\"port\":%u" : ",\"port\":null", c->port);
+    put_member(t, "rule", c->rule);
+    put_member(t, "advice", advice_data);
+    put_member(t, "agent_id", c->agent_id);
+    put_member(t, "docs", DOCS);
+    put(t, "}}\n");
 }
 
 size_t refusal_response(enum refusal refusal, const struct refusal_context *context,
@@ -193,14 +260,18 @@ size_t refusal_response(enum refusal refusal, const struct refusal_context *cont
     struct text body = {.data = body_data, .allocated = sizeof(body_data)};
     struct text response = {.data = buffer, .allocated = REFUSAL_RESPONSE_MAX};
 
-    put_body(&body, refusal, context);
+    (context->json ? put_json : put_text)(&body, row, context);
     put(&response,
         "HTTP/1.1 %u %s\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\n"
+        "Content-Type: %s\r\n"
         "Content-Length: %zu\r\n"
-        "X-Caged-Reason: %s\r\n"
-        "Connection: close\r\n\r\n",
-        row->status, row->phrase, body.size, row->code);
-    put(&response, "%.*s", (int)body.size, body_data);
+        "X-Caged-Reason: %s\r\n",
+        row->status, row->phrase, context->json ? "application/json" : "text/plain; charset=utf-8",
+        body.size, row->code);
+    if (context->connection)
+        put(&response, "Connection: %s\r\n", context->connection);
+    put(&response, "\r\n");
+    if (!context->head_alone)
+        put(&response, "%.*s", (int)body.size, body_data);
     return response.size;
 }

@@ -1,6 +1,7 @@
 /* Every way in which the gate says no: one table of stable code, HTTP status and text. Pure. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,16 +37,20 @@ const char *refusal_code(enum refusal refusal); /* "host-not-allowed" */
 unsigned refusal_status(enum refusal refusal);  /* 403; 0 for NONE and CLIENT_GONE */
 int refusal_from_code(const char *code, enum refusal *ret);
 
-/* What a refusal is about. */
+/* What a refusal is about, and how the client is told. */
 struct refusal_context {
     const char *agent_id;
     const char *host; /* canonical; "" if none could be read */
     uint16_t port;
-    const char *detail; /* a phrase that goes behind the text, printable; may be NULL */
+    const char *rule;       /* the entry that decided; "" if none did */
+    const char *detail;     /* a phrase that goes behind the text, printable; may be NULL */
+    bool json;              /* the client wants the body as JSON, not as text */
+    bool head_alone;        /* the answer to HEAD: no body goes along */
+    const char *connection; /* of the field Connection; NULL: no such field */
 };
 
 #define REFUSAL_RESPONSE_MAX 4096
 
-/* The whole response, head and text/plain body. Returns its size (always fits, texts are cut). */
+/* The whole response, head and body. Returns its size (always fits, details are cut). */
 size_t refusal_response(enum refusal refusal, const struct refusal_context *context,
                         char buffer[static REFUSAL_RESPONSE_MAX]);

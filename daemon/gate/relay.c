@@ -98,41 +98,24 @@ static int write_pending(struct relay_flow *flow)
     return 0;
 }
 
-static int pass(struct relay_flow *flow, const char *data, size_t size)
+int relay_flow_flush(struct relay_flow *flow)
 {
+    int r = flow->pending ? write_pending(flow) : 0;
+
+    return r == 0 && flow->bulk.inside > 0 ? write_bulk(flow) : r;
+}
+
+int relay_flow_pass(struct relay_flow *flow, const char *data, size_t size)
+{
+    ssize_t n = 0;
+
     if (size == 0)
         return 0;
-    ssize_t n = write_some(flow, data, size);
+    if (!flow->pending)
+        n = write_some(flow, data, size);
     if (n < 0)
         return RELAY_WRITE_FAILED;
     return relay_flow_push(flow, data + n, size - (size_t)n) < 0 ? RELAY_WRITE_FAILED : 0;
-}
-
-/* Cuts what is not the request's body. Bytes behind its end would be a second request, which nobody
- * has checked: they end the flow, and the server, which sees that, ends its answer. */
-static int apply_framing(struct relay_flow *flow, size_t *size)
-{
-    ssize_t used = http_body_consume(flow->framing, scratch, *size);
-    if (used < 0)
-        return RELAY_BAD_BODY;
-    if ((size_t)used < *size)
-        flow->ended = true;
-    *size = (size_t)used;
-    return 0;
-}
-
-/* Until the final head of the answer has passed. */
-static int pass_answer(struct relay_flow *flow, size_t size)
-{
-    AUTO_FREE char *out = NULL;
-    size_t out_size;
-    int r = http_answer_take(flow->answer, scratch, size, &out, &out_size, &flow->why);
-
-    if (r == -EBADMSG)
-        return RELAY_BAD_ANSWER;
-    if (r < 0)
-        return RELAY_WRITE_FAILED;
-    return out ? pass(flow, out, out_size) : 0;
 }
 
 static int filter_result(int r)
@@ -159,22 +142,21 @@ static int end_hello(struct relay_flow *flow)
     return filter_result(r > 0 ? end_filter(flow, data, size) : r);
 }
 
-/* The end of what comes, good (0) or bad; without an answer it cannot be good. */
-static int end_of_flow(struct relay_flow *flow, int error)
+/* `from` will say nothing more. */
+static int end_of_stream(struct relay_flow *flow, int error)
 {
     flow->ended = true;
-    if (flow->hello && error == 0)
-        return end_hello(flow);
-    if (!flow->answer || flow->answer->final)
+    if (error)
         return error;
-    flow->why = "it closed the connection without a whole answer";
-    return RELAY_BAD_ANSWER;
+    if (flow->hello)
+        return end_hello(flow);
+    return flow->filter ? flow->filter(flow, NULL, 0) : 0;
 }
 
 /* Whether nobody looks at what passes. */
 static bool passes_unseen(const struct relay_flow *flow)
 {
-    return !flow->hello && !flow->framing && (!flow->answer || flow->answer->final);
+    return !flow->hello && !flow->filter;
 }
 
 /* The same as move_once, through a pipe. */
@@ -186,9 +168,9 @@ static int move_bulk(struct relay_flow *flow, bool *ret_more)
     if (n == -EAGAIN || n == -EINTR || n == -EMFILE)
         return 0;
     if (n < 0)
-        return end_of_flow(flow, RELAY_READ_FAILED);
+        return end_of_stream(flow, RELAY_READ_FAILED);
     if (n == 0)
-        return end_of_flow(flow, flow->broken ? RELAY_READ_FAILED : 0);
+        return end_of_stream(flow, flow->broken ? RELAY_READ_FAILED : 0);
     return write_bulk(flow);
 }
 
@@ -196,40 +178,32 @@ static int move_bulk(struct relay_flow *flow, bool *ret_more)
 static int move_once(struct relay_flow *flow, bool *ret_more)
 {
     ssize_t n = recv(flow->from, scratch, sizeof(scratch), 0);
-    int r = 0;
 
     *ret_more = false;
     if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : end_of_flow(flow, RELAY_READ_FAILED);
+        return errno == EAGAIN || errno == EINTR ? 0 : end_of_stream(flow, RELAY_READ_FAILED);
     if (n == 0)
-        return end_of_flow(flow, flow->broken ? RELAY_READ_FAILED : 0);
+        return end_of_stream(flow, flow->broken ? RELAY_READ_FAILED : 0);
     size_t size = (size_t)n;
     *ret_more = flow->bulk.on = size == sizeof(scratch);
-    if (flow->answer && !flow->answer->final)
-        return pass_answer(flow, size);
     if (flow->hello)
         return filter_hello(flow, size);
-    if (flow->framing)
-        r = apply_framing(flow, &size);
-    return r ? r : pass(flow, scratch, size);
+    return flow->filter ? flow->filter(flow, scratch, size) : relay_flow_pass(flow, scratch, size);
 }
 
 int relay_flow_run(struct relay_flow *flow)
 {
     bool more = true;
-    int r = 0;
 
     if (flow->shut)
         return 0;
-    if (flow->pending)
-        r = write_pending(flow);
-    if (r == 0 && flow->bulk.inside > 0)
-        r = write_bulk(flow);
+    int r = relay_flow_flush(flow);
     for (int i = 0; r == 0 && more && i < ROUNDS_MAX && relay_flow_wants_read(flow); i++)
         r = flow->bulk.on && passes_unseen(flow) ? move_bulk(flow, &more) : move_once(flow, &more);
     if (r == 0 && flow->ended && !relay_flow_wants_write(flow)) {
         /* ENOTCONN: the other side has gone already, and its own flow will find that. */
-        (void)shutdown(flow->to, SHUT_WR);
+        if (!flow->whole)
+            (void)shutdown(flow->to, SHUT_WR);
         flow->shut = true;
     }
     return r;

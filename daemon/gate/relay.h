@@ -8,14 +8,19 @@
 #include <stdint.h>
 
 #include "hello-filter.h"
-#include "http-answer.h"
-#include "http-body.h"
 #include "relay-bulk.h"
+
+struct relay_flow;
+
+/* Looks at what was read before it passes, and lets pass what may (relay_flow_pass). `size` 0: the
+ * stream ended. May set `ended` and `whole`, and `filter` itself to NULL once all that is left
+ * passes as it is. 0 or an enum relay_error. */
+typedef int (*relay_filter)(struct relay_flow *flow, const char *data, size_t size);
 
 struct relay_flow {
     int from, to;               /* not owned */
-    struct http_body *framing;  /* NULL: everything passes; else no byte behind its end does */
-    struct http_answer *answer; /* NULL: everything passes; else its heads are read on the way */
+    relay_filter filter;        /* NULL: everything passes, unseen */
+    void *userdata;             /* of the filter */
     struct hello_filter *hello; /* owned; NULL: everything passes; else held back until judged */
     bool unjudged;              /* the filter let it pass for its rule alone */
     char *pending;
@@ -25,7 +30,8 @@ struct relay_flow {
     bool reset;      /* writing failed because `to` was reset */
     bool broken;     /* `from` was, and writing to it took that error: its end of file is none */
     bool ended;      /* nothing more will be read */
-    bool shut;       /* and the end was passed on: the flow is over */
+    bool whole;      /* because a message ended, not the stream: no end is passed on */
+    bool shut;       /* and all of it, an end as well, was passed on: the flow is over */
     const char *why; /* of RELAY_BAD_ANSWER: a static sentence */
 };
 
@@ -42,13 +48,20 @@ int relay_flow_offer(struct relay_flow *flow, const char *data, size_t size);
 enum relay_error {
     RELAY_READ_FAILED = 1, /* `from` broke; what came before was passed on */
     RELAY_WRITE_FAILED,    /* `to` broke, or no memory */
-    RELAY_BAD_BODY,        /* the framing was violated */
-    RELAY_BAD_ANSWER,      /* what came is not an answer, or it ended before its final head */
-    RELAY_BAD_HELLO,       /* the filter refused what came; it is still there to say why */
+    RELAY_BAD_BODY,        /* a filter: the framing was violated */
+    RELAY_BAD_ANSWER, /* a filter: what came is not an answer, or it ended before its final head */
+    RELAY_BAD_HELLO,  /* `hello` refused what came; it is still there to say why */
 };
 
 /* Moves what can be moved now, boundedly. 0 or an enum relay_error. */
 int relay_flow_run(struct relay_flow *flow);
+
+/* For a filter, and for what comes before the first run: sends these bytes, behind those that
+ * wait already; what `to` does not take at once waits. 0 or RELAY_WRITE_FAILED. */
+int relay_flow_pass(struct relay_flow *flow, const char *data, size_t size);
+
+/* Sends what waits, reads nothing. 0 or RELAY_WRITE_FAILED. */
+int relay_flow_flush(struct relay_flow *flow);
 
 /* Nothing more goes this way: `to` is gone, or nobody cares. */
 void relay_flow_abandon(struct relay_flow *flow);

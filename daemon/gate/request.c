@@ -127,6 +127,38 @@ static void go_direct(struct connection *c)
     }
 }
 
+/* The server's connection of the last request serves this one too, if it goes to the same host and
+ * what is connected may still be. */
+static bool take_kept(struct connection *c)
+{
+    const struct host *host = &c->request.host;
+    uint16_t port = c->request.port;
+    struct policy_fault fault;
+
+    if (!c->kept.is)
+        return false;
+    if (c->request.connect || port != c->kept.port || !streq(host->name, c->kept.host.name) ||
+        (!c->kept.via_parent &&
+         policy_address_fault(c->gate->config, host, &c->kept.address, port, &fault))) {
+        connection_drop_server(c);
+        return false;
+    }
+    c->kept.is = false;
+    c->on_kept = true;
+    c->via_parent = c->kept.via_parent;
+    c->address = c->kept.address;
+    return true;
+}
+
+/* Nothing more is read of the client before the way is known. */
+static bool hush_client(struct connection *c)
+{
+    if (event_source_set(c->gate->loop, &c->client, 0) == 0)
+        return true;
+    connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
+    return false;
+}
+
 void request_decide(struct connection *c)
 {
     const struct gate_config *config = c->gate->config;
@@ -144,6 +176,12 @@ void request_decide(struct connection *c)
         ask_begin(c);
         return;
     }
+    if (take_kept(c)) {
+        connection_established(c);
+        return;
+    }
+    if (!hush_client(c))
+        return;
     if (config->parent.port == 0 || is_local(host)) {
         go_direct(c);
         return;
@@ -164,20 +202,44 @@ static void head_complete(struct connection *c)
 
     timer_clear(c->gate->loop, &c->timer);
     connection_number_request(c);
-    if (http_request_parse(c->head.data, c->head_size, &c->request, &why) < 0) {
-        connection_refuse(c, REFUSAL_BAD_REQUEST, why);
+    int r = http_request_parse(c->head.data, c->head_size, &c->request, &why);
+    if (r < 0) {
+        connection_refuse(c, r == -EMSGSIZE ? REFUSAL_HEAD_TOO_LARGE : REFUSAL_BAD_REQUEST, why);
         return;
     }
-    /* Nothing more is read before the way is known. */
-    if (event_source_set(c->gate->loop, &c->client, 0) < 0)
-        connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
-    else
-        request_decide(c);
+    c->request_read = true;
+    request_decide(c);
 }
 
-void request_read(struct connection *c)
+static void wait_for_more(struct connection *c)
+{
+    if (c->client_ended)
+        connection_close(c); /* gone before it asked for anything */
+    else if (event_source_set(c->gate->loop, &c->client, EPOLLIN) < 0)
+        connection_abort(c);
+}
+
+/* Looks at what has come. */
+static void find_head(struct connection *c)
 {
     const char *why;
+    ssize_t size = http_head_find(c->head.data, c->head.size, &c->head_scanned, &why);
+
+    if (size < 0) {
+        connection_refuse(c, REFUSAL_BAD_REQUEST, why);
+    } else if (size > GATE_HEAD_SIZE_MAX || (size == 0 && c->head.size >= GATE_HEAD_SIZE_MAX)) {
+        connection_refuse(c, REFUSAL_HEAD_TOO_LARGE, NULL);
+    } else if (size > 0) {
+        c->head_size = (size_t)size;
+        head_complete(c);
+    } else {
+        wait_for_more(c);
+    }
+}
+
+static void receive(struct connection *c)
+{
+    bool idle = c->used && c->head.size == 0;
     ssize_t n = buffer_receive(&c->head, c->client.fd, GATE_HEAD_SIZE_MAX);
 
     if (n == -EAGAIN || n == -EINTR)
@@ -190,14 +252,52 @@ void request_read(struct connection *c)
         connection_close(c);
         return;
     }
-    ssize_t size = http_head_find(c->head.data, c->head.size, &c->head_scanned, &why);
-    if (size < 0) {
-        connection_refuse(c, REFUSAL_BAD_REQUEST, why);
-    } else if (size > 0) {
-        c->head_size = (size_t)size;
-        head_complete(c);
-    } else if (c->head.size == GATE_HEAD_SIZE_MAX) {
-        connection_refuse(c, REFUSAL_HEAD_TOO_LARGE, NULL);
+    if (idle) /* from its first byte a head has its own time */
+        timer_set(c->gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
+    find_head(c);
+}
+
+/* Requests that came along with others are taken one at a time, each in its turn of the loop, and
+ * only while the client takes its answers: so each is begun when the socket is writable. */
+void request_wait(struct connection *c)
+{
+    bool more = c->head.size > 0;
+
+    if (c->client_ended && !more) {
+        connection_drain(c);
+        return;
+    }
+    connection_set_state(c, CONNECTION_READING_HEAD,
+                         more ? GATE_HEAD_TIMEOUT : GATE_KEEPALIVE_TIMEOUT);
+    request_resume(c);
+}
+
+void request_resume(struct connection *c)
+{
+    bool look = c->head.size > 0 || relay_flow_wants_write(&c->down);
+
+    if (event_source_set(c->gate->loop, &c->client, look ? EPOLLOUT : EPOLLIN) < 0)
+        connection_abort(c);
+}
+
+void request_read(struct connection *c)
+{
+    if (relay_flow_flush(&c->down) != 0) {
+        connection_abort(c);
+        return;
+    }
+    if (relay_flow_wants_write(&c->down))
+        return;
+    /* A connection has a few records at most that wait, so that all of them are bounded. */
+    if (c->used && recorder_is_blocked(&c->gate->recorder)) {
+        event_source_remove(c->gate->loop, &c->client);
+        c->gate->records_waited_for = true;
+    } else if (!(c->client.events & EPOLLOUT)) {
+        receive(c);
+    } else if (c->head.size > 0) {
+        find_head(c);
+    } else {
+        wait_for_more(c);
     }
 }
 

@@ -14,8 +14,9 @@ import time
 import pytest
 
 from harness.daemon import until
-from harness.gate import (METADATA, OWN, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Dns, Gate, Server,
-                          echo_server, http_server, in_world, read_all, read_until, receive)
+from harness.gate import (METADATA, OWN, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Dns, Gate,
+                          Server, echo_server, http_server, in_world, read_all, read_answer,
+                          read_until, receive)
 from harness.gate_waits import begin_waits
 
 ZONE = {
@@ -95,7 +96,7 @@ def test_plain_request_reaches_the_server_rewritten(dns):
         gate.no_decision()
     assert server.received == [
         f"GET /path?q=1 HTTP/1.1\r\nHost: a.example:{server.port}\r\n"
-        "X-Stays: spaced value\r\nConnection: close\r\n\r\n".encode()]
+        "X-Stays: spaced value\r\n\r\n".encode()]
 
 
 @in_world
@@ -528,12 +529,18 @@ def test_a_head_too_large_is_refused(dns):
     server = http_server(port=80)
     start = b"GET http://a.example/ HTTP/1.1\r\nX: "
     with Gate(["a.example"]) as gate:
-        fits = start + b"x" * (32 * 1024 - len(start) - 4) + b"\r\n\r\n"
+        line = b"x" * (16 * 1024 - 3) + b"\r\n"
+        fits = start + line + b"Y: "
+        fits += b"y" * (32 * 1024 - len(fits) - 4) + b"\r\n\r\n"
         assert gate.ask(fits).status == 200
-        answer = gate.ask(start + b"x" * (32 * 1024))
+        answer = gate.ask(start + line + b"Y: " + b"y" * (16 * 1024))
         assert (answer.status, answer.reason) == (431, "head-too-large")
+        answer = gate.ask(start + b"x" + line + b"\r\n")
+        assert answer.reason == "head-too-large" and "a line is too long" in answer.text
+        target = b"GET http://a.example/" + b"x" * (16 * 1024) + b" HTTP/1.1\r\n\r\n"
+        assert "a line is too long" in gate.ask(target).text
         answer = gate.ask(b"GET http://a.example/ HTTP/1.1\r\n" + b"A: b\r\n" * 257 + b"\r\n")
-        assert answer.reason == "bad-request" and "too many headers" in answer.text
+        assert answer.reason == "head-too-large" and "too many headers" in answer.text
     assert server.accepted == 1
 
 
@@ -542,26 +549,23 @@ def test_a_head_too_large_is_refused(dns):
     (b"GET http://a.example/1 HTTP/1.1\r\n\r\n", b""),
     (b"POST http://a.example/1 HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", b"body"),
     (b"POST http://a.example/1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-     b"4;x=y\r\nbody\r\n0\r\nTrailer: 1\r\n\r\n", b"body\r\n0\r\nTrailer: 1\r\n\r\n"),
+     b"4;x=y\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n", b"body\r\n0\r\nX-Sum: 1\r\n\r\n"),
 ])
-def test_a_second_request_is_never_passed_on(dns, first, second):
+def test_a_second_request_is_decided_by_itself(dns, first, second):
     dns()
     evil = b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n"
     server = http_server(port=80)
     with Gate(["a.example"]) as gate:
-        assert gate.ask(first + evil).body == b"hello"  # in one piece
-        with gate.send(first) as conn:  # and one after the other
-            time.sleep(0.1)
-            try:
-                conn.sendall(evil * 100)
-                assert Answer(read_all(conn)).body == b"hello"
-            except ConnectionError:
-                pass
-        assert gate.decision()["allowed"] and gate.decision()["allowed"]
+        for together in (True, False):
+            with gate.send(first + evil * together) as conn:
+                assert read_answer(conn).body == b"hello"
+                assert gate.decision()["allowed"]
+                conn.sendall(evil * (not together))
+                assert read_answer(conn).reason == "host-not-allowed"
+                decision = gate.decision()
+                assert (decision["allowed"], decision["host"]) == (False, "evil.example")
         gate.no_decision()
-    time.sleep(0.1)
-    assert len(server.received) == 2
-    for received in server.received:
+    for received in server.wait_received(2):
         assert received.endswith(second) and b"evil" not in received
 
 
@@ -741,30 +745,6 @@ def test_an_early_answer_reaches_a_client_that_is_still_sending(dns):
             assert Answer(read_all(conn)).status == 413
 
 
-@in_world
-def test_an_answer_is_the_last_on_its_connection():
-    """Without `Connection: close` curl sends its next request, for another host, on the connection
-    of the first: a hostile server, which sees its connection end there, could then answer in the
-    other's name."""
-    def handle(conn):
-        read_until(conn)
-        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: X-Hop, keep-alive\r\n"
-                     b"Keep-Alive: timeout=100\r\nProxy-Connection: keep-alive\r\nX-Hop: 1\r\n"
-                     b"X-Stays:yes\r\n\r\ngenuine")
-        if read_all(conn) == b"":
-            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
-    hostile = Server(handle)
-    other = http_server(b" honest", PUBLIC_2)
-    with Gate([f"{PUBLIC}:{hostile.port}", f"{PUBLIC_2}:{other.port}"]) as gate:
-        result = subprocess.run(
-            ["curl", "--silent", "--show-error", "--include", "--max-time", "10",
-             "--proxy", f"http://127.0.0.1:{gate.port}", f"http://{PUBLIC}:{hostile.port}/",
-             f"http://{PUBLIC_2}:{other.port}/"], capture_output=True, check=True)
-    assert result.stdout == (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-Stays: yes\r\nConnection: close\r\n\r\ngenuine"
-        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n honest")
-
-
 def answering(pieces):
     """A server that answers in pieces, then closes; or resets, after a None."""
     def handle(conn):
@@ -789,14 +769,15 @@ ANSWERS = {
     "interim": (
         [b"HTTP/1.1 100 Continue\r\nConnection: x\r\nX: 1\r\n\r\n"
          b"HTTP/1.1 103 Early\r\nL: 1\r\n\r\n" + OK[:9], OK[9:] + b"\r\nbody"],
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nL: 1\r\n\r\n"
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 103 Early\r\nL: 1\r\nConnection: close\r\n\r\n"
         + OK + b"Connection: close\r\n\r\nbody"),
     "interim without end": (
         [b"HTTP/1.1 100\r\n\r\n" * 5000 + b"HTTP/1.0 404 \r\n" + b"A:\r\n" * 256 + b"\r\n"],
-        b"HTTP/1.1 100\r\n\r\n" * 5000 + b"HTTP/1.0 404 \r\n" + b"A: \r\n" * 256
+        b"HTTP/1.1 100\r\n\r\n" * 5000 + b"HTTP/1.1 404 \r\n" + b"A: \r\n" * 256
         + b"Connection: close\r\n\r\n"),
     "name": ([OK + b"\xe9: x\r\n\r\n"], "not allowed there"),
-    "space before the colon": ([OK + b"A : b\r\n\r\n"], "not allowed there"),
+    "space before the colon": ([OK + b"A : b\r\n\r\n"], "white space"),
     "obs-fold": ([OK + b"A: b\r\n c\r\n\r\n"], "folded"),
     "bare LF": ([b"HTTP/1.1 200 OK\nA: b\n\n"], "carriage return"),
     "bare CR": ([OK + b"A: b\rConnection: keep-alive\r\n\r\n"], "line feed"),
@@ -938,8 +919,7 @@ def test_a_parent_proxy_is_spoken_to_for_allowed_hosts(dns, name):
     authorization = b"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"
     assert seen == [
         b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n" + authorization + b"\r\n",
-        b"GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n" + authorization
-        + b"Connection: close\r\n\r\n"]
+        b"GET http://a.example/x HTTP/1.1\r\nHost: a.example\r\n" + authorization + b"\r\n"]
     assert "a.example" not in names.queries  # the parent resolves
 
 

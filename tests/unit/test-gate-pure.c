@@ -459,11 +459,12 @@ static void test_responses_fit(void **state)
     char buffer[REFUSAL_RESPONSE_MAX];
     static char longest[256], detail[8000];
     memset(longest, 'a', sizeof(longest) - 1);
-    memset(detail, 'd', sizeof(detail) - 1);
-    const struct refusal_context context = {longest, longest, 65535, detail};
+    memset(detail, '"', sizeof(detail) - 1);
+    struct refusal_context context = {longest, longest, 65535, longest, detail, false, false, NULL};
 
-    for (int i = 0; i < REFUSAL_COUNT; i++) {
-        size_t size = refusal_response((enum refusal)i, &context, buffer);
+    for (int i = 0; i < 2 * REFUSAL_COUNT; i++) {
+        context.json = i % 2;
+        size_t size = refusal_response((enum refusal)(i / 2), &context, buffer);
         assert_true(size < sizeof(buffer));
         buffer[size] = '\0';
         const char *body = strstr(buffer, "\r\n\r\n");
@@ -471,7 +472,49 @@ static void test_responses_fit(void **state)
         assert_non_null(body);
         assert_non_null(length);
         assert_int_equal(strtoul(length + strlen("Content-Length: "), NULL, 10), strlen(body + 4));
+        if (context.json)
+            assert_string_equal(buffer + size - 4, "\"}}\n"); /* never cut */
     }
+}
+
+static void test_refusals_are_told_as_they_were_asked_for(void **state)
+{
+    char buffer[REFUSAL_RESPONSE_MAX];
+    struct refusal_context context = {
+        .agent_id = "x", .host = "::1", .port = 81, .rule = "", .json = true};
+
+    size_t size = refusal_response(REFUSAL_HOST_NOT_ALLOWED, &context, buffer);
+    buffer[size] = '\0';
+    assert_string_equal(
+        strstr(buffer, "\r\n\r\n") + 4,
+        "{\"error\":{\"code\":\"host-not-allowed\",\"message\":\"caged refused [::1]:81 for the "
+        "agent "
+        "\\\"x\\\": no entry of allowed_hosts in the agent's card matches this host and port.\","
+        "\"host\":\"::1\",\"port\":81,\"rule\":null,\"advice\":\"To allow it, the agent's operator "
+        "can add "
+        "\\\"[::1]:81\\\" to allowed_hosts in the card of x, or run: cagectl allow x [::1]:81\","
+        "\"agent_id\":\"x\",\"docs\":\"cagedd(8), section REFUSALS\"}}\n");
+    assert_non_null(strstr(buffer, "\r\nContent-Type: application/json\r\n"));
+    assert_null(strstr(buffer, "Connection"));
+
+    context = (struct refusal_context){.agent_id = "x",
+                                       .host = "",
+                                       .rule = "",
+                                       .detail = "\"\\\x1b\xff",
+                                       .json = true,
+                                       .connection = "close"};
+    size = refusal_response(REFUSAL_BAD_REQUEST, &context, buffer);
+    buffer[size] = '\0';
+    assert_non_null(strstr(buffer, "(\\\"\\\\?"
+                                   "?).\",\"host\":null,\"port\":null,"));
+    assert_non_null(strstr(buffer, "\r\nConnection: close\r\n\r\n"));
+
+    context.head_alone = true; /* the length of what a GET would have had, and nothing behind it */
+    size_t head = refusal_response(REFUSAL_BAD_REQUEST, &context, buffer);
+    assert_memory_equal(buffer + head - 4, "\r\n\r\n", 4);
+    size_t length =
+        strtoul(strstr(buffer, "Content-Length: ") + strlen("Content-Length: "), NULL, 10);
+    assert_int_equal(head + length, size);
 }
 
 static void test_the_rate_of_asking(void **state)
@@ -546,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_hosts_table),
         cmocka_unit_test(test_parent_uri),
         cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_refusals_are_told_as_they_were_asked_for),
         cmocka_unit_test(test_names_that_may_have_an_address),
         cmocka_unit_test(test_denials_win),
         cmocka_unit_test(test_addresses_of_this_host),

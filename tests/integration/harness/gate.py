@@ -243,6 +243,14 @@ class Server:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         _World.servers.append(self)
 
+    def wait_received(self, count):
+        """What so many connections were sent, once they have ended."""
+        end = time.monotonic() + 15
+        while len(self.received) < count:
+            assert time.monotonic() < end, self.received
+            time.sleep(0.01)
+        return self.received
+
     def close(self):
         if self.open:
             self.open = False
@@ -275,6 +283,37 @@ def read_all(conn):
         if not piece:
             return b"".join(data)
         data.append(piece)
+
+
+def read_answer(conn, head_alone=False):
+    """One answer with the interim ones before it, and not a byte behind it; to the end of the
+    connection if that is where it ends, or if it says that it is the last."""
+    data = b""
+    while True:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = conn.recv(1)
+            if not byte:
+                return Answer(data + head)
+            head += byte
+        data += head
+        answer = Answer(head)
+        if not 100 <= answer.status < 200 or answer.status == 101:
+            break
+    if answer.headers.get("connection") == "close":
+        return Answer(data + read_all(conn))
+    if head_alone or answer.status in (101, 204, 304):
+        return Answer(data)
+    if "transfer-encoding" not in answer.headers:
+        return Answer(data + receive(conn, int(answer.headers["content-length"])))
+    size = None
+    while size != 0:
+        line = b""
+        while not line.endswith(b"\r\n"):
+            line += conn.recv(1)
+        size = int(line.partition(b";")[0], 16)
+        data += line + receive(conn, size + 2)  # without trailers
+    return Answer(data)
 
 
 def http_server(body=b"hello", address=PUBLIC, port=0):
@@ -507,9 +546,10 @@ class Gate:
         return conn
 
     def ask(self, data):
-        """Sends bytes on a connection and reads the answer to its end."""
+        """Sends bytes on a connection and reads one answer, to the connection's end if it is the
+        last on it."""
         with self.send(data) as conn:
-            return Answer(read_all(conn))
+            return read_answer(conn, data.startswith(b"HEAD "))
 
     def tunnel(self, target):
         """A CONNECT that must succeed: the connection, behind the answer's head."""

@@ -8,8 +8,9 @@ import time
 
 from harness import tls
 from harness.daemon import until
-from harness.gate import (PRIVATE, PUBLIC, VOIDS, Answer, Gate, in_world, read_all, read_until,
-                          receive)
+from harness.gate import (PRIVATE, PUBLIC, VOIDS, Answer, Gate, in_world, read_all, read_answer,
+                          read_until, receive)
+from harness.http import ok
 
 _waits = {}
 
@@ -72,6 +73,20 @@ def _trickle_a_head():
         slow.close()
         silent.close()
         return Answer(answer), seconds, reason, said
+
+
+def _idle_behind_an_answer():
+    listener = socket.create_server((PUBLIC, 0))  # not a Server: those end with the next test
+    target = f"{PUBLIC}:{listener.getsockname()[1]}"
+    with listener, Gate([target]) as gate:
+        with gate.send(f"GET http://{target}/ HTTP/1.1\r\n\r\n".encode()) as conn:
+            server, _ = listener.accept()
+            read_until(server)
+            server.sendall(ok())
+            assert read_answer(conn).status == 200
+            start = time.monotonic()
+            conn.settimeout(100)
+            return conn.recv(1), time.monotonic() - start
 
 
 def _trickle_a_hello():
@@ -164,7 +179,8 @@ def begin_waits():
     """Once; threads that are started from the world are in it."""
     if not _waits:
         for wait in (_dial_into_the_void, _late_address, _late_address_dropped, _trickle_a_head,
-                     _trickle_a_hello, _parent_that_hangs, _parent_stalls, _parent_trickles):
+                     _trickle_a_hello, _parent_that_hangs, _parent_stalls, _parent_trickles,
+                     _idle_behind_an_answer):
             future = _waits[wait.__name__.strip("_")] = concurrent.futures.Future()
             # Daemons, so that a run of other tests alone does not wait for them.
             threading.Thread(target=_run, args=(wait, future), daemon=True).start()
@@ -172,4 +188,4 @@ def begin_waits():
 
 def waited(name):
     begin_waits()
-    return _waits[name].result(60)
+    return _waits[name].result(120)
