@@ -147,10 +147,15 @@ static int suggest_private(struct suggestion *s, const struct refused *r)
 
 static int suggest_allowed(struct suggestion *s, const struct refused *r, bool both_ports)
 {
-    char entry[512];
+    char entry[512], text[1024];
 
     format_entry(&r->host, both_ports ? 0 : r->port, entry, sizeof(entry));
-    return add_text(s->allowed, entry);
+    int added = add_text(s->allowed, entry);
+    if (added < 0 || r->port != 0)
+        return added;
+    (void)snprintf(text, sizeof(text), "# %s: its name was asked for; which port is not known",
+                   r->host.name);
+    return add_text(s->comments, text);
 }
 
 /* Whether the host was refused on that port, too. */

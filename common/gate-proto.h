@@ -18,7 +18,8 @@
  * Floods are folded: what is over a rate is added up, where all but the sums is equal, and sent
  * each second as one group whose COUNT is the number of what it stands for, and whose REQUEST is 0.
  * If there is too much that differs, what has the same verdict and reason is added up, with the
- * rest empty. What a held request waits for is never folded. A message never splits a group.
+ * rest empty. What a held request waits for is never folded. A gate that is killed takes the sums
+ * of its last second with it. A message never splits a group.
  *
  * When the DECISION comes: a refusal as soon as it is decided. An allowed request when it is
  * connected (or could not be: then it is a refusal by "dial-failed" or the like, with the rule that
@@ -85,7 +86,8 @@ enum gate_message_record {
     GATE_MESSAGE_FAILED,    /* string: why the gate could not start, or take an update; it exits */
     GATE_MESSAGE_DECISION,  /* u64: enum gate_verdict; then REQUEST, METHOD, HOST, PORT, ADDRESS,
                                RULE,  REASON, STATUS, COUNT */
-    GATE_MESSAGE_METHOD,    /*   string: CONNECT, GET, ..., or "tcp" for a forward */
+    GATE_MESSAGE_METHOD,    /*   string: CONNECT, GET, ...; "tcp" for a forward or a connection to a
+                                 synthetic address; "dns" for a name that was refused one */
     GATE_MESSAGE_HOST,      /*   string: canonical name or address; "" if none could be read */
     GATE_MESSAGE_PORT,      /*   u64; 0 if none could be read */
     GATE_MESSAGE_ADDRESS,   /*   string: the address dialled (the parent proxy's, if the request

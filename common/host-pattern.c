@@ -2,6 +2,7 @@
  * every comparison is one of canonical forms. */
 #include "host-pattern.h"
 
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -294,6 +295,20 @@ static bool covers(const struct host_pattern *pattern, const struct ip_address *
            address_is_loopback(address);
 }
 
+/* connect(2) takes an address of zeros for loopback: so does a denial. */
+static bool covers_or_means(const struct host_pattern *pattern, const struct ip_address *address)
+{
+    const struct ip_address loopback[] = {
+        {.family = AF_INET, .v4.s_addr = htonl(INADDR_LOOPBACK)},
+        {.family = AF_INET6, .v6 = IN6ADDR_LOOPBACK_INIT},
+    };
+    bool zeros = (address->family == AF_INET && address->v4.s_addr == 0) ||
+                 (address->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6));
+
+    return covers(pattern, address) ||
+           (zeros && (covers(pattern, &loopback[0]) || covers(pattern, &loopback[1])));
+}
+
 bool host_pattern_denies_address(const struct host_pattern *pattern,
                                  const struct ip_address *address, uint16_t port)
 {
@@ -303,9 +318,9 @@ bool host_pattern_denies_address(const struct host_pattern *pattern,
     if (!port_is_denied(pattern, port))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (covers(pattern, &embedded[i]))
+        if (covers_or_means(pattern, &embedded[i]))
             return true;
-    return covers(pattern, address);
+    return covers_or_means(pattern, address);
 }
 
 bool host_pattern_denies(const struct host_pattern *pattern, const struct host *host, uint16_t port)

@@ -60,6 +60,7 @@ bool host_pattern_denies(const struct host_pattern *pattern, const struct host *
                          uint16_t port);
 
 /* The same for an address, however it was come by: by a range or literal that it is in
- * (`localhost`: loopback), itself or as the IPv4 address that it embeds. */
+ * (`localhost`: loopback), itself, as the IPv4 address that it embeds, or as the loopback that an
+ * address of zeros stands for. */
 bool host_pattern_denies_address(const struct host_pattern *pattern,
                                  const struct ip_address *address, uint16_t port);

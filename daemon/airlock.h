@@ -1,5 +1,6 @@
 /* The airlock: one network namespace with no uplink, no forwarding and nothing in it but one end of
- * each agent's veth pair and the gates' listening sockets. It is held by a descriptor alone, so
+ * each agent's veth pair and the gates' listening sockets (and, once an agent is transparent,
+ * what airlock_begin_transparent() makes). It is held by a descriptor alone, so
  * that nothing of it can outlive the daemon. Netlink: rtnetlink(7), veth(4). */
 #pragma once
 

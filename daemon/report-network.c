@@ -212,6 +212,7 @@ void report_gate_failure(struct agent *agent, const char *why, uint64_t n_withou
     struct printable detail;
     struct number count;
     char lost[96] = "";
+    bool goes_on = agent->state == AGENT_STARTING || agent->state == AGENT_RUNNING;
     const struct log_field fields[] = {
         {"CAGED_DETAIL", printable(why, &detail)},
         {"CAGED_WITHOUT_END", n_without_end > 0 ? number((long long)n_without_end, &count) : NULL},
@@ -222,6 +223,6 @@ void report_gate_failure(struct agent *agent, const char *why, uint64_t n_withou
                        "; %ju requests that it allowed have no entry of their end",
                        (uintmax_t)n_without_end);
     log_entry(agent->log, LOG_ERR, LOG_ID_GATE_FAILED, fields, ARRAY_SIZE(fields),
-              "the gate of agent %s of uid %u failed: %s; the next connection gets a new one%s",
-              agent->card->agent_id, agent->owner, why, lost);
+              "the gate of agent %s of uid %u failed: %s%s%s", agent->card->agent_id, agent->owner,
+              why, goes_on ? "; the next connection gets a new one" : "", lost);
 }

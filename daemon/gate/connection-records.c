@@ -83,7 +83,6 @@ bool connection_record_allowed(struct connection *c)
     if (!recorder_is_waiting(&c->gate->recorder))
         return true;
     connection_set_state(c, CONNECTION_RECORDING, 0);
-    c->gate->records_waited_for = true;
     return false;
 }
 
@@ -104,14 +103,12 @@ void connection_ended(struct connection *c, const char *code)
 }
 
 /* Those whose next request waited for the recorder as well. Going on can end that connection, but
- * no other. */
+ * no other. Records go out by themselves at a rate that is bounded (record-fold.h), so that looking
+ * at all connections each time costs little. */
 void connections_resume(struct gate *gate)
 {
     struct connection *next;
 
-    if (!gate->records_waited_for)
-        return;
-    gate->records_waited_for = false;
     for (struct connection *c = gate->connections; c; c = next) {
         next = c->next;
         if (c->state == CONNECTION_RECORDING)
@@ -123,8 +120,6 @@ void connections_resume(struct gate *gate)
 
 void connections_block(struct gate *gate)
 {
-    if (!gate->records_waited_for)
-        return;
     for (struct connection *c = gate->connections; c; c = c->next) {
         if (c->state != CONNECTION_RECORDING)
             continue;

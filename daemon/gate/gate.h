@@ -34,10 +34,9 @@ struct gate {
     size_t n_connections;
     size_t n_held; /* of them */
     struct ask_bucket ask_bucket;
-    uint64_t n_requests;     /* that were given a number */
-    bool records_waited_for; /* by connections */
-    size_t n_extra_dials;    /* dial.c: attempts besides one for each connection */
-    sa_family_t quicker;     /* won last against the one that was tried first */
+    uint64_t n_requests;  /* that were given a number */
+    size_t n_extra_dials; /* dial.c: attempts besides one for each connection */
+    sa_family_t quicker;  /* won last against the one that was tried first */
     uint64_t quicker_until;
 };
 

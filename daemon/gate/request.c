@@ -289,16 +289,14 @@ void request_read(struct connection *c)
     if (relay_flow_wants_write(&c->down))
         return;
     /* A connection has a few records at most that wait, so that all of them are bounded. */
-    if (c->used && recorder_is_blocked(&c->gate->recorder)) {
+    if (c->used && recorder_is_blocked(&c->gate->recorder))
         event_source_remove(c->gate->loop, &c->client);
-        c->gate->records_waited_for = true;
-    } else if (!(c->client.events & EPOLLOUT)) {
+    else if (!(c->client.events & EPOLLOUT))
         receive(c);
-    } else if (c->head.size > 0) {
+    else if (c->head.size > 0)
         find_head(c);
-    } else {
+    else
         wait_for_more(c);
-    }
 }
 
 /* cagedd made the listener because the card lists its target; that is checked again here. */

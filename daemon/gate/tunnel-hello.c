@@ -27,7 +27,7 @@ static void say_alert(struct connection *c, unsigned alert)
 {
     const uint8_t said[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert}; /* RFC 8446, sections 5.1 and 6 */
 
-    if (alert == 0 || c->down.pending) {
+    if (alert == 0 || relay_flow_wants_write(&c->down)) {
         connection_abort(c);
         return;
     }

@@ -118,3 +118,14 @@ def test_no_search_of_the_journal_trusts_what_any_user_can_write():
                 re.findall(r"journalctl[^\n`]*(?:CAGED_|MESSAGE_ID=)", path.read_text())]
     assert len(searches) >= 6
     assert [found for found in searches if "_UID=0" not in found[1]] == []
+
+
+def test_the_manual_names_every_port_of_tls():
+    table = (paths.ROOT / "daemon/gate/tls-port.c").read_text()
+    manual = (paths.ROOT / "common/caged.card.5.scd").read_text()
+    ports = {int(port) for port in re.findall(r"^    (\d+), +/\*", table, re.M)}
+    text = re.search(r"TLS by their registration: ([^;]*);", manual)[1]
+    named = set()
+    for first, _, last in re.findall(r"(\d+)( to (\d+))?", text):
+        named.update(range(int(first), int(last or first) + 1))
+    assert named == ports and len(ports) > 20

@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import socket
+import struct
 
 from harness.gate import FAILED, PUBLIC, Gate, configuration, in_world
 from harness.transparent import NO_SUCH_NAME, TXT, parse, question
@@ -71,6 +72,23 @@ def test_no_refused_name_is_answered_before_its_record_and_none_is_lost():
         for _ in range(asked - answered):
             s.recv(4096)
         assert answer_to(s, question("a.example"))[0] == 0
+
+
+@in_world
+def test_a_flood_of_refused_names_is_added_up_and_all_are_answered():
+    asked = 2000
+    with Gate(["a.example"], transparent=True) as gate, questions_to(gate) as s:
+        missing = set(range(asked))
+        sent = 0
+        while missing:
+            some = sorted(missing)[:50]
+            for number in some:
+                s.send(question(f"n{number}.example", number=number))
+            sent += len(some)
+            for _ in some:
+                missing.discard(struct.unpack("!H", s.recv(4096)[:2])[0])
+        assert gate.counted(sent) == {("refused", "host-not-allowed"): sent}
+        gate.no_decision()
 
 
 @in_world

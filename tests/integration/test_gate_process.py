@@ -239,6 +239,7 @@ def test_one_connection_too_many_is_told_so():
         held = []
         for _ in range(CONNECTIONS_MAX):
             held.append(gate.tunnel(f"{PUBLIC}:{server.port}"))
+            gate.take_ready()
         assert gate.counted(CONNECTIONS_MAX) == {("allowed", "ok"): CONNECTIONS_MAX}
         for _ in range(100):  # more than can be told so at once
             with gate.connect() as conn:

@@ -475,3 +475,13 @@ def test_the_memory_of_refusals_is_bounded_and_says_so(a, agent):
     done = a.cagectl("suggest", agent_id)
     assert len(done.text.splitlines()) == 256
     assert "refusals are not remembered" in done.errors
+
+
+def test_a_name_that_did_not_resolve_is_suggested_without_a_port(a):
+    script = "getent hosts learn.example LEARN.example; getent hosts no.example; true"
+    card = a.card(script, transparent=True, allowed_hosts=["one.example"],
+                  denied_hosts=["no.example"])
+    assert a.cagectl("run", a.cards.write(card)).status == 0
+    assert a.cagectl("suggest", card["agent_id"]).text.splitlines() == [
+        "learn.example", "# no.example is denied, by no.example in denied_hosts",
+        "# learn.example: its name was asked for; which port is not known"]

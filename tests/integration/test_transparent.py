@@ -12,6 +12,7 @@ import struct
 
 import pytest
 
+from harness import leftovers
 from harness.daemon import Client, Daemon, until
 from harness.gate import (METADATA, PRIVATE, PUBLIC, PUBLIC_2, Server, echo_server, http_server,
                           in_world, read_until)
@@ -473,6 +474,20 @@ def test_a_gate_that_was_killed_is_replaced_by_the_next_question(a):
             again = cage.address_of("one.example")
             assert cage.network()["gate_pid"] != gate
             assert cage.talk(again, echo.port, b"x") == b"x"
+
+
+@in_world
+def test_nothing_is_left_of_a_transparent_agent(a):
+    with names(ZONE):
+        for _ in range(2):  # what the first one leaves is for all
+            with agent(a, allowed_hosts=["one.example"]) as cage:
+                cage.address_of("one.example")
+            before = leftovers.idle(a.daemon)
+        with agent(a, allowed_hosts=["one.example"]) as cage, \
+                agent(a, allowed_hosts=["one.example"]):
+            cage.address_of("one.example")
+            assert leftovers.difference(before, leftovers.snapshot(a.daemon))
+        leftovers.until_as(a.daemon, before)
 
 
 @in_world

@@ -243,6 +243,10 @@ static void test_denials_win(void **state)
         {"[2001:0:a06:606::]", 1, 3},             /* as Teredo's server */
         {"[2001:0:808:808:0:0:f5f9:f9f9]", 1, 3}, /* as its client */
         {"[64:ff9b:1::a06:606]", 1, 3},
+        {"0.0.0.0", 99, 6}, /* which connect(2) takes for loopback */
+        {"[::]", 99, 6},
+        {"[::ffff:0.0.0.0]", 99, 6},
+        {"0.0.0.0", 98, -1},
     };
     struct policy_fault fault;
 

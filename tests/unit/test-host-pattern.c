@@ -105,8 +105,8 @@ static void test_hosts_refused(void **state)
         "xn--a-zzzzz9999",
         "xn--a-b-c-d9",
         "xn--\xc3\xbc",
-        "b\xc3\xbc"
-        "cher",
+        ("b\xc3\xbc"
+         "cher"),
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct host host = {.name = "before"};
@@ -269,8 +269,8 @@ static void test_patterns_refused(void **state)
         "10.0.0.0;sni=any/8",
         "xn--a.example",
         "*.xn--abc-.example",
-        "b\xc3\xbc"
-        "cher.example",
+        ("b\xc3\xbc"
+         "cher.example"),
         "a.example:0",
         "a.example:70000",
         "a.example:",

@@ -59,6 +59,25 @@ static void put_keeps_the_first_error(void **state)
 }
 
 /* Every cut of a good text but the empty one, and the one between the records, is refused. */
+static void append_puts_one_behind_the_other(void **state)
+{
+    struct records_writer all = {}, one = {}, none = {};
+
+    assert_int_equal(records_put_u64(&one, 7, 1), 0);
+    assert_int_equal(records_append(&all, &none), 0);
+    assert_int_equal(all.size, 0);
+    for (size_t i = 1; i <= 1000; i++) {
+        assert_int_equal(records_append(&all, &one), 0);
+        assert_int_equal(all.size, i * one.size);
+    }
+    assert_memory_equal(all.data + 999 * one.size, one.data, one.size);
+    none.error = -ENOMEM;
+    assert_int_equal(records_append(&all, &none), -ENOMEM);
+    assert_int_equal(records_append(&all, &one), -ENOMEM);
+    records_writer_deinit(&all);
+    records_writer_deinit(&one);
+}
+
 static void next_refuses_every_truncation(void **state)
 {
     struct records_writer w = {};
@@ -113,6 +132,7 @@ int main(void)
         cmocka_unit_test(put_and_next_round_trip),
         cmocka_unit_test(put_grows),
         cmocka_unit_test(put_keeps_the_first_error),
+        cmocka_unit_test(append_puts_one_behind_the_other),
         cmocka_unit_test(next_refuses_every_truncation),
         cmocka_unit_test(next_refuses_a_foreign_head),
         cmocka_unit_test(string_is_one_nul_at_the_end),

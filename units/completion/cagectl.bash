@@ -62,7 +62,10 @@ _cagectl() {
         --socket) _cagectl_files '' ; return ;;
         -s | --signal) _cagectl_words "HUP INT QUIT TERM USR1 USR2 STOP CONT WINCH KILL" ; return ;;
         -u | --owner) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
-        -o | --output) _cagectl_words "cat short json" ; return ;;
+        -o | --output)
+            if [[ $verb == audit ]]; then _cagectl_words "short json"; else _cagectl_words "cat short json"; fi
+            return
+            ;;
         -S | --since | -U | --until) _cagectl_words "today yesterday now" ; return ;;
         -n | --lines | -g | --grace) return ;;
     esac
@@ -74,7 +77,7 @@ _cagectl() {
         spawn | run | service | reload | check) _cagectl_files '!*.json' ;;
         stop | kill | events) _cagectl_words "$(_cagectl_ids)" ;;
         allow | deny | approve) _cagectl_hosts "$verb" "${COMP_WORDS[@]:2:COMP_CWORD-2}" ;;
-        inspect | logs | wait | hosts | suggest) _cagectl_words "$(_cagectl_ids --all)" ;;
+        inspect | logs | wait | hosts | suggest | audit) _cagectl_words "$(_cagectl_ids --all)" ;;
         help) _cagectl_words "$(_cagectl_verbs)" ;;
     esac
 }

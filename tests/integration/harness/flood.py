@@ -84,7 +84,7 @@ ECHO = r"""
 import resource, select, socket, sys
 
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, 20000),) * 2)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 server = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=4096)
 server.setblocking(False)
 poll = select.epoll()

@@ -468,6 +468,15 @@ class Gate:
             kind, found = group(message)
             (self.ends if kind == END else self.decisions).append(found)
 
+    def take_ready(self):
+        """What has come: a gate whose socket is full lets nothing through."""
+        self.control.setblocking(False)
+        try:
+            while True:
+                self.take(self.message())
+        except BlockingIOError:
+            self.control.settimeout(15)
+
     def record(self):
         """The next decision, whole."""
         while not self.decisions:
