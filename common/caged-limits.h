@@ -119,9 +119,9 @@
 #define GATE_CHUNK_EXTENSION_MAX 1024 /* of one chunk */
 #define GATE_TRAILERS_SIZE_MAX (8 * 1024)
 #define GATE_KEEPALIVE_TIMEOUT 60 /* how long a connection may wait for its next request */
-#define GATE_ADDRESSES_MAX 16       /* of one name; further ones are not used */
-#define GATE_LOOKUPS_MAX 2048       /* DNS questions under way, abandoned ones included */
-#define GATE_REFUSING_MAX 64        /* connections over GATE_CONNECTIONS_MAX, being told so */
+#define GATE_ADDRESSES_MAX 16     /* of one name; further ones are not used */
+#define GATE_LOOKUPS_MAX 2048     /* DNS questions under way, abandoned ones included */
+#define GATE_REFUSING_MAX 64      /* connections over GATE_CONNECTIONS_MAX, being told so */
 #define GATE_HOSTS_FILE_MAX (1024 * 1024)
 #define GATE_MEMORY_MAX (256 * 1024 * 1024) /* RLIMIT_DATA */
 /* Of a gate's cgroup: its own memory and what the kernel holds for it, sockets above all. Measured:
