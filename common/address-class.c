@@ -112,9 +112,11 @@ bool address_in_network(const struct ip_address *address, const struct ip_addres
 
 static const char *special_block_v4(const struct ip_address *address, unsigned *ret_prefix_length)
 {
+    const uint32_t number = ntohl(address->v4.s_addr);
+
+    /* By numbers, since a gate does this for each request. No prefix has length 0. */
     for (size_t i = 0; i < ARRAY_SIZE(special_v4); i++) {
-        struct ip_address network = {.family = AF_INET, .v4.s_addr = htonl(special_v4[i].network)};
-        if (address_in_network(address, &network, special_v4[i].prefix_length)) {
+        if ((number ^ special_v4[i].network) >> (32 - special_v4[i].prefix_length) == 0) {
             *ret_prefix_length = special_v4[i].prefix_length;
             return special_v4[i].name;
         }

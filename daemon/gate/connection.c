@@ -75,7 +75,7 @@ void connection_established(struct connection *c)
 
 void connection_drop_server(struct connection *c)
 {
-    event_source_remove(c->gate->loop, &c->server);
+    event_source_forget(c->gate->loop, &c->server);
     c->server.fd = fd_close(c->server.fd);
     c->kept.is = false;
 }
@@ -99,7 +99,7 @@ void connection_close(struct connection *c)
 
     release_server(c);
     relay_flow_deinit(&c->down);
-    event_source_remove(gate->loop, &c->client);
+    event_source_forget(gate->loop, &c->client);
     fd_close(c->client.fd);
     timer_clear(gate->loop, &c->timer);
     buffer_deinit(&c->head);
@@ -122,8 +122,8 @@ void connection_abort(struct connection *c)
     if (c->request_id > 0 && !c->recorded)
         (void)connection_record_refused(c, REFUSAL_CLIENT_GONE, 0);
     connection_ended(c, end_code_to_string(END_CLIENT_GONE));
-    event_source_remove(c->gate->loop, &c->client);
-    event_source_remove(c->gate->loop, &c->server);
+    event_source_forget(c->gate->loop, &c->client);
+    event_source_forget(c->gate->loop, &c->server);
     c->client.fd = net_reset(c->client.fd);
     c->server.fd = net_reset(c->server.fd);
     connection_close(c);
@@ -286,7 +286,7 @@ static void client_ready(struct event_source *source, uint32_t events)
         exchange_client_ready(c, events);
         break;
     case CONNECTION_TUNNEL:
-        tunnel_client_ready(c);
+        tunnel_client_ready(c, events);
         break;
     case CONNECTION_DRAINING:
         drain_run(c);
@@ -314,7 +314,7 @@ static void server_ready(struct event_source *source, uint32_t events)
         exchange_server_ready(c);
         break;
     case CONNECTION_TUNNEL:
-        tunnel_run(c);
+        tunnel_server_ready(c, events);
         break;
     default: /* kept for a request that has not come: it ended, or says what nobody asked for */
         if (c->kept.is)

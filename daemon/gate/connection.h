@@ -206,8 +206,8 @@ void dial_refuse_by_parent(struct connection *c, const char *head, size_t size);
 /* tunnel.c: allowed, connected and recorded (a plain http request goes to exchange.c from here) */
 void tunnel_begin(struct connection *c);
 void tunnel_upgrade(struct connection *c); /* from an exchange: its flows go on as a tunnel's */
-void tunnel_run(struct connection *c);
-void tunnel_client_ready(struct connection *c);
+void tunnel_client_ready(struct connection *c, uint32_t events);
+void tunnel_server_ready(struct connection *c, uint32_t events);
 
 /* tunnel-hello.c: the first bytes of a tunnel */
 int tunnel_hello_begin(struct connection *c);    /* has them held back. 0 or -ENOMEM */

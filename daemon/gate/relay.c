@@ -202,7 +202,7 @@ int relay_flow_run(struct relay_flow *flow)
         r = flow->bulk.on && passes_unseen(flow) ? move_bulk(flow, &more) : move_once(flow, &more);
     if (r == 0 && flow->ended && !relay_flow_wants_write(flow)) {
         /* ENOTCONN: the other side has gone already, and its own flow will find that. */
-        if (!flow->whole)
+        if (!flow->whole && !flow->last)
             (void)shutdown(flow->to, SHUT_WR);
         flow->shut = true;
     }

@@ -31,6 +31,7 @@ struct relay_flow {
     bool broken;     /* `from` was, and writing to it took that error: its end of file is none */
     bool ended;      /* nothing more will be read */
     bool whole;      /* because a message ended, not the stream: no end is passed on */
+    bool last;       /* with it the connection ends, which closing it will say */
     bool shut;       /* and all of it, an end as well, was passed on: the flow is over */
     const char *why; /* of RELAY_BAD_ANSWER: a static sentence */
 };

@@ -4,6 +4,73 @@
 
 static const char established_answer[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 
+static int want_client(struct connection *c)
+{
+    uint32_t events = (relay_flow_wants_read(&c->up) ? EPOLLIN : 0) |
+                      (relay_flow_wants_write(&c->down) ? EPOLLOUT : 0);
+    return event_source_set(c->gate->loop, &c->client, events ? events : CONNECTION_DEATH_ALONE);
+}
+
+/* What came of moving the upward flow. False: the connection is gone. */
+static bool moved_up(struct connection *c, int r)
+{
+    switch (r) {
+    case 0:
+        return true;
+    case RELAY_WRITE_FAILED:
+        /* The server does not listen any more. It may have answered before that ("too large"), so
+         * its last words are still passed on. */
+        c->down.broken = c->up.reset;
+        relay_flow_abandon(&c->up);
+        return true;
+    case RELAY_BAD_HELLO:
+        tunnel_hello_refuse(c);
+        return false;
+    }
+    connection_abort(c);
+    return false;
+}
+
+/* A cut stream ends as one: with a reset. */
+static bool moved_down(struct connection *c, int r)
+{
+    if (r == 0)
+        return true;
+    if (r == RELAY_READ_FAILED)
+        connection_ended(c, end_code_to_string(END_SERVER_GONE));
+    connection_abort(c);
+    return false;
+}
+
+static void settle(struct connection *c)
+{
+    if (c->down.shut && c->up.shut) {
+        connection_close(c);
+        return;
+    }
+    tunnel_hello_watch(c);
+    if (want_client(c) < 0 || connection_want_server(c) < 0)
+        connection_abort(c);
+}
+
+/* Nothing is read yet: whether there is something, epoll says. */
+static void begin(struct connection *c)
+{
+    if (moved_up(c, relay_flow_flush(&c->up)) && moved_down(c, relay_flow_flush(&c->down)))
+        settle(c);
+}
+
+static void run(struct connection *c, bool up, bool down)
+{
+    c->up.last = c->down.shut;
+    if (up && !moved_up(c, relay_flow_run(&c->up)))
+        return;
+    c->down.last = c->up.shut;
+    if (down && !moved_down(c, relay_flow_run(&c->down)))
+        return;
+    settle(c);
+}
+
 /* What a parent proxy sent behind its answer is the server's. */
 static int push_parents_bytes(struct connection *c)
 {
@@ -53,7 +120,7 @@ void tunnel_begin(struct connection *c)
     else if (r < 0)
         connection_refuse(c, REFUSAL_GATE_FAILED, NULL);
     else
-        tunnel_run(c);
+        begin(c);
 }
 
 /* What the client said already, without waiting for the answer, is not HTTP any more. */
@@ -70,65 +137,19 @@ void tunnel_upgrade(struct connection *c)
     if (r < 0)
         connection_abort(c);
     else
-        tunnel_run(c);
+        run(c, true, true);
 }
 
-static int want_client(struct connection *c)
-{
-    uint32_t events = (relay_flow_wants_read(&c->up) ? EPOLLIN : 0) |
-                      (relay_flow_wants_write(&c->down) ? EPOLLOUT : 0);
-    return event_source_set(c->gate->loop, &c->client, events ? events : CONNECTION_DEATH_ALONE);
-}
-
-void tunnel_client_ready(struct connection *c)
+/* What can be read moves its own direction, room for more the other one, and a fault both. */
+void tunnel_client_ready(struct connection *c, uint32_t events)
 {
     if (c->client.events == CONNECTION_DEATH_ALONE && net_error(c->client.fd) < 0)
         connection_abort(c);
     else
-        tunnel_run(c);
+        run(c, events & ~(uint32_t)EPOLLOUT, events & ~(uint32_t)EPOLLIN);
 }
 
-static bool run_up(struct connection *c)
+void tunnel_server_ready(struct connection *c, uint32_t events)
 {
-    switch (relay_flow_run(&c->up)) {
-    case 0:
-        return true;
-    case RELAY_WRITE_FAILED:
-        /* The server does not listen any more. It may have answered before that ("too large"), so
-         * its last words are still passed on. */
-        c->down.broken = c->up.reset;
-        relay_flow_abandon(&c->up);
-        return true;
-    case RELAY_BAD_HELLO:
-        tunnel_hello_refuse(c);
-        return false;
-    }
-    connection_abort(c);
-    return false;
-}
-
-/* A cut stream ends as one: with a reset. */
-static bool run_down(struct connection *c)
-{
-    int r = relay_flow_run(&c->down);
-
-    if (r == 0)
-        return true;
-    if (r == RELAY_READ_FAILED)
-        connection_ended(c, end_code_to_string(END_SERVER_GONE));
-    connection_abort(c);
-    return false;
-}
-
-void tunnel_run(struct connection *c)
-{
-    if (!run_up(c) || !run_down(c))
-        return;
-    if (c->down.shut && c->up.shut) {
-        connection_close(c);
-        return;
-    }
-    tunnel_hello_watch(c);
-    if (want_client(c) < 0 || connection_want_server(c) < 0)
-        connection_abort(c);
+    run(c, events & ~(uint32_t)EPOLLIN, events & ~(uint32_t)EPOLLOUT);
 }

@@ -479,6 +479,20 @@ static void test_format(void **state)
     assert_string_equal(ip_address_format(&none, buffer), "::1");
 }
 
+/* Each byte's every value, at each place. */
+static void test_addresses_are_written_as_by_inet_ntop(void **state)
+{
+    char ours[INET6_ADDRSTRLEN], theirs[INET6_ADDRSTRLEN];
+
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            struct ip_address address = {.family = AF_INET};
+            address.v4.s_addr = htonl(0x0b63c8ffu ^ byte << shift);
+            assert_string_equal(ip_address_format(&address, ours),
+                                inet_ntop(AF_INET, &address.v4, theirs, sizeof(theirs)));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_matching),
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_addresses_are_written_as_by_inet_ntop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
