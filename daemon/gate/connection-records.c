@@ -89,6 +89,8 @@ bool connection_record_allowed(struct connection *c)
 void connection_ended(struct connection *c, const char *code)
 {
     char address[INET6_ADDRSTRLEN];
+    /* Before that the flows are none, or those of the request before. */
+    bool began = c->state == CONNECTION_EXCHANGE || c->state == CONNECTION_TUNNEL;
 
     if (!c->open)
         return;
@@ -96,8 +98,8 @@ void connection_ended(struct connection *c, const char *code)
     struct network_record record = subject(c, address);
     record.end = true;
     record.reason = code;
-    record.bytes_up = c->up.bytes;
-    record.bytes_down = c->down.bytes - MIN_OF(c->down.bytes, c->own_bytes_down);
+    record.bytes_up = began ? c->up.bytes : 0;
+    record.bytes_down = began ? c->down.bytes - MIN_OF(c->down.bytes, c->own_bytes_down) : 0;
     record.duration_usec = clock_usec(CLOCK_MONOTONIC) - c->started;
     (void)recorder_put(&c->gate->recorder, &record); /* or the gate stops */
 }

@@ -167,7 +167,7 @@ import os, socket, urllib.parse
 proxy = urllib.parse.urlsplit(os.environ["http_proxy"])
 for i in range({asked}):
     with socket.create_connection((proxy.hostname, proxy.port)) as s:
-        s.sendall(b"GET http://bad.example/ HTTP/1.1\\r\\n\\r\\n")
+        s.sendall(b"GET http://bad.example/ HTTP/1.1\\r\\nConnection: close\\r\\n\\r\\n")
         while s.recv(4096): pass
 '""", agent_id="flood", allowed_hosts=["x.example"])
     count, n_lines = 0, 0

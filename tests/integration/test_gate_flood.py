@@ -114,7 +114,7 @@ def test_a_flood_is_bounded_and_harms_nobody_else(kind):
         with gate.tunnel(target) as conn:
             conn.sendall(tls.hello(None))
             assert receive(conn, 5)
-        assert private_kib(gate.pid) <= worst
+        assert private_kib(gate.pid) <= worst + 64  # the records of a moment come and go
         tunnel.close()
     assert reader.counts.get("too-many-connections", 0) >= REFUSING_MAX
 

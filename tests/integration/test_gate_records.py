@@ -2,6 +2,7 @@
 allowed once, with what passed and how it ended; many in one message where they come together."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -17,6 +18,17 @@ RECORDS_BURST, RECORDS_FOLDED_MAX = 256, 128  # common/caged-limits.h
 def reset(conn):
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     conn.close()
+
+
+def one_answer(conn):
+    """Reads exactly one answer, which has its length in its head; returns its status and body."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = conn.recv(1)
+        assert byte, head
+        head += byte
+    size = int(re.search(rb"(?i)\r\nContent-Length: (\d+)", head)[1])
+    return int(head[9:12]), receive(conn, size)
 
 
 def to(server):
@@ -59,6 +71,41 @@ def test_requests_are_numbered_as_they_come():
             assert gate.end()["request"] == 2 * i - 1
         gate.no_decision()
         assert gate.ends == [], "what is refused has no end"
+
+
+def keep_alive_server():
+    """Answers each request of a connection with as many bytes as its path says."""
+    def handle(conn):
+        data = b""
+        while piece := conn.recv(65536):
+            data += piece
+            while b"\r\n\r\n" in data:
+                head, data = data.split(b"\r\n\r\n", 1)
+                size = int(head.split()[1][1:])
+                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+    return Server(handle)
+
+
+@in_world
+def test_each_request_of_a_kept_connection_has_a_record_and_an_end_of_its_own():
+    server = keep_alive_server()
+    sizes = [0, 5000, 100]
+    with Gate([to(server)]) as gate, gate.connect() as conn:
+        for size in sizes:
+            conn.sendall(f"GET http://{to(server)}/{size} HTTP/1.1\r\n\r\n".encode())
+            assert one_answer(conn) == (200, b"x" * size)
+            conn.sendall(b"GET http://refused.example/ HTTP/1.1\r\n\r\n")
+            assert one_answer(conn)[0] == 403
+        decisions = [gate.record() for _ in range(2 * len(sizes))]
+        ends = [gate.end() for _ in sizes]
+        gate.no_decision()
+        assert [d["request"] for d in decisions] == list(range(1, 7))
+        assert [d["verdict"] for d in decisions] == ["allowed", "refused"] * 3
+        assert [e["request"] for e in ends] == [1, 3, 5] and gate.ends == []
+        assert {e["reason"] for e in ends} == {"closed"}
+        heads = [end["bytes_down"] - size for end, size in zip(ends, sizes)]
+        assert all(30 < head < 150 for head in heads), heads
+        assert all(0 < end["bytes_up"] < 300 for end in ends)
 
 
 @in_world
@@ -201,8 +248,8 @@ def test_bytes_and_ends_of_a_flood_are_added_up():
     server = http_server(b"x" * 100)
     asked = RECORDS_BURST + 100
     with Gate([to(server)]) as gate:
-        flood(gate, f"GET http://{to(server)}/ HTTP/1.1\r\nConnection: close\r\n\r\n".encode(), asked,
-              b"HTTP/1.1 200 ")
+        flood(gate, f"GET http://{to(server)}/ HTTP/1.1\r\nConnection: close\r\n\r\n".encode(),
+              asked, b"HTTP/1.1 200 ")
         assert gate.counted(asked) == {("allowed", "ok"): asked}
         ends = []
         while sum(end["count"] for end in ends) < asked:

@@ -198,7 +198,8 @@ import os, socket, urllib.parse
 proxy = urllib.parse.urlsplit(os.environ["http_proxy"])
 def ask(i):
     with socket.create_connection((proxy.hostname, proxy.port)) as s:
-        s.sendall(b"GET http://h%d.refused.example/ HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n" % i)
+        s.sendall(b"GET http://h%d.refused.example/ HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\n\\r\\n"
+                  % i)
         while s.recv(4096): pass
     with open("/workspace/new", "w") as file: file.write(str(i))
     os.rename("/workspace/new", "/workspace/asked")
