@@ -198,6 +198,8 @@ void dial_timer_expired(struct connection *c);
 void dial_recheck(struct connection *c);  /* gives up addresses that are not allowed any more */
 void dial_race_end(struct connection *c); /* closes what races with c->server */
 void dial_read_parent_head(struct connection *c);
+/* Refuses with the first line of a head that the parent sent. */
+void dial_refuse_by_parent(struct connection *c, const char *head, size_t size);
 /* tunnel.c: allowed, connected and recorded (a plain http request goes to exchange.c from here) */
 void tunnel_begin(struct connection *c);
 void tunnel_upgrade(struct connection *c); /* from an exchange: its flows go on as a tunnel's */

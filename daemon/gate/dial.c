@@ -302,11 +302,11 @@ void dial_recheck(struct connection *c)
 /* -- the parent's answer -- */
 
 /* The first line of what a parent said, with everything strange replaced. */
-static void quote_line(const struct buffer *head, char *quote, size_t size)
+static void quote_line(const char *head, size_t head_size, char *quote, size_t size)
 {
     size_t n = 0;
-    for (; n + 1 < size && n < head->size; n++) {
-        char c = head->data[n];
+    for (; n + 1 < size && n < head_size; n++) {
+        char c = head[n];
         if (c == '\r' || c == '\n')
             break;
         quote[n] = c >= 0x20 && c < 0x7f ? c : '?';
@@ -314,12 +314,12 @@ static void quote_line(const struct buffer *head, char *quote, size_t size)
     quote[n] = '\0';
 }
 
-static void parent_refused(struct connection *c)
+void dial_refuse_by_parent(struct connection *c, const char *head, size_t size)
 {
     char quote[PARENT_QUOTE_MAX];
     char detail[PARENT_QUOTE_MAX + 32];
 
-    quote_line(&c->parent_head, quote, sizeof(quote));
+    quote_line(head, size, quote, sizeof(quote));
     (void)snprintf(detail, sizeof(detail), "it said \"%s\"", quote);
     connection_refuse(c, REFUSAL_PARENT_FAILED, detail);
 }
@@ -345,7 +345,7 @@ void dial_read_parent_head(struct connection *c)
     }
     int status = http_status_parse(c->parent_head.data, (size_t)size);
     if (status < 200 || status > 299) {
-        parent_refused(c);
+        dial_refuse_by_parent(c, c->parent_head.data, (size_t)size);
         return;
     }
     timer_clear(c->gate->loop, &c->timer);

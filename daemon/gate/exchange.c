@@ -77,6 +77,13 @@ static int pass_upgrade(struct relay_flow *down, size_t head_size, const char *d
     return r ? r : relay_flow_pass(down, data, size);
 }
 
+/* A parent that wants another user says so to who configured one. The agent knows no proxy but the
+ * gate, and could do nothing about it. */
+static bool is_for_the_gate(const struct connection *c)
+{
+    return c->via_parent && c->answer.final && c->answer.status == 407;
+}
+
 /* Down, up to the final head. */
 static int pass_answer(struct relay_flow *down, const char *data, size_t size)
 {
@@ -94,6 +101,8 @@ static int pass_answer(struct relay_flow *down, const char *data, size_t size)
             return n == -EBADMSG ? RELAY_BAD_ANSWER : RELAY_WRITE_FAILED;
         data += used;
         size -= used;
+        if (is_for_the_gate(c))
+            return RELAY_BAD_ANSWER;
         if (c->answer.final && c->answer.status == 101)
             return pass_upgrade(down, (size_t)n, data, size);
         if (c->answer.final)
@@ -263,6 +272,9 @@ static void answer_failed(struct connection *c)
     } else if (relay_flow_wants_write(&c->down)) {
         connection_ended(c, refusal_code(REFUSAL_BAD_ANSWER));
         connection_abort(c);
+    } else if (is_for_the_gate(c)) {
+        dial_refuse_by_parent(c, out.answer,
+                              sizeof(out.answer)); /* its first line is still there */
     } else {
         connection_refuse(c, REFUSAL_BAD_ANSWER, c->down.why);
     }

@@ -1,7 +1,8 @@
 """Agents that ask (spawn --ask): a request for a host that no entry is about is held until somebody
 answers it by approve, allow, deny or a reload, or until its time is over. Nothing passes before."""
 
-import json
+import http.client
+import http.server
 import os
 import re
 import signal
@@ -156,6 +157,87 @@ def test_plain_http_asks_like_a_tunnel(a, agent, echoes):
     a.call("ChangeHosts", agent_id=agent_id, deny=[target])
     answer = head_of(conn)
     assert answer.startswith("HTTP/1.1 403 ") and "host-denied" in answer
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """Answers with the path, and keeps the connection."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = f"page {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def pages():
+    """Two web servers, as the hosts that requests name."""
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.2", 0), Pages) for _ in range(2)]
+    for server in servers:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield [f"127.0.0.2:{server.server_address[1]}" for server in servers]
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_any_request_of_a_connection_can_be_held(a, agent, pages):
+    """Each is decided for itself: those before were let through, those behind wait their turn."""
+    known, unknown = pages
+    card = agent(60, allowed_hosts=[known])
+    agent_id = card["agent_id"]
+    pid, address = place_of(a, agent_id)
+    client = http.client.HTTPConnection(*address, timeout=20)
+    client.sock = in_network_of(pid, lambda: socket.create_connection(address, timeout=20))
+
+    def page(target, path):
+        client.request("GET", f"http://{target}{path}", headers={"Host": target})
+
+    def answer():
+        response = client.getresponse()
+        return response.status, response.read().decode()
+    page(known, "/1")
+    assert answer() == (200, "page /1")
+    page(unknown, "/2")
+    until_held(a, agent_id, {unknown: 1})
+    a.call("ChangeHosts", agent_id=agent_id, allow=[unknown])
+    assert answer() == (200, "page /2")
+    page(known, "/3")
+    assert answer() == (200, "page /3")
+    a.call("Reload", card=card)
+    page(unknown, "/4")
+    until_held(a, agent_id, {unknown: 1})
+    a.call("ChangeHosts", agent_id=agent_id, deny=[unknown])
+    status, body = answer()
+    assert status == 403 and "host-denied" in body
+    client.close()
+
+
+def test_an_agent_gets_its_page_when_somebody_approves(a, pages):
+    """curl in a cage that knows nothing of all this, and waits."""
+    card = a.card(f"curl -sS -m 100 http://{pages[0]}/from-a-cage && "
+                  f"curl -sS -m 100 -o /dev/null -w '%{{http_code}}' http://{pages[1]}/",
+                  allowed_hosts=["x.example"])
+    process = a.daemon.start_cagectl(a.user, "run", "--ask", a.cards.write(card))
+    agent_id = card["agent_id"]
+    try:
+        until(lambda: any(one["agent_id"] == agent_id for one in a.call("List")["agents"]))
+        until_held(a, agent_id, {pages[0]: 1})
+        assert a.cagectl("approve", agent_id, pages[0]).status == 0
+        until_held(a, agent_id, {pages[1]: 1})
+        assert a.cagectl("deny", agent_id, pages[1]).status == 0
+        out, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert (out, errors, process.returncode) == (b"page /from-a-cage403", b"", 0), (out, errors)
 
 
 def test_only_what_no_entry_is_about_is_asked_for(a, agent, echoes):

@@ -129,3 +129,16 @@ def test_the_manual_names_every_port_of_tls():
     for first, _, last in re.findall(r"(\d+)( to (\d+))?", text):
         named.update(range(int(first), int(last or first) + 1))
     assert named == ports and len(ports) > 20
+
+
+def test_the_manual_has_every_code_of_a_refusal_with_its_status():
+    source = (paths.ROOT / "daemon" / "gate" / "refusal.c").read_text()
+    rows = dict(re.findall(r'\[REFUSAL_\w+\] =\s*\{"([a-z-]+)",\s*(\d+),', source))
+    manual = (paths.ROOT / "daemon" / "cagedd.8.scd").read_text()
+    below = manual[manual.index("# REFUSALS"):manual.index("# LOG")]
+    told = dict(re.findall(r"^\|  ([a-z-]+)\n:  (\S+)$", below, re.M))
+    del rows["ok"]
+    without_http = {"address-unknown", "client-gone"}
+    assert len(rows) > 20
+    assert told == {code: "(none)" if code in without_http else status
+                    for code, status in rows.items()}

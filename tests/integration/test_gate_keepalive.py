@@ -283,6 +283,8 @@ def test_a_kept_connection_that_died_is_made_anew(reset):
         if reset:
             conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             conn.close()
+        else:
+            conn.shutdown(socket.SHUT_RDWR)
     server = HttpServer(answer)
     with Gate([f"{PUBLIC}:{server.port}"]) as gate, gate.connect() as conn:
         for i in range(20):  # some find it dead before the next request, some with it
@@ -480,6 +482,91 @@ def test_a_connection_that_waits_too_long_is_closed():
     said, seconds = waited("idle_behind_an_answer")
     assert said == b""
     assert 59 < seconds < 75
+
+
+# -- how each request ends, as it is recorded --
+
+
+def end_of(gate, method="GET"):
+    end = gate.end(method=method)
+    return end["reason"], end["bytes_up"], end["bytes_down"]
+
+
+@in_world
+def test_each_request_has_its_own_end():
+    server = HttpServer(echo_path)
+    with Gate([f"{PUBLIC}:{server.port}"]) as gate, gate.connect() as conn:
+        for i in range(3):
+            path = f"/{'x' * i}"
+            answer = exchange(conn, get(server.port, path))
+            end = gate.end()
+            decision = gate.record()
+            assert end["request"] == decision["request"] == 2 * i + 1
+            assert (end["reason"], end["host"], end["address"], end["rule"]) == (
+                "closed", PUBLIC, PUBLIC, f"{PUBLIC}:{server.port}")
+            assert end["bytes_up"] == len(raw(server.port, path))
+            assert end["bytes_down"] == len(answer.raw)
+            assert exchange(conn, get(1)).status == 403
+            assert gate.record()["request"] == 2 * i + 2
+        assert not gate.ends
+
+
+@in_world
+def test_ends_say_who_ended_it():
+    def answer(request, conn):
+        if request.field("How") == "bad":
+            return b"hello\r\n\r\n"
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
+        return b"" if request.field("How") == "wait" else None
+    server = HttpServer(answer)
+    url = f"{PUBLIC}:{server.port}"
+    with Gate([url]) as gate:
+        assert gate.ask(get(server.port, "/", "How: bad\r\n")).reason == "bad-answer"
+        assert gate.end()["reason"] == "bad-answer"
+        with gate.send(get(server.port)) as conn:
+            assert read_all(conn).endswith(b"part")
+        assert end_of(gate)[0] == "server-gone"
+        with gate.send(get(server.port, "/", "How: wait\r\n")) as conn:
+            read_until(conn, b"part")
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert end_of(gate)[0] == "client-gone"
+        with gate.send(get(server.port, "/", "How: wait\r\n")) as conn:
+            read_until(conn, b"part")
+            assert gate.update(["a.example"])[0] == 1
+            assert end_of(gate)[0] == "cut"
+            with pytest.raises(ConnectionResetError):
+                conn.recv(1)
+        gate.update([url])
+        broken = get(server.port, "/", "Transfer-Encoding: chunked\r\n", method="POST")
+        assert gate.ask(broken + b"zz\r\n").reason == "bad-request"
+        assert end_of(gate, "POST")[0] == "bad-request"
+        with gate.send(broken + b"1\r\n") as conn:
+            server.wait(lambda s: s.connections[-1].endswith(b"1\r\n"))
+            conn.sendall(b"zz\r\n")
+            assert read_answer(conn).reason == "bad-request"
+        assert end_of(gate, "POST")[0] == "bad-request"
+        conn = gate.send(get(server.port, "/", "How: wait\r\n"))
+        read_until(conn, b"part")
+        gate.control.shutdown(socket.SHUT_WR)
+        assert end_of(gate)[0] == "gate-ended"
+        conn.close()
+
+
+@in_world
+def test_an_upgraded_request_ends_with_its_tunnel():
+    def answer(_, conn):
+        conn.sendall(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        conn.sendall(read_all(conn))
+    server = HttpServer(answer)
+    with Gate([f"{PUBLIC}:{server.port}"]) as gate:
+        with gate.send(get(server.port, "/", "Connection: Upgrade\r\nUpgrade: x\r\n")) as conn:
+            read_until(conn)
+            assert not gate.ends
+            conn.sendall(b"y" * 1000)
+            conn.shutdown(socket.SHUT_WR)
+            assert read_all(conn) == b"y" * 1000
+        reason, up, down = end_of(gate)
+        assert reason == "closed" and up > 1000 and down > 1000
 
 
 # -- other rules --

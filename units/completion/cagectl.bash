@@ -27,10 +27,11 @@ _cagectl_files() {
 # An id, then hosts: what the agent was refused, or what it is allowed. Entries are of letters, digits
 # and -._*:/[];= alone, and a word with a colon is completed in parts (COMP_WORDBREAKS).
 _cagectl_hosts() {
-    local verb=$1 word id=
+    local verb=$1 word before= id=
     shift
     for word; do
-        [[ $word == -* ]] || { id=$word; break; }
+        [[ $word == -* || $before == -u || $before == --owner ]] || { id=$word; break; }
+        before=$word
     done
     if [[ -z $id ]]; then
         _cagectl_words "$(_cagectl_ids)"

@@ -104,7 +104,7 @@ def is_alive(conn):
 
 def is_cut(conn):
     """Whether the connection is over: reset by the gate, or closed with it."""
-    conn.settimeout(1)
+    conn.settimeout(10)
     try:
         return conn.recv(1) == b""
     except ConnectionResetError:
