@@ -116,6 +116,9 @@
 #define GATE_CLOSE_TIMEOUT 2        /* how long a refused client may take to read why */
 #define GATE_HEADERS_MAX 256        /* lines of one head */
 #define GATE_HEAD_LINE_MAX (16 * 1024)
+#define GATE_METHOD_MAX 32            /* characters */
+#define GATE_CONNECTION_NAMES_MAX 16  /* fields that Connection takes away */
+#define GATE_UPGRADE_MAX 128          /* bytes of what a request wants to change to */
 #define GATE_CHUNK_EXTENSION_MAX 1024 /* of one chunk */
 #define GATE_TRAILERS_SIZE_MAX (8 * 1024)
 #define GATE_KEEPALIVE_TIMEOUT 60 /* how long a connection may wait for its next request */

@@ -248,7 +248,7 @@ static bool run_up(struct connection *c)
         relay_flow_abandon(&c->up);
         return true;
     case RELAY_BAD_BODY:
-        if (c->down.bytes == 0 && !relay_flow_wants_write(&c->down)) {
+        if (!c->answer.final && !relay_flow_wants_write(&c->down)) {
             connection_refuse(c, REFUSAL_BAD_REQUEST, "the chunked body is broken");
             return false;
         }

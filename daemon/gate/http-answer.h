@@ -13,7 +13,7 @@
 
 struct http_answer {
     struct http_asked asked;
-    char upgrade[HTTP_UPGRADE_MAX + 1]; /* of `asked` */
+    char upgrade[GATE_UPGRADE_MAX + 1]; /* of `asked` */
     bool may_persist; /* the caller's part of it; may change up to the final head */
     char *head;       /* what has come of a head that is not whole */
     size_t size;

@@ -154,7 +154,7 @@ static int hop_add_element(struct http_hop *hop, struct span element, const char
         return 0; /* dropped anyway */
     else if (!http_is_token(element))
         return bad(ret_why, "Connection has an element that is not a word");
-    else if (hop->n_named == HTTP_HOP_NAMED_MAX)
+    else if (hop->n_named == GATE_CONNECTION_NAMES_MAX)
         return bad(ret_why, "Connection names too many headers");
     else
         hop->named[hop->n_named++] = element;

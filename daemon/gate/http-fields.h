@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "caged-limits.h"
+
 struct span {
     const char *data;
     size_t size;
@@ -64,11 +66,10 @@ bool http_next_header(struct span *rest, struct http_header *ret);
 bool http_next_element(struct span *list, struct span *ret);
 
 /* What all the Connection fields of a head say together. */
-#define HTTP_HOP_NAMED_MAX 16
-
 struct http_hop {
     bool close, keep_alive, upgrade;
-    struct span named[HTTP_HOP_NAMED_MAX]; /* fields that they take away, other than the usual */
+    struct span
+        named[GATE_CONNECTION_NAMES_MAX]; /* fields that they take away, other than the usual */
     size_t n_named;
 };
 

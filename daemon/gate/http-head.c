@@ -8,8 +8,6 @@
 #include "caged-limits.h"
 #include "util.h"
 
-#define METHOD_MAX 32
-
 static int bad(const char **ret_why, const char *why)
 {
     *ret_why = why;
@@ -70,7 +68,7 @@ static int upgrade_add(struct http_request *request, struct span list, const cha
             return bad(ret_why, "Upgrade names what is no protocol");
         if (span_is(name, "h2c") || span_is(name, "h2") || span_is(name, "HTTP"))
             continue;
-        if (filled + protocol.size + 2 > HTTP_UPGRADE_MAX)
+        if (filled + protocol.size + 2 > GATE_UPGRADE_MAX)
             return too_much(ret_why, "Upgrade names too many protocols");
         if (filled > 0) {
             memcpy(request->upgrade + filled, ", ", 2);
@@ -241,7 +239,7 @@ static int request_line_parse(struct span line, struct http_request *request, co
     struct span method = span_of(line.data, space);
     struct span target = span_of(space + 1, last);
     struct span version = span_of(last + 1, end);
-    if (!http_is_token(method) || method.size > METHOD_MAX)
+    if (!http_is_token(method) || method.size > GATE_METHOD_MAX)
         return bad(ret_why, "the method is not a short word");
     request->method = method;
     /* Methods are case-sensitive (RFC 9110): "connect" is not CONNECT. */

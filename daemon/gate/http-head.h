@@ -8,13 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "caged-limits.h"
 #include "host-pattern.h"
 #include "http-fields.h"
 #include "http-framing.h"
 
 #define HTTP_PORT 80
-
-#define HTTP_UPGRADE_MAX 128 /* bytes of the protocols that a request wants to change to */
 
 struct http_request {
     bool connect; /* CONNECT host:port; otherwise absolute-form http */
@@ -28,7 +27,7 @@ struct http_request {
     bool wants_json; /* Accept names application/json */
     /* The client waits for more on this connection behind the answer, as far as it goes. */
     bool persistent;
-    char upgrade[HTTP_UPGRADE_MAX + 1]; /* a list of protocols, without HTTP's own; "": none */
+    char upgrade[GATE_UPGRADE_MAX + 1]; /* a list of protocols, without HTTP's own; "": none */
     enum http_body_kind body;           /* never HTTP_BODY_UNTIL_CLOSE */
     uint64_t content_length;            /* for HTTP_BODY_LENGTH */
 };

@@ -209,19 +209,22 @@ static void put_text(struct text *t, const struct row *row, const struct refusal
 
 /* -- as JSON -- */
 
+static void put_character(struct text *t, char c)
+{
+    if (t->size + 1 < t->allocated)
+        t->data[t->size++] = c;
+}
+
 static void put_quoted(struct text *t, const char *s)
 {
-    put(t, "\"");
+    put_character(t, '"');
     for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            put(t, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            put(t, "?"); /* nothing that is told has any */
-        else
-            put(t, "%c", c);
+        bool printable = *s >= 0x20 && *s < 0x7f; /* nothing that is told is not */
+        if (*s == '"' || *s == '\\')
+            put_character(t, '\\');
+        put_character(t, printable ? *s : '?');
     }
-    put(t, "\"");
+    put_character(t, '"');
 }
 
 static void put_member(struct text *t, const char *name, const char *value)

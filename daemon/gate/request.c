@@ -172,6 +172,8 @@ void request_decide(struct connection *c)
     }
     c->rule = policy_find_rule(config, host, port);
     if (!c->rule) {
+        if (c->kept.is) /* it would wait for long, and for nothing */
+            connection_drop_server(c);
         ask_begin(c);
         return;
     }

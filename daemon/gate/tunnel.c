@@ -123,17 +123,20 @@ void tunnel_begin(struct connection *c)
         begin(c);
 }
 
-/* What the client said already, without waiting for the answer, is not HTTP any more. */
+/* What the client said already, without waiting for the answer, is not HTTP any more. If it was
+ * all, or the server takes nothing more, the flow upward is over as it is. */
 void tunnel_upgrade(struct connection *c)
 {
+    int r = 0;
+
     connection_set_state(c, CONNECTION_TUNNEL, 0);
-    int r = relay_flow_push(&c->up, c->head.data, c->head.size);
-    buffer_deinit(&c->head);
     c->up.filter = NULL;
     if (c->up.whole) {
-        c->up.ended = c->client_ended;
         c->up.whole = c->up.shut = false;
+        c->up.ended = c->client_ended;
+        r = relay_flow_push(&c->up, c->head.data, c->head.size);
     }
+    buffer_deinit(&c->head);
     if (r < 0)
         connection_abort(c);
     else

@@ -97,6 +97,12 @@ const struct root_row root_table[] = {
     {ROOT_DIRECTORY,   "etc/pki/tls", .mode = 0755},
     {ROOT_BIND_TREE,   "etc/pki/tls/certs",   "/etc/pki/tls/certs",   OPTIONAL},
 
+    /* Debian's Java keeps its settings there, and dies at the first look-up of a name without. */
+    {ROOT_BIND_TREE,   "etc/java-11-openjdk", "/etc/java-11-openjdk", OPTIONAL},
+    {ROOT_BIND_TREE,   "etc/java-17-openjdk", "/etc/java-17-openjdk", OPTIONAL},
+    {ROOT_BIND_TREE,   "etc/java-21-openjdk", "/etc/java-21-openjdk", OPTIONAL},
+    {ROOT_BIND_TREE,   "etc/java-25-openjdk", "/etc/java-25-openjdk", OPTIONAL},
+
     /* Devices. Agents may run programs from /tmp (measured: some unpack libraries there), so
      * noexec elsewhere would protect nothing. */
     {ROOT_DIRECTORY,   "dev", .mode = 0755},

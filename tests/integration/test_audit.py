@@ -16,6 +16,7 @@ import pytest
 
 from harness import paths
 from harness.daemon import until
+from harness.varlink import VarlinkError
 
 CURL = "curl -s --max-time 20 -o /dev/null"
 UNSUPPORTED = 78
@@ -208,6 +209,23 @@ def test_an_agents_end_ends_its_requests(a, daemon, echo):
     a.call("Kill", agent_id=agent_id)
     a.wait(agent_id)
     daemon.log_lines(f"agent {agent_id} ", f"ended CONNECT 127.0.0.1:{echo}: ", "1.0 kB up")
+
+
+@pytest.mark.parametrize("parameters, error, said", [
+    ({"since": "now; reboot"}, "InvalidParameter", "since"),
+    ({"until": ""}, "InvalidParameter", "until"),
+    ({"lines": 1 << 40}, "InvalidParameter", "lines"),
+    ({"lines": 1, "since": "today"}, "InvalidParameter", "lines"),
+    ({"refused": "yes"}, "InvalidParameter", "refused"),
+    ({"owner_uid": 0}, "InvalidParameter", "owner_uid"),
+    ({"owner_uid": 0, "agent_id": "x"}, "NoSuchAgent", "x"),
+    ({"agent_id": "x + _UID=0"}, "NoSuchAgent", "x + _UID=0"),
+    ({"agent_id": "x"}, "NotSupported", "audit")])
+def test_the_daemon_refuses_what_makes_no_sense(a, parameters, error, said):
+    with pytest.raises(VarlinkError) as raised:
+        a.call("Audit", output_fd=0, **parameters)
+    assert raised.value.name.split(".")[-1] == error
+    assert said in raised.value.parameters.values()
 
 
 # -- the past, joined with what comes --

@@ -179,7 +179,8 @@ def test_what_trickles_passes_byte_by_byte(tunnel):
             client = gate.tunnel(authority)
             conn = server.accept()
         else:
-            client = gate.send(f"GET http://{authority}/ HTTP/1.1\r\n\r\n".encode())
+            client = gate.send(f"GET http://{authority}/ HTTP/1.1\r\n"
+                               "Connection: close\r\n\r\n".encode())
             conn = server.accept()
             read_until(conn)
         client.settimeout(20)

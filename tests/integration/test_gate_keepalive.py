@@ -594,6 +594,27 @@ def test_other_rules_hold_for_the_next_request_at_once():
 
 
 @in_world
+def test_a_request_that_is_held_does_not_hold_the_next_ones_connection():
+    """Behind one that was allowed, an unknown host waits for an operator; then all goes on."""
+    one, two = HttpServer(echo_path), HttpServer(echo_path, PUBLIC_2)
+    rules = [f"{PUBLIC}:{one.port}", f"{PUBLIC_2}:{two.port}"]
+    with Gate(rules[:1], ask=60) as gate, gate.connect() as conn:
+        assert exchange(conn, get(one.port, "/1")).body == b"/1"
+        assert gate.decision()["allowed"]
+        conn.sendall(get(two.port, "/2", address=PUBLIC_2) + get(one.port, "/3"))
+        assert gate.record()["verdict"] == "held"
+        one.wait(lambda s: s.ended == 1)
+        gate.update(rules)
+        assert [read_answer(conn).body for _ in range(2)] == [b"/2", b"/3"]
+        conn.sendall(get(1))
+        while gate.record()["verdict"] != "held":
+            pass
+        gate.update(rules, deny=[f"{PUBLIC}:1"])  # denied while it was held
+        assert read_answer(conn).reason == "host-denied"
+        assert exchange(conn, get(one.port, "/4")).body == b"/4"
+
+
+@in_world
 def test_curl_gets_two_pages_over_one_connection():
     server = HttpServer(echo_path)
     url = f"http://{PUBLIC}:{server.port}/"

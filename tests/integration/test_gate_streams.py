@@ -56,6 +56,21 @@ def test_an_answer_instead_of_continue_is_the_last():
 
 
 @in_world
+def test_a_body_that_breaks_behind_continue_is_still_refused():
+    def handle(conn):
+        read_until(conn)
+        conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        conn.recv(1)
+    server = Server(handle)
+    fields = "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"
+    with Gate([f"{PUBLIC}:{server.port}"]) as gate, gate.send(post(server.port, fields)) as conn:
+        assert read_until(conn) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        conn.sendall(b"zz\r\n")
+        answer = Answer(read_all(conn))
+        assert (answer.status, answer.reason) == (400, "bad-request")
+
+
+@in_world
 def test_early_hints_come_before_the_answer_and_are_no_answer():
     """A client that takes 103 for the answer would take the answer for that to its next request:
     it is told at once that there is none."""

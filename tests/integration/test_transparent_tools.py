@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import tls
 from harness.daemon import until
 from harness.gate import PRIVATE, PUBLIC, PUBLIC_2, http_server, in_world
 from harness.transparent import PYTHON, a, names, python, run, world
@@ -159,6 +160,26 @@ def test_python_and_bash_connect_by_name(a):
                      + "; bash -c 'exec 3<>/dev/tcp/db/80; printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3; "
                        "cat <&3' | tail -n 1", allowed_hosts=["web.example", "db"])
         assert result.text.split() == ["b'body'", "body"], result
+
+
+@in_world
+def test_java_connects_by_name(a):
+    """By a program of its own runtime, which shows the certificate that a server has."""
+    with names({"a.example": [PUBLIC]}) as dns:
+        server = tls.echo_server(8443)
+        show = "keytool -printcert -rfc -sslserver"
+        result = run(a, f"{show} a.example:8443; {show} evil.example:8443",
+                     allowed_hosts=["a.example:8443"])
+        shown, rest = result.text.split("-----END CERTIFICATE-----")
+        assert shown.split() == certificate_text().split(), result
+        assert set(server.names) == {"a.example"}
+        assert "No certificate from the SSL server" in rest, result
+        assert "evil.example" not in dns.queries
+
+
+def certificate_text():
+    text = Path(tls.certificate()).read_text(encoding="ascii")
+    return text[text.index("-----BEGIN CERT"):text.index("-----END CERT")]
 
 
 MUSL = """

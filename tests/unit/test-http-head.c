@@ -168,8 +168,8 @@ static void test_upgrades(void **state)
         assert_int_equal(parse(head, &r), -EBADMSG);
     }
     int n = snprintf(head, sizeof(head), "GET http://a/ HTTP/1.1\r\nUpgrade: ");
-    memset(head + n, 'x', HTTP_UPGRADE_MAX + 1);
-    strcpy(head + n + HTTP_UPGRADE_MAX + 1, "\r\n\r\n");
+    memset(head + n, 'x', GATE_UPGRADE_MAX + 1);
+    strcpy(head + n + GATE_UPGRADE_MAX + 1, "\r\n\r\n");
     assert_int_equal(parse(head, &r), -EMSGSIZE);
 }
 

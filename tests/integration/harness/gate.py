@@ -386,7 +386,7 @@ def group(message):
 
 
 def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent_id="tester",
-                  deny=(), parent_auth=None, transparent=False):
+                  deny=(), parent_auth=None, transparent=False, ask=None):
     data = record(CONFIG["version"], 1) + record(CONFIG["agent_id"], agent_id)
     data += record(CONFIG["uid"], uid)
     data += b"".join(record(CONFIG["allow"], x) for x in allow)
@@ -397,6 +397,8 @@ def configuration(allow=(), private=(), parent=None, forwards=(), uid=UID, agent
         data += record(CONFIG["parent_auth"], parent_auth)
     data += b"".join(record(CONFIG["forward"], x) for x in forwards)
     data += b"".join(record(CONFIG["deny"], x) for x in deny)
+    if ask:
+        data += record(CONFIG["ask"], ask)
     return data + (record(CONFIG["transparent"], b"") if transparent else b"")
 
 
