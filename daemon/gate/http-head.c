@@ -5,6 +5,8 @@
  * transfer coding but "chunked". */
 #include "http-head.h"
 
+#include <endian.h>
+
 #include "caged-limits.h"
 #include "util.h"
 
@@ -20,9 +22,40 @@ static int too_much(const char **ret_why, const char *why)
     return -EMSGSIZE;
 }
 
+#define EACH_BYTE(b) (UINT64_MAX / 255 * (b))
+
+/* How many of eight bytes stand in front of the first control (below 0x20, or 0x7f). A control
+ * leaves the highest bit of its place set, and so can what stands behind one, by its borrow: never
+ * what stands in front of it. */
+static size_t count_plain(const char *eight)
+{
+    uint64_t bytes;
+
+    memcpy(&bytes, eight, sizeof(bytes));
+    bytes = le64toh(bytes);
+    uint64_t del = bytes ^ EACH_BYTE(0x7f);
+    uint64_t found = ((bytes - EACH_BYTE(0x20)) & ~bytes) | ((del - EACH_BYTE(0x01)) & ~del);
+    found &= EACH_BYTE(0x80);
+    return found ? (size_t)__builtin_ctzll(found) / 8 : 8;
+}
+
+/* The place of the first control from `i` on, or one from which on fewer than nine bytes are left
+ * to be looked at; always one before the end. */
+static size_t skip_plain(const char *data, size_t i, size_t size)
+{
+    size_t n = 8;
+
+    while (n == 8 && size - i > 8) {
+        n = count_plain(data + i);
+        i += n;
+    }
+    return i;
+}
+
 ssize_t http_head_find(const char *data, size_t size, size_t *scanned, const char **ret_why)
 {
     for (size_t i = *scanned; i < size; i++) {
+        i = skip_plain(data, i, size);
         unsigned char c = (unsigned char)data[i];
         if (c == '\r') {
             if (i + 1 == size) {

@@ -45,6 +45,25 @@ static void test_find_refuses_at_once(void **state)
     }
 }
 
+/* Each byte at each place of a word, among bytes that are near to a control in one way or other. */
+static void test_find_sees_each_control_wherever_it_stands(void **state)
+{
+    static const char others[] = {' ', '!', 'a', '~', '\t', (char)0x80, (char)0x9f, (char)0xff};
+    char data[32];
+
+    for (size_t i = 0; i < ARRAY_SIZE(others) * 256 * sizeof(data); i++) {
+        size_t place = i % sizeof(data), scanned = 0;
+        unsigned byte = (unsigned)(i / sizeof(data) % 256);
+        const char *why = NULL;
+        bool last_cr = byte == '\r' && place + 1 == sizeof(data);
+        bool good = (byte >= 0x20 && byte != 0x7f) || byte == '\t' || last_cr;
+        memset(data, others[i / sizeof(data) / 256], sizeof(data));
+        data[place] = (char)byte;
+        assert_int_equal(http_head_find(data, sizeof(data), &scanned, &why), good ? 0 : -EBADMSG);
+        assert_int_equal(scanned, !good ? 0 : last_cr ? place : sizeof(data));
+    }
+}
+
 static int parse(const char *head, struct http_request *request)
 {
     const char *why = NULL;
@@ -510,6 +529,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find_in_pieces),
         cmocka_unit_test(test_find_refuses_at_once),
+        cmocka_unit_test(test_find_sees_each_control_wherever_it_stands),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_a_refused_request_keeps_what_was_read),
         cmocka_unit_test(test_write),
