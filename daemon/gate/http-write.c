@@ -1,9 +1,6 @@
 /* Writing heads: a request's for the next server, an answer's for the client; see http-head.h. Only
  * what was parsed is written, field by field, so that no byte goes out that the strict reader has
  * not seen. */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "http-head.h"
 #include "util.h"
 
@@ -13,19 +10,6 @@ struct writer {
     size_t size;
     bool full;
 };
-
-static void put(struct writer *w, const char *format, ...) PRINTF_LIKE(2, 3);
-static void put(struct writer *w, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(w->buffer + w->size, w->allocated - w->size, format, arguments);
-    va_end(arguments);
-    if (n < 0 || (size_t)n >= w->allocated - w->size)
-        w->full = true;
-    else
-        w->size += (size_t)n;
-}
 
 static void put_span(struct writer *w, struct span s)
 {
@@ -39,17 +23,34 @@ static void put_span(struct writer *w, struct span s)
 
 #define PUT_TEXT(w, text) put_span((w), (struct span){(text), sizeof(text) - 1})
 
+static void put_string(struct writer *w, const char *text)
+{
+    put_span(w, (struct span){text, strlen(text)});
+}
+
+static void put_port(struct writer *w, uint16_t port)
+{
+    char digits[5];
+    char *end = digits + sizeof(digits), *start = end;
+
+    do
+        *--start = (char)('0' + port % 10);
+    while ((port /= 10) > 0);
+    PUT_TEXT(w, ":");
+    put_span(w, span_of(start, end));
+}
+
 static void put_authority(struct writer *w, const struct http_request *request)
 {
     bool v6 = request->host.address.family == AF_INET6;
 
     if (v6)
         PUT_TEXT(w, "[");
-    put_span(w, (struct span){request->host.name, strlen(request->host.name)});
+    put_string(w, request->host.name);
     if (v6)
         PUT_TEXT(w, "]");
     if (request->connect || request->port != HTTP_PORT)
-        put(w, ":%u", request->port);
+        put_port(w, request->port);
 }
 
 static void put_header(struct writer *w, const struct http_header *h)
@@ -121,8 +122,11 @@ ssize_t http_request_write(const struct http_request *request, enum http_form fo
         PUT_TEXT(&w, " HTTP/1.0\r\nHost: ");
     put_authority(&w, request);
     PUT_TEXT(&w, "\r\n");
-    if (authorization)
-        put(&w, "Proxy-Authorization: %s\r\n", authorization);
+    if (authorization) {
+        PUT_TEXT(&w, "Proxy-Authorization: ");
+        put_string(&w, authorization);
+        PUT_TEXT(&w, "\r\n");
+    }
     if (form != HTTP_FORM_CONNECT) {
         put_headers(&w, request->headers, &request->hop);
         put_connection(&w, request);
