@@ -18,6 +18,7 @@ void record_fold_init(struct record_fold *fold, uint64_t now)
 
     fold->refused = fold->others = full;
     fold->n_rows = fold->n_rest = 0;
+    fold->recent[0] = fold->recent[1] = NULL;
 }
 
 static void forget(struct record_fold *fold)
@@ -25,6 +26,7 @@ static void forget(struct record_fold *fold)
     for (size_t i = 0; i < fold->n_rows; i++)
         free(fold->rows[i]);
     fold->n_rows = fold->n_rest = 0;
+    fold->recent[0] = fold->recent[1] = NULL;
 }
 
 void record_fold_deinit(struct record_fold *fold)
@@ -154,19 +156,32 @@ static void add_to_rest(struct record_fold *fold, const struct network_record *r
     sum->port = 0;
 }
 
+static struct folded_row *find_row(const struct record_fold *fold, const struct network_record *r,
+                                   uint32_t hash)
+{
+    for (size_t i = 0; i < fold->n_rows; i++)
+        if (fold->rows[i]->hash == hash && is_alike(&fold->rows[i]->record, r))
+            return fold->rows[i];
+    return NULL;
+}
+
+/* Whoever makes a flood mostly asks for the same again: that is compared before it is hashed. */
 void record_fold_add(struct record_fold *fold, const struct network_record *r)
 {
-    uint32_t hash = hash_of(r);
+    struct folded_row **recent = &fold->recent[r->end ? 1 : 0];
 
-    for (size_t i = 0; i < fold->n_rows; i++) {
-        struct folded_row *row = fold->rows[i];
-        if (row->hash == hash && is_alike(&row->record, r)) {
-            add(&row->record, r);
+    if (!*recent || !is_alike(&(*recent)->record, r)) {
+        uint32_t hash = hash_of(r);
+        *recent = find_row(fold, r, hash);
+        if (!*recent) {
+            if (add_row(fold, r, hash))
+                *recent = fold->rows[fold->n_rows - 1];
+            else
+                add_to_rest(fold, r);
             return;
         }
     }
-    if (!add_row(fold, r, hash))
-        add_to_rest(fold, r);
+    add(&(*recent)->record, r);
 }
 
 int record_fold_drain(struct record_fold *fold,

@@ -32,6 +32,7 @@ struct record_fold {
     struct record_bucket refused, others;
     struct folded_row *rows[GATE_RECORDS_FOLDED_MAX];
     size_t n_rows;
+    struct folded_row *recent[2]; /* of decisions and of ends, what was added to last; or NULL */
     /* Decisions have the codes of refusals ("ok" twice), ends those and their own. */
     struct network_record rest[1 + 2 * REFUSAL_COUNT + END_CODE_COUNT];
     size_t n_rest;
