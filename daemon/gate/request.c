@@ -212,16 +212,19 @@ static void head_complete(struct connection *c)
     request_decide(c);
 }
 
-static void wait_for_more(struct connection *c)
+/* `first`: these are its first bytes. */
+static void wait_for_more(struct connection *c, bool first)
 {
+    if (first) /* from its first byte a head has its own time */
+        timer_set(c->gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
     if (c->client_ended)
         connection_close(c); /* gone before it asked for anything */
     else if (event_source_set(c->gate->loop, &c->client, EPOLLIN) < 0)
         connection_abort(c);
 }
 
-/* Looks at what has come. */
-static void find_head(struct connection *c)
+/* Looks at what has come. `first`: the first bytes behind another request. */
+static void find_head(struct connection *c, bool first)
 {
     const char *why;
     ssize_t size = http_head_find(c->head.data, c->head.size, &c->head_scanned, &why);
@@ -234,7 +237,7 @@ static void find_head(struct connection *c)
         c->head_size = (size_t)size;
         head_complete(c);
     } else {
-        wait_for_more(c);
+        wait_for_more(c, first);
     }
 }
 
@@ -253,9 +256,7 @@ static void receive(struct connection *c)
         connection_close(c);
         return;
     }
-    if (idle) /* from its first byte a head has its own time */
-        timer_set(c->gate->loop, &c->timer, (uint64_t)GATE_HEAD_TIMEOUT * 1000);
-    find_head(c);
+    find_head(c, idle);
 }
 
 /* Requests that came along with others are taken one at a time, each in its turn of the loop, and
@@ -295,9 +296,9 @@ void request_read(struct connection *c)
     else if (!(c->client.events & EPOLLOUT))
         receive(c);
     else if (c->head.size > 0)
-        find_head(c);
+        find_head(c, false);
     else
-        wait_for_more(c);
+        wait_for_more(c, false);
 }
 
 /* cagedd made the listener because the card lists its target; that is checked again here. */
