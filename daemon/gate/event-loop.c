@@ -4,9 +4,11 @@
 
 #include "clock.h"
 
+/* The tick of the kernel, of a few milliseconds, is fine enough for what takes seconds, and read in
+ * a fraction of the time. */
 uint64_t event_loop_now(void)
 {
-    return clock_usec(CLOCK_MONOTONIC) / 1000;
+    return clock_usec(CLOCK_MONOTONIC_COARSE) / 1000;
 }
 
 int event_loop_init(struct event_loop *loop, size_t max_timers)

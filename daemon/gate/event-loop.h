@@ -25,7 +25,7 @@ struct event_source {
 };
 
 struct timer {
-    uint64_t deadline; /* milliseconds, CLOCK_MONOTONIC */
+    uint64_t deadline; /* as event_loop_now() counts */
     size_t position;   /* 1-based in the heap; 0: not set */
     void (*expired)(struct timer *timer);
 };
@@ -60,7 +60,8 @@ void event_source_remove(struct event_loop *loop, struct event_source *source);
  * (epoll(7)), as long as no other descriptor is one with it. */
 void event_source_forget(struct event_loop *loop, struct event_source *source);
 
-uint64_t event_loop_now(void); /* milliseconds */
+/* Milliseconds of CLOCK_MONOTONIC as of the kernel's last tick, at most some behind. */
+uint64_t event_loop_now(void);
 
 /* Sets or moves. */
 void timer_set(struct event_loop *loop, struct timer *timer, uint64_t milliseconds);
