@@ -129,6 +129,12 @@ static void test_what_is_alike_is_added_up(void **state)
     assert_int_equal(s.records[1].count, 1);
     assert_int_equal(s.records[1].request, 7); /* it stands for itself */
     assert_true(record_fold_is_empty(&fold));
+
+    once = end_of("a.example", END_CUT, 1); /* as the last one: no sum is there any more */
+    record_fold_add(&fold, &once);
+    assert_int_equal(record_fold_drain(&fold, take, &s), 0);
+    assert_int_equal(s.n, 3);
+    assert_int_equal(s.records[2].count, 1);
     record_fold_deinit(&fold);
 }
 
