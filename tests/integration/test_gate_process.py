@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from harness import paths
 from harness.flood import Echo, raise_limit
 from harness.gate import (CONFIG, FAILED, PRIVATE, PUBLIC, UID, VOIDS, Answer, Gate,
                           configuration, echo_server, in_world, read_all, read_until, receive,
