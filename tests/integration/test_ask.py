@@ -405,6 +405,45 @@ def test_run_tells_at_the_terminal_what_to_type(a, echoes, options):
         session.close()
 
 
+def test_run_tells_what_waits_though_events_were_lost(a, echoes):
+    """They are lost to who reads none while more happens than the daemon keeps."""
+    target, other = echoes[0].host, echoes[1].host
+    card = a.card("echo up; sleep 600", allowed_hosts=["x.example"])
+    agent_id = card["agent_id"]
+    names = ["n%03d%s.example" % (i, ".".join([""] + ["y" * 60] * 3)) for i in range(200)]
+    session = Terminal(a, card, options=("--ask",), columns=500)
+
+    def change_much():
+        for i in range(40):
+            def changed():
+                try:
+                    return a.call("ChangeHosts", agent_id=agent_id, **{("allow", "deny")[i % 2]: names})
+                except VarlinkError as error:  # the log has to take it first
+                    assert error.name == "ReloadFailed"
+                    return None
+            until(changed, timeout=30)
+
+    def line(host):
+        return f"agent {agent_id} asks for {host}: cagectl approve {agent_id} {host} /".encode()
+    try:
+        session.until(b"up")
+        os.kill(session.process.pid, signal.SIGSTOP)
+        change_much()
+        conns = [begin(place_of(a, agent_id), connect_to(target)) for _ in range(2)]
+        until_held(a, agent_id, {target: 2})
+        change_much()
+        os.kill(session.process.pid, signal.SIGCONT)
+        session.until(line(target), timeout=30)
+        conns.append(begin(place_of(a, agent_id), connect_to(other)))
+        session.until(line(other), timeout=30)
+        until_held(a, agent_id, {target: 2, other: 1})
+        a.call("Kill", agent_id=agent_id)
+        session.finish()
+        assert session.seen.count(b" asks for ") == 2, "one line for each host"
+    finally:
+        session.close()
+
+
 # -- floods --
 
 
