@@ -156,7 +156,9 @@ static void look_again(struct asking *asking)
 
     if (connection_open(asking->socket, &connection) < 0 ||
         connection_send(connection, "io.caged.Hosts",
-                        json_pack("{s:s}", "agent_id", asking->agent_id), false, NULL, 0) < 0)
+                        json_pack("{s:s, s:I}", "agent_id", asking->agent_id, "owner_uid",
+                                  (json_int_t)geteuid()),
+                        false, NULL, 0) < 0)
         return;
     if (connection_receive(connection, &reply) == 0 && !reply.error)
         take_held(asking, json_object_get(reply.parameters, "held"));
