@@ -301,6 +301,16 @@ static int check_options(const struct options *options)
     return STATUS_USAGE;
 }
 
+/* Without an id the daemon could name a parameter alone. */
+static int check_owner(const struct agent_name *agent)
+{
+    if (geteuid() == 0 || agent->id || agent->owner_uid == AGENT_NONE ||
+        agent->owner_uid == geteuid())
+        return STATUS_OK;
+    say("only root may see what agents of another user did");
+    return STATUS_PERMISSION;
+}
+
 int verb_audit(const struct options *options)
 {
     CLEANUP(connection_freep) struct connection *connection = NULL;
@@ -318,6 +328,8 @@ int verb_audit(const struct options *options)
 
     if (status == STATUS_OK)
         status = target_from_options(options, id, &a.agent);
+    if (status == STATUS_OK)
+        status = check_owner(&a.agent);
     if (status == STATUS_OK)
         status = connection_open_or_say(options->socket, &connection);
     if (status != STATUS_OK)

@@ -46,10 +46,11 @@ static int read_fields(struct records_reader *reader, const struct field *fields
     return 0;
 }
 
-/* Only what stands for more than one request has no number. */
+/* Only what stands for more than one request has no number. JSON holds no larger ones, and an event
+ * that its readers cannot read would end them. */
 static bool is_counted(uint64_t request, uint64_t count)
 {
-    return count >= 1 && (request != 0) == (count == 1);
+    return count >= 1 && request <= INT64_MAX && (request != 0) == (count == 1);
 }
 
 static int parse_decision(struct records_reader *reader, uint64_t verdict,
@@ -58,7 +59,7 @@ static int parse_decision(struct records_reader *reader, uint64_t verdict,
     struct gate_decision d = {};
     uint64_t port = 0, status = 0;
     const struct field fields[] = {
-        {GATE_MESSAGE_REQUEST, NULL, &d.request, UINT64_MAX},
+        {GATE_MESSAGE_REQUEST, NULL, &d.request, INT64_MAX},
         {GATE_MESSAGE_METHOD, &d.method, NULL, 0},
         {GATE_MESSAGE_HOST, &d.host, NULL, 0},
         {GATE_MESSAGE_PORT, NULL, &port, UINT16_MAX},

@@ -3,16 +3,15 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 
 #include "caged-limits.h"
 #include "fd-io.h"
+#include "file-system.h"
 #include "why.h"
 
 static int fd_path(int fd, char **ret)
@@ -75,25 +74,20 @@ static int check_user(const struct stat *st, const struct workspace_user *user, 
                    path, st->st_uid, st->st_gid, st->st_mode & 07777, user->uid, user->gid);
 }
 
-/* File systems that the kernel makes up: what is read from them, or written to them, in the
- * daemon's name would be more than the descriptor's owner may do. And those that a user's program
- * makes up: it could keep the daemon waiting for ever. (statfs(2) has the numbers.) */
-static bool is_made_up(int fd)
+/* Before anything is asked of it: 0, or -EPERM with *ret_why, in which it is called `name`. */
+static int check_file_system(int fd, const char *name, char **ret_why)
 {
-    static const unsigned long types[] = {
-        PROC_SUPER_MAGIC, SYSFS_MAGIC,        CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
-        DEBUGFS_MAGIC,    TRACEFS_MAGIC,      SECURITYFS_MAGIC,   PSTOREFS_MAGIC,
-        BPF_FS_MAGIC,     DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC,     NSFS_MAGIC,
-        FUSE_SUPER_MAGIC,
-    };
-    struct statfs st;
-
-    if (fstatfs(fd, &st) < 0)
-        return true;
-    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        if ((unsigned long)st.f_type == types[i])
-            return true;
-    return false;
+    switch (file_system_of(fd)) {
+    case FILE_SYSTEM_MADE_UP:
+        return why_set(ret_why, -EPERM,
+                       "%s lies in a file system that the kernel or a program (FUSE) makes up",
+                       name);
+    case FILE_SYSTEM_UNKNOWN:
+        return why_set(ret_why, -EPERM, "%s lies in a mount namespace that is not the daemon's",
+                       name);
+    default:
+        return 0;
+    }
 }
 
 int workspace_take(int fd, const struct peer *peer, const struct workspace_user *user,
@@ -106,10 +100,9 @@ int workspace_take(int fd, const struct peer *peer, const struct workspace_user 
     r = fd_path(fd, &workspace.path);
     if (r < 0)
         return r;
-    if (is_made_up(fd)) /* before anything is asked of it */
-        return why_set(ret_why, -EPERM,
-                       "%s lies in a file system that the kernel or a program (FUSE) makes up",
-                       workspace.path);
+    r = check_file_system(fd, workspace.path, ret_why);
+    if (r < 0)
+        return r;
     if (fstat(fd, &st) < 0)
         return negative_errno();
     if (!S_ISDIR(st.st_mode))
@@ -199,11 +192,10 @@ static int read_secret(int fd, const struct secret_kind *kind, char **ret, char 
 {
     char buffer[MAX_OF(API_KEY_SIZE_MAX, PROXY_AUTH_SIZE_MAX) + 2];
     struct stat st;
+    int r = check_file_system(fd, kind->file, ret_why);
 
-    if (is_made_up(fd))
-        return why_set(ret_why, -EINVAL,
-                       "%s lies in a file system that the kernel or a program (FUSE) makes up",
-                       kind->file);
+    if (r < 0)
+        return r;
     if (fstat(fd, &st) < 0)
         return negative_errno();
     if (!S_ISREG(st.st_mode))
@@ -218,7 +210,7 @@ static int read_secret(int fd, const struct secret_kind *kind, char **ret, char 
     while (end > start && is_space(buffer[end - 1]))
         end--;
     size_t size = (size_t)n > kind->size_max + 1 ? (size_t)n : end - start;
-    int r = check_secret(kind, buffer + start, size, ret_why);
+    r = check_secret(kind, buffer + start, size, ret_why);
     if (r == 0 && !(*ret = strndup(buffer + start, size)))
         r = -ENOMEM;
     explicit_bzero(buffer, sizeof(buffer));

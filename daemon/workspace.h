@@ -38,8 +38,8 @@ void workspace_deinit(struct workspace *workspace);
 int workspace_open_for_root(const char *path, int flags);
 
 /* Reads a key from a descriptor: a regular file, one line of printable ASCII, API_KEY_SIZE_MAX at
- * most, white space around it removed. *ret is the caller's: secret_free(). -EINVAL with *ret_why.
- */
+ * most, white space around it removed. *ret is the caller's: secret_free(). -EINVAL or -EPERM with
+ * *ret_why. */
 int api_key_read(int fd, char **ret, char **ret_why);
 
 /* The same for user:password of a proxy (RFC 7617): PROXY_AUTH_SIZE_MAX at most, with spaces inside

@@ -158,6 +158,11 @@ def test_others_see_nothing_of_it_and_root_sees_all(a, b, root, follow):
     assert [re.search(r"(\S+)\.example", line)[1] for line in seen] == ["of-a", "of-b", "again"]
     assert [re.search(r"(\S+)\.example", roots_of_a.line())[1] for _ in range(2)] == \
         ["of-a", "again"]
+    for words in ([], ["-f"]):
+        done = a.cagectl("audit", "-u", str(b.user.uid), *words)
+        assert (done.status, done.text) == (77, "")
+        assert done.errors == "cagectl: only root may see what agents of another user did\n"
+    assert a.cagectl("audit", "-u", str(b.user.uid), "alike").status == 67
 
 
 def test_a_flood_is_counted_for_the_owner_and_told_by_few_lines(a, follow):

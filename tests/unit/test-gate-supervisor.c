@@ -181,24 +181,35 @@ static void put_subject(struct records_writer *w, const char *host)
     (void)records_put_string(w, GATE_MESSAGE_REASON, "ok");
 }
 
-static void put_decision(struct records_writer *w, enum gate_verdict verdict, uint64_t count,
-                         const char *host)
+static void put_decision_of(struct records_writer *w, enum gate_verdict verdict, uint64_t request,
+                            uint64_t count, const char *host)
 {
     (void)records_put_u64(w, GATE_MESSAGE_DECISION, verdict);
-    (void)records_put_u64(w, GATE_MESSAGE_REQUEST, count == 1 ? 1 : 0);
+    (void)records_put_u64(w, GATE_MESSAGE_REQUEST, request);
     put_subject(w, host);
     (void)records_put_u64(w, GATE_MESSAGE_STATUS, 0);
     (void)records_put_u64(w, GATE_MESSAGE_COUNT, count);
 }
 
-static void put_end(struct records_writer *w, uint64_t count, const char *host)
+static void put_decision(struct records_writer *w, enum gate_verdict verdict, uint64_t count,
+                         const char *host)
 {
-    (void)records_put_u64(w, GATE_MESSAGE_END, count == 1 ? 1 : 0);
+    put_decision_of(w, verdict, count == 1 ? 1 : 0, count, host);
+}
+
+static void put_end_of(struct records_writer *w, uint64_t request, uint64_t count, const char *host)
+{
+    (void)records_put_u64(w, GATE_MESSAGE_END, request);
     put_subject(w, host);
     (void)records_put_u64(w, GATE_MESSAGE_BYTES_UP, 7);
     (void)records_put_u64(w, GATE_MESSAGE_BYTES_DOWN, INT64_MAX);
     (void)records_put_u64(w, GATE_MESSAGE_DURATION_USEC, 0);
     (void)records_put_u64(w, GATE_MESSAGE_COUNT, count);
+}
+
+static void put_end(struct records_writer *w, uint64_t count, const char *host)
+{
+    put_end_of(w, count == 1 ? 1 : 0, count, host);
 }
 
 static void add_decision(struct records_writer *script, const char *host)
@@ -405,7 +416,7 @@ static void test_a_good_group_before_a_bad_one_is_not_taken(void **state)
     struct records_writer script = {0};
     struct seen seen;
 
-    for (int bad = 0; bad < 4; bad++) {
+    for (int bad = 0; bad < 6; bad++) {
         struct records_writer w = {0};
         put_decision(&w, GATE_ALLOWED, 1, "a.example");
         put_end(&w, 1, "a.example");
@@ -415,6 +426,10 @@ static void test_a_good_group_before_a_bad_one_is_not_taken(void **state)
             put_decision(&w, GATE_HELD, 2, "a.example");
         else if (bad == 2)
             put_end(&w, 0, "a.example");
+        else if (bad == 3)
+            put_decision_of(&w, GATE_ALLOWED, (uint64_t)INT64_MAX + 1, 1, "a.example");
+        else if (bad == 4)
+            put_end_of(&w, (uint64_t)INT64_MAX + 1, 1, "a.example");
         else
             put_end(&w, (uint64_t)UINT32_MAX + 1, "a.example");
         add_ready(&script);

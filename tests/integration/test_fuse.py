@@ -1,0 +1,65 @@
+"""What a user sends may lie in a file system of the user's own program. Whether that answers is
+nothing the daemon waits for."""
+
+import os
+
+import pytest
+
+from harness.fuse import HangingFuse
+from harness.users import acting_as
+from harness.varlink import VarlinkError
+
+FUSE = "lies in a file system that the kernel or a program (FUSE) makes up"
+
+
+@pytest.fixture
+def fuse(a):
+    fuse = HangingFuse(a.user.folder("hanging-" + os.urandom(4).hex()), a.user)
+    yield fuse
+    fuse.close()
+
+
+@pytest.mark.parametrize("what", ["workspace", "api_key_file", "proxy_auth_file"])
+def test_a_descriptor_of_a_program_that_hangs_is_refused_at_once(a, b, fuse, what):
+    card = a.card("true", api_key_file="/k", proxy="http://127.0.0.1:9", proxy_auth_file="/p")
+    paths = {"workspace": card["workspace"], "api_key_file": a.user.home / "key",
+             "proxy_auth_file": a.user.home / "user"}
+    for path in ("key", "user"):
+        (a.user.home / path).write_text("u:p")
+        os.chown(a.user.home / path, a.user.uid, a.user.gid)
+    paths[what] = fuse.folder if what == "workspace" else fuse.file
+    with acting_as(a.user):
+        fds = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in paths.values()]
+    try:
+        with a.connect() as connection:
+            connection.send("Spawn", {"card": card, "workspace_fd": 0, "api_key_fd": 1,
+                                      "proxy_auth_fd": 2}, fds)
+            b.call("List")
+            with pytest.raises(VarlinkError) as error:
+                connection.reply()
+        assert (error.value.name, error.value.parameters["what"]) == ("NotPermitted", what)
+        assert FUSE in error.value.parameters["reason"]
+        assert fuse.unanswered == []
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def test_a_file_in_another_mount_namespace_is_refused(a):
+    """Even to ask what it lies in might take for ever."""
+    card = a.card("true", api_key_file="/k")
+    with acting_as(a.user):
+        workspace = os.open(card["workspace"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    key = os.memfd_create("key")
+    os.write(key, b"some-key")
+    try:
+        with a.connect() as connection, pytest.raises(VarlinkError) as error:
+            connection.call("Spawn", {"card": card, "workspace_fd": 0, "api_key_fd": 1},
+                            [workspace, key])
+        assert (error.value.name, error.value.parameters["what"]) == \
+            ("NotPermitted", "api_key_file")
+        assert "lies in a mount namespace that is not the daemon's" in \
+            error.value.parameters["reason"]
+    finally:
+        os.close(workspace)
+        os.close(key)
