@@ -104,8 +104,7 @@ static void take_event(struct asking *asking, const json_t *event)
         field_string_optional(event, "host", &host) < 0 ||
         field_u64_optional(event, "port", &port) < 0)
         return;
-    (void)snprintf(target, sizeof(target), strchr(host, ':') ? "[%s]:%" PRIu64 : "%s:%" PRIu64,
-                   host, port);
+    target_format(host, port, 1, target, sizeof(target));
     count(asking, target, streq(verdict, "held"));
 }
 

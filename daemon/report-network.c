@@ -24,26 +24,6 @@ static const struct {
 };
 _Static_assert(ARRAY_SIZE(verdicts) == GATE_VERDICT_COUNT, "a verdict has no row");
 
-struct target {
-    char text[HELPER_MESSAGE_MAX];
-};
-
-/* "CONNECT api.example.com:443", or what is known of it. */
-static const char *target(const char *method, const char *host, uint16_t port,
-                          struct target *buffer)
-{
-    const char *between = *method && *host ? " " : "";
-    bool v6 = strchr(host, ':') != NULL;
-
-    if (!*host)
-        (void)snprintf(buffer->text, sizeof(buffer->text), "%s",
-                       *method ? method : "several requests");
-    else
-        (void)snprintf(buffer->text, sizeof(buffer->text), v6 ? "%s%s[%s]:%u" : "%s%s%s:%u", method,
-                       between, host, port);
-    return buffer->text;
-}
-
 struct times {
     char text[48];
 };
@@ -67,6 +47,25 @@ struct subject {
     uint16_t port;
     struct report_number record_text, request_text, count_text, port_text;
 };
+
+struct target {
+    char text[HELPER_MESSAGE_MAX];
+};
+
+/* "CONNECT api.example.com:443", or what is known of it. */
+static const char *target(const struct subject *s, struct target *buffer)
+{
+    const char *between = *s->method && *s->host ? " " : "";
+    const char *unknown = s->count > 1 ? "several requests" : "a request";
+    bool v6 = strchr(s->host, ':') != NULL;
+
+    if (!*s->host)
+        (void)snprintf(buffer->text, sizeof(buffer->text), "%s", *s->method ? s->method : unknown);
+    else
+        (void)snprintf(buffer->text, sizeof(buffer->text), v6 ? "%s%s[%s]:%u" : "%s%s%s:%u",
+                       s->method, between, s->host, s->port);
+    return buffer->text;
+}
 
 #define N_SUBJECT_FIELDS 9
 
@@ -114,10 +113,9 @@ static void log_decision(struct agent *agent, const struct gate_decision *d, str
     subject_to_fields(s, fields);
     log_entry(agent->log, verdicts[d->verdict].priority, verdicts[d->verdict].message_id, fields,
               ARRAY_SIZE(fields), "agent %s of uid %u: %s %s%s%s%s%s%s%s%s", agent->card->agent_id,
-              agent->owner, verdicts[d->verdict].name, target(d->method, d->host, d->port, &where),
-              *d->address ? " at " : "", d->address, by_rule ? " by rule " : "",
-              by_rule ? d->rule : "", allowed ? "" : ": ", allowed ? "" : d->reason,
-              times(d->count, &how_often));
+              agent->owner, verdicts[d->verdict].name, target(s, &where), *d->address ? " at " : "",
+              d->address, by_rule ? " by rule " : "", by_rule ? d->rule : "", allowed ? "" : ": ",
+              allowed ? "" : d->reason, times(d->count, &how_often));
 }
 
 /* Negative in no reply, however often a gate that was taken over counts. */
@@ -168,8 +166,8 @@ static void log_end(struct agent *agent, const struct gate_end *e, struct subjec
     subject_to_fields(s, fields);
     log_entry(agent->log, LOG_INFO, LOG_ID_NETWORK_ENDED, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u: ended %s: %s, %s up, %s down, %s%s", agent->card->agent_id,
-              agent->owner, target(e->method, e->host, e->port, &what), e->reason,
-              amount_of_bytes(e->bytes_up, &up_text), amount_of_bytes(e->bytes_down, &down_text),
+              agent->owner, target(s, &what), e->reason, amount_of_bytes(e->bytes_up, &up_text),
+              amount_of_bytes(e->bytes_down, &down_text),
               amount_of_time(e->duration_usec, &duration_text), times(e->count, &how_often));
 }
 
