@@ -15,13 +15,19 @@
 /* -- the call -- */
 
 /* The daemon would name the entry alone; what is wrong with it can be told here. */
-static int hosts_check(const struct options *options)
+static int hosts_check(const struct options *options, bool allow)
 {
     struct host_pattern pattern;
     const char *why = "";
 
     for (size_t i = 1; i < options->n_arguments; i++) {
-        if (host_pattern_parse(options->arguments[i], &pattern, &why) == 0)
+        int r = host_pattern_parse(options->arguments[i], &pattern, &why);
+        if (r == 0 && !allow && host_pattern_has_options(&pattern)) {
+            say("'%s': what is denied has no options; write it without what follows the ';'",
+                options->arguments[i]);
+            return STATUS_USAGE;
+        }
+        if (r == 0)
             continue;
         say("'%s' is no host: %s", options->arguments[i], why);
         say_hint("a host is a name, *.name, an address or a range, perhaps with :port");
@@ -115,7 +121,7 @@ static int change(const struct options *options, bool allow)
     CLEANUP(connection_freep) struct connection *connection = NULL;
     struct reply reply = {};
     struct agent_name name;
-    int status = hosts_check(options);
+    int status = hosts_check(options, allow);
 
     if (status == STATUS_OK)
         status = target_from_options(options, options->arguments[0], &name);

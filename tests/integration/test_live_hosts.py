@@ -222,6 +222,14 @@ def test_a_bad_entry_is_named_and_nothing_changes(a, agent, entry):
     assert hosts_of(a, agent_id) == (["x.example"], [])
 
 
+def test_options_of_what_is_denied_are_named_as_such(a, agent):
+    agent_id = agent(allowed_hosts=["x.example"])["agent_id"]
+    done = a.cagectl("deny", agent_id, "y.example", "z.example:443;sni=any")
+    assert done.status == 64 and "'z.example:443;sni=any': what is denied has no options" in done.errors
+    assert hosts_of(a, agent_id) == (["x.example"], [])
+    assert a.cagectl("allow", agent_id, "z.example:443;sni=any").status == 0
+
+
 def test_bad_calls_are_refused_by_name(a, agent):
     agent_id = agent(allowed_hosts=["x.example"])["agent_id"]
     for parameters, bad in [
