@@ -153,6 +153,8 @@ static void print_detail(const struct audit_record *r)
         (void)putchar(' ');
         text_print(stdout, r->address);
     }
+    if (r->verdict && streq(r->verdict, "held")) /* its code says the same */
+        return;
     (void)printf("%s", allowed ? " by " : " ");
     text_print(stdout, allowed ? (*r->rule ? r->rule : "several rules") : r->code);
     if (r->verdict && streq(r->code, "host-denied") && *r->rule) {

@@ -103,7 +103,7 @@ static json_t *subject_to_json(const struct agent *agent, const struct subject *
 
 static void log_decision(struct agent *agent, const struct gate_decision *d, struct subject *s)
 {
-    bool allowed = d->verdict == GATE_ALLOWED;
+    bool allowed = d->verdict == GATE_ALLOWED, refused = d->verdict == GATE_REFUSED;
     bool by_rule = *d->rule && (allowed || streq(d->reason, "host-denied"));
     struct log_field fields[N_SUBJECT_FIELDS + 1] = {
         [N_SUBJECT_FIELDS] = {"CAGED_VERDICT", verdicts[d->verdict].name}};
@@ -114,8 +114,8 @@ static void log_decision(struct agent *agent, const struct gate_decision *d, str
     log_entry(agent->log, verdicts[d->verdict].priority, verdicts[d->verdict].message_id, fields,
               ARRAY_SIZE(fields), "agent %s of uid %u: %s %s%s%s%s%s%s%s%s", agent->card->agent_id,
               agent->owner, verdicts[d->verdict].name, target(s, &where), *d->address ? " at " : "",
-              d->address, by_rule ? " by rule " : "", by_rule ? d->rule : "", allowed ? "" : ": ",
-              allowed ? "" : d->reason, times(d->count, &how_often));
+              d->address, by_rule ? " by rule " : "", by_rule ? d->rule : "", refused ? ": " : "",
+              refused ? d->reason : "", times(d->count, &how_often));
 }
 
 /* Negative in no reply, however often a gate that was taken over counts. */

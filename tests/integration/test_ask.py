@@ -78,6 +78,7 @@ def test_a_held_request_goes_on_when_it_is_approved(a, agent, echoes):
         rf"^waits    {target}  \d+s left, 5 requests$", done.text, re.M), done.text
     assert re.search(rf"^waits    {other}  \d+s left, 1 request$", a.cagectl("hosts", agent_id).text,
                      re.M)
+    a.daemon.log_lines(f" held CONNECT {target} ")  # and no code that says the same again
     item = a.call("Hosts", agent_id=agent_id)["held"][0]
     assert item["deadline_usec"] == item["since_usec"] + 60 * 10**6
 
