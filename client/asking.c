@@ -75,12 +75,6 @@ int asking_new(const char *socket, const char *agent_id, unsigned seconds, bool 
 
 #define TARGET_SIZE 512
 
-static void format_target(const char *host, uint64_t port, char target[static TARGET_SIZE])
-{
-    (void)snprintf(target, TARGET_SIZE, strchr(host, ':') ? "[%s]:%" PRIu64 : "%s:%" PRIu64, host,
-                   port);
-}
-
 static void tell(const struct asking *asking, const char *target)
 {
     char safe[512];
@@ -119,7 +113,7 @@ static void take_event(struct asking *asking, const json_t *event)
         field_string_optional(event, "host", &host) < 0 ||
         field_u64_optional(event, "port", &port) < 0)
         return;
-    format_target(host, port, target);
+    target_format(host, port, 1, target, sizeof(target));
     count(asking, target, streq(verdict, "held"));
 }
 
@@ -140,7 +134,7 @@ static void take_held(struct asking *asking, const json_t *held)
         if (!json_is_object(item) || field_string(item, "host", &host) < 0 ||
             field_u64(item, "port", &port) < 0 || field_u64(item, "count", &n) < 0)
             continue;
-        format_target(host, port, target);
+        target_format(host, port, 1, target, sizeof(target));
         if (!json_object_get(before, target))
             tell(asking, target);
         (void)json_object_set_new(asking->waiting, target, json_integer((json_int_t)n));

@@ -1,4 +1,4 @@
-/* cagectl allow, deny, approve: single hosts for a running agent, or no more. */
+/* cagectl allow, deny, and approve with a host: single hosts for a running agent, or no more. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -49,25 +49,6 @@ static json_t *change_parameters(const struct options *options, const struct age
 
 /* -- what it changed -- */
 
-static int print_list(const json_t *parameters, const char *key, const char *before,
-                      const char *after, size_t *count)
-{
-    json_t *list, *item;
-    size_t i;
-
-    if (field_array(parameters, key, &list) < 0)
-        return -EPROTO;
-    json_array_foreach (list, i, item) {
-        if (!json_is_string(item))
-            return -EPROTO;
-        (void)printf("  %s", before);
-        text_print(stdout, json_string_value(item));
-        (void)printf("%s\n", after);
-    }
-    *count += json_array_size(list);
-    return 0;
-}
-
 /* An entry of denied_hosts wins over those of allowed_hosts: where one covers what was allowed just
  * now, that is of no use. */
 static int print_denied_still(const struct options *options, const json_t *parameters)
@@ -100,15 +81,9 @@ static int print_change(const struct options *options, const json_t *parameters,
     int r = field_u64(parameters, "cut", &cut);
 
     if (r == 0)
-        r = print_list(parameters, "added", "+ ", "", &changes);
+        r = hosts_print_change(parameters, &changes);
     if (r == 0)
-        r = print_list(parameters, "removed", "- ", "", &changes);
-    if (r == 0)
-        r = print_list(parameters, "denied_added", "+ ", " (denied)", &changes);
-    if (r == 0)
-        r = print_list(parameters, "denied_removed", "- ", " (denied)", &changes);
-    if (r == 0)
-        r = print_list(parameters, "ignored", "needs a restart: ", "", &ignored);
+        r = hosts_print_ignored(parameters, &ignored);
     if (r == 0 && allow)
         r = print_denied_still(options, parameters);
     if (r == 0 && changes == 0 && ignored == 0)

@@ -8,17 +8,6 @@
 #include "output.h"
 #include "text.h"
 
-static bool is_in(const json_t *list, const char *text)
-{
-    const json_t *item;
-    size_t i;
-
-    json_array_foreach (list, i, item)
-        if (json_is_string(item) && streq(json_string_value(item), text))
-            return true;
-    return false;
-}
-
 static int list_width(const json_t *parameters, const char *key, size_t *width)
 {
     json_t *list;
@@ -47,7 +36,7 @@ static int print_entries(const json_t *parameters, const char *key, const char *
     json_array_foreach (list, i, item) {
         text_make_safe(json_string_value(item), entry, sizeof(entry));
         (void)printf("%-7s  %-*s  %s\n", what, (int)width, entry,
-                     is_in(live, json_string_value(item)) ? "live" : "card");
+                     hosts_is_listed(live, json_string_value(item)) ? "live" : "card");
     }
     return 0;
 }

@@ -6,47 +6,18 @@
 #include "connection.h"
 #include "exit-status.h"
 #include "field.h"
+#include "hosts.h"
 #include "options.h"
 #include "output.h"
 #include "target.h"
 #include "text.h"
 
-/* One line for each string of a list of the reply: 0 or -EPROTO. */
-static int print_list(const json_t *parameters, const char *key, const char *before,
-                      const char *after, size_t *count)
-{
-    json_t *list, *item;
-    size_t i;
-
-    if (field_array(parameters, key, &list) < 0)
-        return -EPROTO;
-    json_array_foreach (list, i, item) {
-        if (!json_is_string(item))
-            return -EPROTO;
-        (void)printf("  %s ", before);
-        text_print(stdout, json_string_value(item));
-        (void)printf("%s\n", after);
-    }
-    *count += json_array_size(list);
-    return 0;
-}
-
 static int print_change(const json_t *parameters)
 {
     size_t changes = 0, ignored = 0;
     bool live = false;
-    int r = print_list(parameters, "added", "+", "", &changes);
+    int r = hosts_print_change(parameters, &changes);
 
-    if (r == 0)
-        r = print_list(parameters, "removed", "-", "", &changes);
-    if (r == 0)
-        r = print_list(parameters, "private_added", "+", " (private)", &changes);
-    if (r == 0)
-        r = print_list(parameters, "private_removed", "-", " (private)", &changes);
-    if (r == 0)
-        r = print_list(parameters, "denied_added", "+", " (denied)", &changes);
-    if (r == 0)
-        r = print_list(parameters, "denied_removed", "-", " (denied)", &changes);
     if (r == 0)
         r = field_bool_optional(parameters, "live_replaced", &live);
     if (r == 0 && live)
@@ -54,7 +25,7 @@ static int print_change(const json_t *parameters)
     if (r == 0 && changes == 0)
         (void)printf("  its hosts are as they were\n");
     if (r == 0)
-        r = print_list(parameters, "ignored", "needs a restart:", "", &ignored);
+        r = hosts_print_ignored(parameters, &ignored);
     return r;
 }
 

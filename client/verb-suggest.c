@@ -67,17 +67,6 @@ static bool matches_some_port(const struct host_pattern *pattern, const struct h
     return host_pattern_matches(&any, host, port ? port : 443);
 }
 
-static bool is_listed(const json_t *list, const char *text)
-{
-    const json_t *item;
-    size_t i;
-
-    json_array_foreach (list, i, item)
-        if (json_is_string(item) && streq(json_string_value(item), text))
-            return true;
-    return false;
-}
-
 /* 1, 0 for a host that cannot be read and so not suggested, or -EPROTO. */
 static int refused_read(const json_t *item, const json_t *denied, struct refused *ret)
 {
@@ -110,7 +99,7 @@ static int compare(const void *a, const void *b)
 
 static int add_text(json_t *array, const char *text)
 {
-    return is_listed(array, text) ? 0 : json_array_append_new(array, json_string(text));
+    return hosts_is_listed(array, text) ? 0 : json_array_append_new(array, json_string(text));
 }
 
 static void format_entry(const struct host *host, uint16_t port, char *buffer, size_t size)

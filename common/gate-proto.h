@@ -2,9 +2,10 @@
  * configuration, and its messages (SOCK_SEQPACKET, one message of records each; the encoding is
  * common/records.h).
  *
- * The gate answers READY once it is confined; then a DECISION for each request that it read, and
- * for each connection of a forward, and an END for each of these that was allowed, when it is over.
- * Requests are numbered from 1 as they come. The end of its control socket ends the gate; if
+ * The gate answers READY once it is confined; then a DECISION for each request that it read, for
+ * each connection of a forward or to a synthetic address, and for each name that it refused an
+ * address; and an END for each of these that was allowed, when it is over. All of them are called
+ * requests here, and numbered from 1 as they come. The end of its control socket ends the gate; if
  * cagedd shut its sending side alone, the gate first sends the records that it still owes. An end
  * of file on cagedd's side before READY is a failure: cagedd listens by itself again, and the next
  * connection starts another.
@@ -27,8 +28,7 @@
  * sent first (or, in a flood, added to a sum), and while the socket is full the request waits and
  * nothing new is accepted. So no byte leaves without its record, and each record says how the
  * request ended up. A connection that ends before its head was whole made no request and has no
- * record. A tunnel that was allowed has a second one, refused, if what its client says first is not
- * what it must be (hello-filter.h).
+ * record.
  *
  * An update gives a running gate other lists of hosts: a whole configuration (the records of the
  * sealed one), in which nothing but ALLOW, PRIVATE and DENY may differ. It comes in messages over
@@ -94,9 +94,9 @@ enum gate_message_record {
                                  went there) or refused; "" if none */
     GATE_MESSAGE_RULE,      /*   string: the pattern that allowed it, or that denied it (reason
                                  host-denied); "" if none */
-    GATE_MESSAGE_REASON,    /*   string: stable code, [a-z-]+; "ok" when allowed */
-    GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 if none was: allowed,
-                                 a forward, or a client that had gone */
+    GATE_MESSAGE_REASON,    /*   string: stable code, [a-z-]+; "ok" if allowed, "held" if held */
+    GATE_MESSAGE_STATUS,    /*   u64: the HTTP status sent for a refusal; 0 if none was: allowed
+                                 or held, no HTTP was spoken, or the client had gone */
     GATE_MESSAGE_UPDATED,   /* u64: how many connections the update ended that had been allowed */
     GATE_MESSAGE_REQUEST,   /*   u64: the number of the request; 0 for more than one */
     GATE_MESSAGE_COUNT, /*   u64: for how many requests this group stands, from 1 to UINT32_MAX */

@@ -238,8 +238,7 @@ uint64_t cgroup_count_task_refusals(const struct cgroup *cgroup)
     return MAX_OF(own, units > cgroup->unit_refusals ? units - cgroup->unit_refusals : 0);
 }
 
-/* Removes a folder and, if it was the last one in it, the owner's; a unit's is systemd's.
- */
+/* Removes a folder and, if it was the last one in it, the owner's; a unit's is systemd's. */
 static int remove_folder(char **path, bool in_unit)
 {
     int r = 0;

@@ -1,6 +1,5 @@
 /* What a gate says (common/gate-proto.h), checked to the last byte: it may have been taken over.
- * Pure.
- */
+ * Pure. */
 #pragma once
 
 #include <stddef.h>

@@ -16,6 +16,12 @@ struct entries {
     size_t count;
 };
 
+/* What its owner may put into which list. */
+struct ceiling {
+    uid_t owner;
+    enum host_list list;
+};
+
 struct both {
     struct entries allowed, denied;
 };
@@ -67,27 +73,10 @@ static int refuse(struct host_change_fault *ret, const char *list, size_t index,
     return -EINVAL;
 }
 
-/* What is in force already, of the `name` that it has in the card. */
-static int parse_old(const struct string_list *list, const char *name, struct entries *ret,
-                     struct host_change_fault *ret_fault)
-{
-    const char *why = "";
-
-    if (list->count > CARD_HOSTS_MAX) {
-        (void)refuse(ret_fault, name, 0, "there are too many entries");
-        return -E2BIG;
-    }
-    ret->count = list->count;
-    for (size_t i = 0; i < list->count; i++) {
-        ret->items[i].text = list->items[i];
-        if (host_pattern_parse(list->items[i], &ret->items[i].pattern, &why) < 0)
-            return refuse(ret_fault, name, i, why);
-    }
-    return 0;
-}
-
-static int parse(const struct string_list *list, enum host_list which, const char *name,
-                 uid_t owner, struct entries *ret, struct host_change_fault *ret_fault)
+/* `name` is how a fault calls the list. Without a ceiling only the form counts: what is in force
+ * was held against it when it came. */
+static int parse(const struct string_list *list, const char *name, const struct ceiling *ceiling,
+                 struct entries *ret, struct host_change_fault *ret_fault)
 {
     const char *why = "";
 
@@ -99,7 +88,10 @@ static int parse(const struct string_list *list, enum host_list which, const cha
     for (size_t i = 0; i < list->count; i++) {
         struct entry *entry = &ret->items[i];
         entry->text = list->items[i];
-        if (host_ceiling_check(owner, which, entry->text, &entry->pattern, &why) < 0)
+        int r = ceiling ? host_ceiling_check(ceiling->owner, ceiling->list, entry->text,
+                                             &entry->pattern, &why)
+                        : host_pattern_parse(entry->text, &entry->pattern, &why);
+        if (r < 0)
             return refuse(ret_fault, name, i, why);
     }
     return 0;
@@ -148,13 +140,14 @@ int host_lists_change(const struct host_lists *now, const struct host_change *ch
     if (!both)
         return -ENOMEM;
     struct both *old = &both[0], *asked = &both[1];
-    int r = parse(change->allow, HOST_LIST_ALLOWED, "allow", owner, &asked->allowed, ret_fault);
+    const struct ceiling to_allow = {owner, HOST_LIST_ALLOWED}, to_deny = {owner, HOST_LIST_DENIED};
+    int r = parse(change->allow, "allow", &to_allow, &asked->allowed, ret_fault);
     if (r == 0)
-        r = parse(change->deny, HOST_LIST_DENIED, "deny", owner, &asked->denied, ret_fault);
+        r = parse(change->deny, "deny", &to_deny, &asked->denied, ret_fault);
     if (r == 0)
-        r = parse_old(&now->allowed, "allowed_hosts", &old->allowed, ret_fault);
+        r = parse(&now->allowed, "allowed_hosts", NULL, &old->allowed, ret_fault);
     if (r == 0)
-        r = parse_old(&now->denied, "denied_hosts", &old->denied, ret_fault);
+        r = parse(&now->denied, "denied_hosts", NULL, &old->denied, ret_fault);
     if (r == 0)
         r = apply(old, asked, ret_fault);
     if (r == 0)

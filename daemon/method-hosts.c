@@ -70,26 +70,13 @@ static void change(struct connection *c, struct agent *agent, const struct host_
     connection_set_pump(c, pump_change, &agent->watches);
 }
 
-/* The strings of an array, borrowed; the list's array alone is to be freed. */
-static int borrow_list(const json_t *array, struct string_list *ret)
-{
-    size_t i;
-    json_t *item;
-
-    ret->items = calloc(json_array_size(array) + 1, sizeof(char *));
-    if (!ret->items)
-        return -ENOMEM;
-    json_array_foreach (array, i, item)
-        ret->items[ret->count++] = (char *)json_string_value(item);
-    return 0;
-}
-
 static void run_change(struct connection *c, struct agent *agent, const json_t *allow,
                        const json_t *deny)
 {
     struct string_list to_allow = {}, to_deny = {};
 
-    if (borrow_list(allow, &to_allow) < 0 || borrow_list(deny, &to_deny) < 0)
+    if (parameters_borrow_strings(allow, &to_allow) < 0 ||
+        parameters_borrow_strings(deny, &to_deny) < 0)
         connection_reply(c, NULL);
     else
         change(c, agent, &(struct host_change){&to_allow, &to_deny});

@@ -236,21 +236,6 @@ static int take_unit(const struct connection *c, struct peer_unit *ret,
     return r;
 }
 
-static int take_arguments(const json_t *array, struct string_list *ret)
-{
-    size_t i;
-    json_t *item;
-
-    if (json_array_size(array) > CARD_COMMAND_MAX)
-        return -E2BIG;
-    ret->items = calloc(json_array_size(array) + 1, sizeof(char *));
-    if (!ret->items)
-        return -ENOMEM;
-    json_array_foreach (array, i, item)
-        ret->items[ret->count++] = (char *)json_string_value(item);
-    return 0;
-}
-
 static int spawn(struct call *call, const struct spawn_parameters *p, struct agent **ret,
                  struct agent_problem *problem)
 {
@@ -273,7 +258,9 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     if (r >= 0 && p->unit)
         r = take_unit(call->connection, &unit, problem);
     if (r >= 0)
-        r = take_arguments(p->arguments, &arguments);
+        r = json_array_size(p->arguments) > CARD_COMMAND_MAX
+                ? -E2BIG
+                : parameters_borrow_strings(p->arguments, &arguments);
     if (r < 0) {
         if (problem->failure == FAILURE_NONE)
             (void)agent_problem_set(problem, FAILURE_SPAWN, r, "request", "%s", strerror(-r));

@@ -75,3 +75,17 @@ int parameters_read(const json_t *parameters, const struct parameter *table, siz
     }
     return 0;
 }
+
+int parameters_borrow_strings(const json_t *array, struct string_list *ret)
+{
+    struct string_list list = {.items = calloc(json_array_size(array) + 1, sizeof(char *))};
+    size_t i;
+    json_t *item;
+
+    if (!list.items)
+        return -ENOMEM;
+    json_array_foreach (array, i, item)
+        list.items[list.count++] = (char *)json_string_value(item);
+    *ret = list;
+    return 0;
+}

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "card.h"
+
 enum parameter_type {
     PARAMETER_STRING,  /* const char **, borrowed */
     PARAMETER_BOOLEAN, /* bool * */
@@ -24,3 +26,7 @@ struct parameter {
  * table or from `parameters`). NULL stands for no parameters. */
 int parameters_read(const json_t *parameters, const struct parameter *table, size_t n,
                     const char **ret_bad);
+
+/* The strings of a PARAMETER_STRINGS, borrowed: free(3) the list's `items` alone. NULL stands for
+ * an empty array. 0 or -ENOMEM. */
+int parameters_borrow_strings(const json_t *array, struct string_list *ret);

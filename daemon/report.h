@@ -1,5 +1,5 @@
-/* What the world is told about agents: one log entry and one event each. Of
- * their network: report-network.h. */
+/* What the world is told about agents: one log entry and one event each. Of their network:
+ * report-network.h. */
 #pragma once
 
 #include "agent-reload.h"

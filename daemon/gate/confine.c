@@ -46,9 +46,9 @@
 #endif
 
 /* How many descriptors the gate may ever have open: for each connection the client's and a
- * server's, and dials that race with another. The 32: standard streams, inherited
- * descriptors, epoll, and the resolver's sockets (two for each server that resolv.conf can name,
- * three, and one while it changes over). */
+ * server's; dials that race with another; pipes for bulk, with two ends each. The 32: standard
+ * streams, inherited descriptors, epoll, and the resolver's sockets (two for each server that
+ * resolv.conf can name, three, and one while it changes over). */
 #define DESCRIPTORS_MAX                                                                            \
     (32 + GATE_LISTENERS_MAX + 2 * GATE_CONNECTIONS_MAX + GATE_REFUSING_MAX +                      \
      GATE_DIAL_EXTRA_MAX + 2 * GATE_PIPES_MAX)

@@ -21,9 +21,10 @@
  * tunnel        bytes go both ways: CONNECT, a forward, or what a request was upgraded to
  * draining      nothing more is said to the client; it is given time to read what was
  *
- * Steps are skipped where there is nothing to do. A refusal goes to draining from everywhere, or
- * back to reading-head where the client's next request is beyond doubt; an abort (the client is
- * gone, a stream was cut) ends the connection from everywhere.
+ * Steps are skipped where there is nothing to do. A request that was to follow on a kept server's
+ * connection which turns out to be dead goes back to dialling. A refusal goes to draining from
+ * everywhere, or back to reading-head where the client's next request is beyond doubt; an abort
+ * (the client is gone, a stream was cut) ends the connection from everywhere.
  *
  * A server's connection outlives its request if another may follow on it (`kept`). Whatever it says
  * or does before the next one was decided for it ends it; so nothing that a server says is ever the
@@ -83,8 +84,8 @@ struct connection {
 
     /* what is recorded of it */
     uint64_t request_id;     /* 0: it has no number yet */
-    uint64_t held_request;   /* the number of the last that was held; 0: none was */
     uint64_t started;        /* when it got that: CLOCK_MONOTONIC, usec */
+    uint64_t held_request;   /* the number of the last that was held; 0: none was */
     bool recorded;           /* the decision is */
     bool open;               /* it was allowed, and its end is not recorded */
     char method[64];         /* for the end */
@@ -190,7 +191,6 @@ void request_transparent_begin(struct connection *c); /* transparent.c: to a syn
 void request_decide(struct connection *c);            /* the host is known */
 void request_refuse_address(struct connection *c,
                             const struct policy_fault *fault); /* c->address */
-void request_refuse_denied(struct connection *c, const struct allow_rule *denial);
 /* dial.c. Takes a copy of the request's addresses. False: no memory for it, the request is over. */
 bool dial_set_addresses(struct connection *c, const struct ip_address *addresses, size_t count);
 void dial_drop_addresses(struct connection *c);

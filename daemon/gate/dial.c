@@ -46,12 +46,6 @@ static void dial_failed(struct connection *c)
                           timeout ? NULL : detail);
 }
 
-/* The client's request, or the parent's answer to ours, is over: bytes may flow. */
-static void established(struct connection *c)
-{
-    connection_established(c);
-}
-
 /* Asks the parent for a tunnel. The request is shorter than the buffer of any new socket. */
 static void ask_parent(struct connection *c)
 {
@@ -197,7 +191,7 @@ static void connected(struct connection *c)
     if (c->via_parent && c->request.connect)
         ask_parent(c);
     else
-        established(c);
+        connection_established(c);
 }
 
 static void attempt_ready(struct event_source *source, uint32_t events)
@@ -370,5 +364,5 @@ void dial_read_parent_head(struct connection *c)
     }
     timer_clear(c->gate->loop, &c->timer);
     c->parent_head_size = (size_t)size;
-    established(c);
+    connection_established(c);
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "host-pattern.h"
+#include "host.h"
 
 /* A question has one name of at most 255 bytes, and little else: what is longer is none. An answer
  * is the header and the question again and at most this much more, of which an address is 16 bytes

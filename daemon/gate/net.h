@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "host-pattern.h"
+#include "host.h"
 
 /* Starts a TCP connection. Returns the socket, or -errno; the result comes when it is writable,
  * unless *ret_connected. */

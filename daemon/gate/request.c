@@ -9,7 +9,7 @@
 #include "address-class.h"
 #include "policy.h"
 
-void request_refuse_denied(struct connection *c, const struct allow_rule *denial)
+static void refuse_denied(struct connection *c, const struct allow_rule *denial)
 {
     char address[INET6_ADDRSTRLEN];
     char detail[HOST_PATTERN_TEXT_MAX + 128];
@@ -28,7 +28,7 @@ void request_refuse_address(struct connection *c, const struct policy_fault *fau
     char detail[128];
 
     if (fault->denial) {
-        request_refuse_denied(c, fault->denial);
+        refuse_denied(c, fault->denial);
         return;
     }
     (void)snprintf(detail, sizeof(detail), "%s is %s", ip_address_format(&c->address, address),
@@ -167,7 +167,7 @@ void request_decide(struct connection *c)
 
     const struct allow_rule *denial = policy_find_denial(config, host, port);
     if (denial) {
-        request_refuse_denied(c, denial);
+        refuse_denied(c, denial);
         return;
     }
     c->rule = policy_find_rule(config, host, port);
@@ -309,7 +309,7 @@ void request_forward_begin(struct connection *c)
     const struct allow_rule *denial =
         policy_find_denial(c->gate->config, &c->forward->host, c->forward->port);
     if (denial) {
-        request_refuse_denied(c, denial);
+        refuse_denied(c, denial);
         return;
     }
     c->rule = policy_find_listing(c->gate->config, c->forward);

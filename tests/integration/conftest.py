@@ -3,13 +3,12 @@ agents. Everything that a fixture makes goes away with it."""
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from harness import leftovers, paths, users
+from harness import leftovers, users
 from harness.daemon import Client, Daemon, until
 from harness.models import ModelServer
 from harness.tunnels import Echo

@@ -2,7 +2,6 @@
 answers it by approve, allow, deny or a reload, or until its time is over. Nothing passes before."""
 
 import http.client
-import http.server
 import os
 import re
 import signal
@@ -12,6 +11,7 @@ import threading
 import pytest
 
 from harness.daemon import until
+from harness.servers import web_server
 from harness.terminal import Terminal
 from harness.tunnels import (ask_at, in_network_of, is_alive, is_cut, place_of, status_of, tunnel)
 from harness.varlink import VarlinkError
@@ -159,33 +159,11 @@ def test_plain_http_asks_like_a_tunnel(a, agent, echoes):
     assert answer.startswith("HTTP/1.1 403 ") and "host-denied" in answer
 
 
-class Pages(http.server.BaseHTTPRequestHandler):
-    """Answers with the path, and keeps the connection."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        body = f"page {self.path}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def pages():
     """Two web servers, as the hosts that requests name."""
-    servers = [http.server.ThreadingHTTPServer(("127.0.0.2", 0), Pages) for _ in range(2)]
-    for server in servers:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield [f"127.0.0.2:{server.server_address[1]}" for server in servers]
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with web_server("127.0.0.2") as one, web_server("127.0.0.2") as other:
+        yield [f"127.0.0.2:{server.server_port}" for server in (one, other)]
 
 
 def test_any_request_of_a_connection_can_be_held(a, agent, pages):
@@ -204,13 +182,13 @@ def test_any_request_of_a_connection_can_be_held(a, agent, pages):
         response = client.getresponse()
         return response.status, response.read().decode()
     page(known, "/1")
-    assert answer() == (200, "page /1")
+    assert answer() == (200, "path /1")
     page(unknown, "/2")
     until_held(a, agent_id, {unknown: 1})
     a.call("ChangeHosts", agent_id=agent_id, allow=[unknown])
-    assert answer() == (200, "page /2")
+    assert answer() == (200, "path /2")
     page(known, "/3")
-    assert answer() == (200, "page /3")
+    assert answer() == (200, "path /3")
     a.call("Reload", card=card)
     page(unknown, "/4")
     until_held(a, agent_id, {unknown: 1})
@@ -237,7 +215,7 @@ def test_an_agent_gets_its_page_when_somebody_approves(a, pages):
     finally:
         process.kill()
         process.wait()
-    assert (out, errors, process.returncode) == (b"page /from-a-cage403", b"", 0), (out, errors)
+    assert (out, errors, process.returncode) == (b"path /from-a-cage403", b"", 0), (out, errors)
 
 
 def test_only_what_no_entry_is_about_is_asked_for(a, agent, echoes):

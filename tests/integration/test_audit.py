@@ -16,6 +16,8 @@ import pytest
 
 from harness import paths
 from harness.daemon import until
+from harness.tunnels import in_network_of, place_of, status_of
+from harness.varlink import VarlinkError
 
 CURL = "curl -s --max-time 20 -o /dev/null"
 UNSUPPORTED = 78
@@ -194,6 +196,29 @@ def test_the_log_tells_each_in_words(a, daemon, echo):
     daemon.log_lines(f"agent words of uid {uid}: refused GET bad.example:80: host-not-allowed")
 
 
+def test_a_request_without_a_host_and_an_ipv6_address_are_told_as_such(a, agent):
+    """Of what cannot be read, nothing is known; that does not make it several."""
+    agent_id = agent(allowed_hosts=["x.example"])["agent_id"]
+    pid, gate = place_of(a, agent_id)
+    process = a.daemon.start_cagectl(a.user, "events", agent_id)
+    try:
+        shown = b""
+        while b"refused -: bad-request\n" not in shown:  # until cagectl follows
+            with in_network_of(pid, lambda: socket.create_connection(gate, timeout=20)) as conn:
+                conn.sendall(b"nonsense\r\n\r\n")
+                assert conn.recv(12) == b"HTTP/1.1 400"
+            if select.select([process.stdout], [], [], 0.5)[0]:
+                shown += os.read(process.stdout.fileno(), 4096)
+        assert status_of(a, agent_id, "[2001:db8::1]:443") == "403"
+        while b"refused CONNECT [2001:db8::1]:443: host-not-allowed\n" not in shown:
+            assert select.select([process.stdout], [], [], 20)[0], shown
+            shown += os.read(process.stdout.fileno(), 4096)
+    finally:
+        process.kill()
+        process.communicate()
+    assert a.daemon.log_lines(f"agent {agent_id} ", "refused a request: bad-request")
+
+
 def test_a_killed_gate_leaves_word_of_the_ends_that_are_missing(a, daemon, echo):
     agent_id = a.spawn(tunnel(echo, more='print("open", flush=True); time.sleep(60)'),
                        allowed_hosts=[f"127.0.0.1:{echo}"])
@@ -213,6 +238,23 @@ def test_an_agents_end_ends_its_requests(a, daemon, echo):
     a.call("Kill", agent_id=agent_id)
     a.wait(agent_id)
     daemon.log_lines(f"agent {agent_id} ", f"ended CONNECT 127.0.0.1:{echo}: ", "1.0 kB up")
+
+
+@pytest.mark.parametrize("parameters, error, said", [
+    ({"since": "now; reboot"}, "InvalidParameter", "since"),
+    ({"until": ""}, "InvalidParameter", "until"),
+    ({"lines": 1 << 40}, "InvalidParameter", "lines"),
+    ({"lines": 1, "since": "today"}, "InvalidParameter", "lines"),
+    ({"refused": "yes"}, "InvalidParameter", "refused"),
+    ({"owner_uid": 0}, "InvalidParameter", "owner_uid"),
+    ({"owner_uid": 0, "agent_id": "x"}, "NoSuchAgent", "x"),
+    ({"agent_id": "x + _UID=0"}, "NoSuchAgent", "x + _UID=0"),
+    ({"agent_id": "x"}, "NotSupported", "audit")])
+def test_the_daemon_refuses_what_makes_no_sense(a, parameters, error, said):
+    with pytest.raises(VarlinkError) as raised:
+        a.call("Audit", output_fd=0, **parameters)
+    assert raised.value.name.split(".")[-1] == error
+    assert said in raised.value.parameters.values()
 
 
 # -- the past, joined with what comes --

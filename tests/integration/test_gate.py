@@ -7,15 +7,14 @@ import os
 import random
 import socket
 import struct
-import subprocess
 import threading
 import time
 
 import pytest
 
 from harness.daemon import until
-from harness.gate import (METADATA, OWN, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Dns, Gate,
-                          Server, echo_server, http_server, in_world, read_all, read_answer,
+from harness.gate import (METADATA, OWN, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, Answer, Gate, Server,
+                          dns_of, echo_server, http_server, in_world, read_all, read_answer,
                           read_until, receive)
 from harness.gate_waits import begin_waits
 
@@ -55,16 +54,7 @@ def waits():
     begin_waits()
 
 
-@pytest.fixture
-def dns():
-    made = []
-
-    def make():
-        made.append(Dns(ZONE))
-        return made[0]
-    yield make
-    for server in made:
-        server.close()
+dns = dns_of(ZONE)
 
 
 def get(url, extra=""):

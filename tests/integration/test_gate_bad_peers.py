@@ -13,6 +13,7 @@ from harness.daemon import until
 from harness.gate import (PUBLIC, Gate, Server, echo_server, in_world, read_all, read_until,
                           receive)
 from harness.gate_waits import begin_waits, waited
+from harness.servers import Listening
 
 SIZE = 3 << 20
 
@@ -42,26 +43,6 @@ def reset(conn):
 # -- halves that end --
 
 
-class Scripted:
-    """A server whose one connection the test itself drives: `accept()`."""
-
-    def __init__(self):
-        self.listener = socket.create_server((PUBLIC, 0))
-        self.port = self.listener.getsockname()[1]
-
-    def accept(self):
-        self.listener.settimeout(20)
-        conn = self.listener.accept()[0]
-        conn.settimeout(20)
-        return conn
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-
-
 def send_all_from(conn, data):
     thread = threading.Thread(target=conn.sendall, args=(data,))
     thread.start()
@@ -73,7 +54,7 @@ def send_all_from(conn, data):
 @pytest.mark.parametrize("then", ["goes on", "ends too", "resets"])
 def test_an_end_that_closed_its_half_still_hears_the_other(first, then):
     data = os.urandom(SIZE)
-    with Scripted() as server, Gate([f"{PUBLIC}:{server.port}"]) as gate:
+    with Listening(PUBLIC) as server, Gate([f"{PUBLIC}:{server.port}"]) as gate:
         idle = sockets(gate)
         client = gate.tunnel(f"{PUBLIC}:{server.port}")
         client.settimeout(20)
@@ -105,7 +86,7 @@ def test_an_end_that_closed_its_half_still_hears_the_other(first, then):
 @pytest.mark.parametrize("method", ["GET", "CONNECT"])
 def test_a_client_that_closes_its_half_with_the_request_gets_the_whole_answer(method):
     body = os.urandom(SIZE)
-    with Scripted() as server, Gate([f"{PUBLIC}:{server.port}"]) as gate:
+    with Listening(PUBLIC) as server, Gate([f"{PUBLIC}:{server.port}"]) as gate:
         idle = sockets(gate)
         authority = f"{PUBLIC}:{server.port}"
         target = authority if method == "CONNECT" else f"http://{authority}/"
@@ -173,13 +154,14 @@ def test_a_server_that_resets_a_tunnel_resets_its_client_and_no_other(said, hear
 def test_what_trickles_passes_byte_by_byte(tunnel):
     """Each byte arrives before the next one is sent."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n" + b"x" * 300
-    with Scripted() as server, Gate([f"{PUBLIC}:{server.port}"]) as gate:
+    with Listening(PUBLIC) as server, Gate([f"{PUBLIC}:{server.port}"]) as gate:
         authority = f"{PUBLIC}:{server.port}"
         if tunnel:
             client = gate.tunnel(authority)
             conn = server.accept()
         else:
-            client = gate.send(f"GET http://{authority}/ HTTP/1.1\r\n\r\n".encode())
+            client = gate.send(f"GET http://{authority}/ HTTP/1.1\r\n"
+                               "Connection: close\r\n\r\n".encode())
             conn = server.accept()
             read_until(conn)
         client.settimeout(20)

@@ -9,8 +9,7 @@ import time
 import pytest
 
 from harness.daemon import until
-from harness.gate import (PUBLIC, PUBLIC_2, PUBLIC_6, VOID_6, VOIDS, Dns, Gate, echo_server,
-                          in_world)
+from harness.gate import (PUBLIC, PUBLIC_6, VOIDS, VOID_6, Gate, dns_of, echo_server, in_world)
 
 NO_ROUTE_6 = "2600:99::1"  # connect(2) says at once that it is unreachable
 ZONE = {
@@ -24,18 +23,7 @@ ZONE = {
     "many6.example": [f"2600:12::1:{i:x}" for i in range(1, 20)] + [PUBLIC],
     "private6.example": [PUBLIC, "fd00::1"],
 }
-
-
-@pytest.fixture
-def dns():
-    made = []
-
-    def make():
-        made.append(Dns(ZONE))
-        return made[0]
-    yield make
-    for server in made:
-        server.close()
+dns = dns_of(ZONE)
 
 
 def connect_head(target):

@@ -3,7 +3,6 @@ byte passes that was not decided about, and the next connection finds a gate wit
 (Killed for its cgroup's memory: test_gate_cgroup.py; an update that it cannot take:
 test_gate_update.py, test_reload.py.)"""
 
-import ctypes
 import os
 import signal
 import socket
@@ -14,9 +13,11 @@ import pytest
 
 from harness import tls, tunnels
 from harness.daemon import Client, until
-from harness.tunnels import (CLONE_NEWNET, Echo, ask_at, in_network_of, is_alive, is_cut, status_of,
+from harness.servers import Listening
+from harness.tunnels import (Echo, ask_at, in_network, in_network_of, is_alive, is_cut, status_of,
                              tunnel)
 
+TLS_PORT = 8883  # on such a port a tunnel's first bytes are held back
 
 @pytest.fixture
 def secret():
@@ -51,32 +52,12 @@ def said_to(conn, data):
         return b""
 
 
-class Listening:
-    """A server whose connections the test has in its hands; its port is one of TLS."""
-
-    def __init__(self, port=8883):
-        self.listener = socket.create_server(("127.0.0.2", port))
-        self.listener.settimeout(20)
-        self.host = f"127.0.0.2:{port}"
-
-    def accept(self):
-        conn = self.listener.accept()[0]
-        conn.settimeout(20)
-        return conn
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-
-
 # -- killed --
 
 
 def test_what_a_killed_gate_held_is_cut_and_goes_nowhere(a, agent, echoes, secret):
     """A tunnel, half a head, and a hello that was not judged yet."""
-    with Listening() as server:
+    with Listening(port=TLS_PORT) as server:
         card = agent(allowed_hosts=[echoes[0].host, server.host])
         agent_id = card["agent_id"]
         place = place_of(a, agent_id)
@@ -233,7 +214,7 @@ def test_a_gate_without_descriptors_refuses_and_recovers(a, agent, echoes, secre
 
 def test_a_gate_without_memory_refuses_and_the_next_connection_is_served(a, agent, echoes, secret):
     """It may refuse, cut or end; what it must not do is let something pass unread."""
-    with Listening() as server:
+    with Listening(port=TLS_PORT) as server:
         card = agent(allowed_hosts=[echoes[0].host, server.host])
         agent_id = card["agent_id"]
         place = place_of(a, agent_id)
@@ -295,29 +276,11 @@ def gone(pid):
 # -- the daemon gone --
 
 
-def in_network(fd, function):
-    """As in_network_of, by a descriptor: the process may be gone."""
-    found = []
-
-    def run():
-        if ctypes.CDLL(None, use_errno=True).setns(fd, CLONE_NEWNET) != 0:
-            found.append("setns")
-            return
-        try:
-            found.append(function())
-        except OSError as error:
-            found.append(error)
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return found[0]
-
-
 def test_without_its_daemon_there_is_no_gate_and_no_way(own_daemon, people, echoes):
     """The daemon is killed: its gates end, tunnels are cut, and from the agent's network, kept alive
     here, nothing is reached."""
     a = Client(own_daemon, people["a"])
-    with Listening() as server:
+    with Listening(port=TLS_PORT) as server:
         agent_id = a.spawn("sleep 600", allowed_hosts=[echoes[0].host, server.host])
         pid, address = place_of(a, agent_id)
         network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
@@ -335,8 +298,8 @@ def test_without_its_daemon_there_is_no_gate_and_no_way(own_daemon, people, echo
             assert far.recv(1) == b""
         except ConnectionResetError:
             pass
-        found = in_network(network, lambda: socket.create_connection(address, timeout=5))
-        assert isinstance(found, OSError), found
+        with pytest.raises(OSError):
+            in_network(network, lambda: socket.create_connection(address, timeout=5))
         os.close(network)
         far.close()
     own_daemon.start()  # which clears up

@@ -110,7 +110,8 @@ def test_a_connect_behind_a_request_has_a_connection_of_its_own():
 
 BODIES = {
     "length": ("Content-Length: 4\r\n", b"body"),
-    "chunked": ("Transfer-Encoding: chunked\r\n", b"3;x=y\r\nbod\r\n1\r\ny\r\n0\r\nX-Sum: 1\r\n\r\n"),
+    "chunked": ("Transfer-Encoding: chunked\r\n",
+                b"3;x=y\r\nbod\r\n1\r\ny\r\n0\r\nX-Sum: 1\r\n\r\n"),
     "no length": ("Content-Length: 0\r\n", b""),
 }
 

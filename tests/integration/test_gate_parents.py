@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from harness import tls
-from harness.gate import (METADATA, PRIVATE, PUBLIC, PUBLIC_6, Answer, Dns, Gate, Server, add_server,
+from harness.gate import (METADATA, PRIVATE, PUBLIC, PUBLIC_6, Dns, Gate, Server, add_server,
                           echo_server, http_server, in_world, read_all, read_until, receive)
 from harness.gate_waits import begin_waits, waited
 from harness.parents import KINDS

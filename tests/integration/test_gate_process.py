@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from harness import paths
 from harness.flood import Echo, raise_limit
 from harness.gate import (CONFIG, FAILED, PRIVATE, PUBLIC, UID, VOIDS, Answer, Gate,
                           configuration, echo_server, in_world, read_all, read_until, receive,
@@ -79,6 +78,19 @@ def test_an_idle_gate_is_small():
             private = sum(int(line.split()[1]) for line in file
                           if line.startswith(("Private_Dirty:", "Private_Clean:")))
         assert private < 1536  # KiB
+
+
+@in_world
+def test_both_ends_of_a_tunnel_are_probed_for_life():
+    """The client's socket has that from the listener, the server's from the gate."""
+    server = echo_server()
+    with Gate([f"{PUBLIC}:{server.port}"]) as gate:
+        conn = gate.tunnel(f"{PUBLIC}:{server.port}")
+        for end in (f"( sport = :{gate.port} )", f"( dport = :{server.port} )"):
+            found = subprocess.run(["ss", "-tnoH", "state", "established", end], check=True,
+                                   capture_output=True, text=True).stdout
+            assert found.count("timer:(keepalive,") == 1, found
+        conn.close()
 
 
 # -- bad starts --

@@ -21,8 +21,8 @@ def test_a_refusal_in_json_has_all_that_the_text_has():
         assert answer.headers["content-type"] == "application/json"
         assert json.loads(answer.body) == {"error": {
             "code": "host-not-allowed",
-            "message": 'caged refused b.example:81 for the agent "tester": no entry of allowed_hosts '
-                       "in the agent's card matches this host and port.",
+            "message": 'caged refused b.example:81 for the agent "tester": no entry of '
+                       "allowed_hosts in the agent's card matches this host and port.",
             "host": "b.example", "port": 81, "rule": None,
             "advice": "To allow it, the agent's operator can add \"b.example:81\" to allowed_hosts "
                       "in the card of tester, or run: cagectl allow tester b.example:81",

@@ -330,7 +330,8 @@ PASSED = {
                                [passed(GET, b"Connection: close")], 1),
     "pipelined behind HTTP/1.0": (request(b"GET " + URI + b"/ HTTP/1.0") + NEXT,
                                   [passed(b"GET / HTTP/1.0", b"Connection: close")], 1),
-    "HTTP/1.0 that stays": (request(b"GET " + URI + b"/ HTTP/1.0", b"Connection: keep-alive") + NEXT,
+    "HTTP/1.0 that stays": (request(b"GET " + URI + b"/ HTTP/1.0", b"Connection: keep-alive")
+                            + NEXT,
                             [passed(b"GET / HTTP/1.0", b"Connection: close"), NEXT_PASSED], 2),
     "pipelined behind a granted wish": (
         get(b"Connection: Upgrade", b"Upgrade: websocket") + NEXT,
@@ -430,8 +431,8 @@ def test_no_server_answers_what_it_was_not_asked(case):
             assert found.raw.endswith(wanted)
             assert found.raw.count(b"forged") == wanted.count(b"forged")
         last = found.raw.rfind(b"\r\nConnection: close\r\n") >= 0
-        for uri, body in ((f"http://{PUBLIC_2}/", b"honest"), (f"http://{PUBLIC}/again", b"genuine"),
-                          (f"http://{PUBLIC_2}/", b"honest")):
+        for uri, body in ((f"http://{PUBLIC_2}/", b"honest"),
+                          (f"http://{PUBLIC}/again", b"genuine"), (f"http://{PUBLIC_2}/", b"honest")):
             asked = f"GET {uri} HTTP/1.1\r\n\r\n".encode()
             if last:
                 with gate.send(asked) as another:

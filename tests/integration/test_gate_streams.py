@@ -207,8 +207,8 @@ def websocket(conn):
     if b"\r\nUpgrade: websocket\r\n" not in head:
         conn.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         return
-    conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
-                 b"Sec-WebSocket-Accept: eA==\r\n\r\nhello")
+    conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n"
+                 b"Connection: Upgrade\r\nSec-WebSocket-Accept: eA==\r\n\r\nhello")
     while data := conn.recv(65536):
         conn.sendall(data)
 
@@ -222,7 +222,8 @@ def test_a_websocket_is_a_tunnel_once_both_want_it():
         assert head == (b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: eA==\r\n"
                         b"Connection: Upgrade\r\nUpgrade: WebSocket")
         assert rest + receive(conn, 5 - len(rest)) == b"hello"
-        for frame in (b"\x81\x00\xff", b"GET http://evil.example/ HTTP/1.1\r\n\r\n", b"\0" * 100000):
+        for frame in (b"\x81\x00\xff", b"GET http://evil.example/ HTTP/1.1\r\n\r\n",
+                      b"\0" * 100000):
             conn.sendall(frame)
             assert receive(conn, len(frame)) == frame
         conn.shutdown(socket.SHUT_WR)

@@ -11,7 +11,7 @@ import pytest
 
 from harness import tls
 from harness.daemon import until
-from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, Dns, Gate, Server, in_world, read_all,
+from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, Gate, Server, dns_of, in_world, read_all,
                           read_until, receive)
 from harness.gate_waits import begin_waits, waited
 from harness.transparent import a, agent, names, run, world  # pylint: disable=unused-import
@@ -24,15 +24,7 @@ def waits():
     begin_waits()
 
 
-@pytest.fixture
-def dns():
-    made = []
-
-    def make():
-        made.append(Dns(ZONE))
-    yield make
-    for server in made:
-        server.close()
+dns = dns_of(ZONE)
 
 
 def is_refused(gate, conn, code, host="a.example", rule=None):

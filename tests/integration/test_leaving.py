@@ -11,7 +11,7 @@ import pytest
 
 from harness import leftovers, paths
 from harness.daemon import Client, Daemon, until
-from harness.varlink import Disconnected, VarlinkError
+from harness.varlink import Disconnected
 
 ANEW = 75
 LEAVE_QUIET, LEAVE_DRAIN = 30, 5  # seconds: common/caged-limits.h

@@ -1,79 +1,28 @@
 """The way out, through the whole daemon: what the card lists is reached, all else is refused with a
 reason, and every decision is told."""
 
-import http.server
 import re
 import socket
-import socketserver
 import subprocess
 import threading
 
 import pytest
 
 from harness.daemon import until
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        body = f"path {self.path}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+from harness.servers import ParentProxy, serving, web_server
 
 
 @pytest.fixture(scope="module")
 def web():
     """A web server on the host's loopback."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
-
-
-class ParentProxy(socketserver.ThreadingTCPServer):
-    """An HTTP proxy that notes what it is asked for and plays every destination itself."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self):
-        self.heads = []
-        super().__init__(("127.0.0.1", 0), ParentProxyHandler)
-
-
-class ParentProxyHandler(socketserver.StreamRequestHandler):
-    def _head(self):
-        lines = []
-        while (line := self.rfile.readline()).strip():
-            lines.append(line.decode().strip())
-        return lines
-
-    def handle(self):
-        head = self._head()
-        if not head:
-            return
-        self.server.heads.append(head)
-        if head[0].startswith("CONNECT"):
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            self._head()
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n"
-                         b"by the parent\n")
+    with web_server("127.0.0.1") as server:
+        yield server.server_port
 
 
 @pytest.fixture
 def parent():
-    server = ParentProxy()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(ParentProxy()) as server:
+        yield server
 
 
 CURL = "curl --silent --show-error --max-time 15"

@@ -4,13 +4,12 @@ import base64
 import json
 import os
 import signal
-import socketserver
-import threading
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import until
+from harness.servers import ParentProxy, serving
 from harness.varlink import VarlinkError
 
 USER = "agents:hidden-4711 and more%41"
@@ -18,48 +17,10 @@ BASIC = "Basic " + base64.b64encode(USER.encode()).decode()
 CURL = "curl --silent --show-error --max-time 30"
 
 
-class ParentProxy(socketserver.ThreadingTCPServer):
-    """Notes the heads that it is sent and answers each itself, or opens a tunnel to nowhere."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self):
-        self.heads = []
-        super().__init__(("127.0.0.1", 0), ParentProxyHandler)
-
-    @property
-    def uri(self):
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def users(self):
-        """What each request said of its user."""
-        return [[line.split(": ", 1)[1] for line in head if line.lower().startswith("proxy-auth")]
-                for head in self.heads]
-
-
-class ParentProxyHandler(socketserver.StreamRequestHandler):
-    def handle(self):
-        head = []
-        while (line := self.rfile.readline()).strip():
-            head.append(line.decode().strip())
-        if head:
-            self.server.heads.append(head)
-        if head and head[0].startswith("CONNECT"):
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            while self.rfile.readline().strip():
-                pass
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n"
-                         b"by the parent\n")
-
-
 @pytest.fixture
 def parent():
-    server = ParentProxy()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(ParentProxy()) as server:
+        yield server
 
 
 def user_file(a, text=USER + "\n", name="proxy-user"):

@@ -8,12 +8,10 @@ import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from harness import tls
 from harness.daemon import until
 from harness.gate import PRIVATE, PUBLIC, PUBLIC_2, http_server, in_world
-from harness.transparent import PYTHON, a, names, python, run, world
+from harness.transparent import a, names, python, run, world
 
 
 @contextlib.contextmanager

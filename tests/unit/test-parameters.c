@@ -84,11 +84,28 @@ static void refuses(void **state)
     }
 }
 
+static void borrows_strings(void **state)
+{
+    json_t *json = json_pack("[s, s]", "x", "y");
+    struct string_list list = {};
+
+    assert_int_equal(parameters_borrow_strings(json, &list), 0);
+    assert_int_equal(list.count, 2);
+    assert_ptr_equal(list.items[0], json_string_value(json_array_get(json, 0)));
+    assert_ptr_equal(list.items[1], json_string_value(json_array_get(json, 1)));
+    free(list.items);
+    json_decref(json);
+    assert_int_equal(parameters_borrow_strings(NULL, &list), 0);
+    assert_int_equal(list.count, 0);
+    free(list.items);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(borrows_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,8 @@ import tempfile
 import threading
 import time
 
+import pytest
+
 from harness import paths
 
 UID = 3000000
@@ -210,6 +212,21 @@ class Dns:
                     answer = self._answer(query, True)
                     conn.sendall(struct.pack("!H", len(answer)) + answer)
                     head = conn.recv(2, socket.MSG_WAITALL)
+
+
+def dns_of(zone):
+    """A fixture: what a test in the world calls for a name server with this zone."""
+    @pytest.fixture
+    def dns():
+        made = []
+
+        def make():
+            made.append(Dns(zone))
+            return made[0]
+        yield make
+        for server in made:
+            server.close()
+    return dns
 
 
 class Server:

@@ -2,21 +2,19 @@
 to name servers, and ways into an agent's network."""
 
 import contextlib
-import ctypes
 import shlex
 import socket
 import struct
-import threading
 
 import pytest
 
 from harness import leftovers
 from harness.daemon import Client, Daemon, until
 from harness.gate import Dns, in_world
+from harness.tunnels import in_network_of
 
 PYTHON = "/usr/bin/python3"
 WITHOUT_PROXY = "unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY NODE_USE_ENV_PROXY; "
-CLONE_NEWNET = 0x40000000
 
 A, AAAA, TXT, PTR = 1, 28, 16, 12
 NO_SUCH_NAME, REFUSED = 3, 5
@@ -117,24 +115,8 @@ class Inside:
                                 if event["kind"] == "network"]
 
     def do(self, function, *words):
-        """The function's result, called in a thread that is in the agent's network."""
-        found = []
-
-        def go():
-            with open(f"/proc/{self.pid}/ns/net", encoding="ascii") as file:
-                if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
-                    found.append(OSError(ctypes.get_errno(), "setns"))
-                    return
-            try:
-                found.append(function(*words))
-            except Exception as error:  # pylint: disable=broad-except
-                found.append(error)  # the caller's to see
-        thread = threading.Thread(target=go)
-        thread.start()
-        thread.join()
-        if isinstance(found[0], Exception):
-            raise found[0]
-        return found[0]
+        """The function's result, called in the agent's network."""
+        return in_network_of(self.pid, lambda: function(*words))
 
     def resolve(self, name, kind=A):
         """(code, addresses) of a name, by the agent's name server."""

@@ -32,25 +32,30 @@ class EchoHandler(socketserver.BaseRequestHandler):
             pass  # to be cut is what is tried here
 
 
-def in_network_of(pid, function):
-    """The function's result, called in a thread that is in the network of a process."""
+def in_network(fd, function):
+    """The function's result, called in a thread that is in the network of a descriptor."""
     found = []
 
     def run():
-        with open(f"/proc/{pid}/ns/net", encoding="ascii") as file:
-            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
-                found.append(OSError(ctypes.get_errno(), "setns"))
-                return
+        if ctypes.CDLL(None, use_errno=True).setns(fd, CLONE_NEWNET) != 0:
+            found.append(OSError(ctypes.get_errno(), "setns"))
+            return
         try:
             found.append(function())
-        except OSError as error:
-            found.append(error)
+        except Exception as error:  # pylint: disable=broad-except
+            found.append(error)  # the caller's to see
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
     if isinstance(found[0], Exception):
         raise found[0]
     return found[0]
+
+
+def in_network_of(pid, function):
+    """The same, in the network of a process."""
+    with open(f"/proc/{pid}/ns/net", encoding="ascii") as file:
+        return in_network(file.fileno(), function)
 
 
 def connect_in(client, agent_id, address):
