@@ -383,6 +383,52 @@ def test_run_tells_at_the_terminal_what_to_type(a, echoes, options):
         session.close()
 
 
+@pytest.mark.parametrize("who", ["a", "root"])
+def test_run_tells_what_waits_though_events_were_lost(request, a, echoes, who):
+    """They are lost to who reads none while more happens than the daemon keeps. Root's agent has a
+    namesake of a user's."""
+    target, other = echoes[0].host, echoes[1].host
+    client = request.getfixturevalue(who)
+    card = a.card("echo up; sleep 600", allowed_hosts=["x.example"])
+    agent_id = card["agent_id"]
+    names = ["n%03d%s.example" % (i, ".".join([""] + ["y" * 60] * 3)) for i in range(200)]
+    session = Terminal(client, card, options=("--ask",), columns=500)
+
+    def change_much():
+        for i in range(40):
+            def changed():
+                lists = {("allow", "deny")[i % 2]: names}
+                try:
+                    return client.call("ChangeHosts", agent_id=agent_id, **lists)
+                except VarlinkError as error:  # the log has to take it first
+                    assert error.name == "ReloadFailed"
+                    return None
+            until(changed, timeout=30)
+
+    def line(host):
+        return f"agent {agent_id} asks for {host}: cagectl approve {agent_id} {host} /".encode()
+    try:
+        session.until(b"up")
+        place = place_of(client, agent_id)
+        os.kill(session.process.pid, signal.SIGSTOP)
+        change_much()
+        conns = [begin(place, connect_to(target)) for _ in range(2)]
+        until_held(client, agent_id, {target: 2})
+        change_much()
+        if who == "root":
+            a.daemon.spawn(a.user, {**card, "workspace": str(a.user.folder("namesake"))})
+        os.kill(session.process.pid, signal.SIGCONT)
+        session.until(line(target), timeout=30)
+        conns.append(begin(place, connect_to(other)))
+        session.until(line(other), timeout=30)
+        for owner in {a.user.uid, client.user.uid} if who == "root" else {a.user.uid}:
+            client.call("Kill", agent_id=agent_id, owner_uid=owner)
+        session.finish()
+        assert session.seen.count(b" asks for ") == 2, "one line for each host"
+    finally:
+        session.close()
+
+
 # -- floods --
 
 
@@ -463,11 +509,16 @@ def test_answers_race_with_requests_and_nothing_gets_through_wrongly(a, agent, e
     connection = a.connect(60)
 
     def answer():
-        with connection:
+        try:
             for i in range(100):
                 which = ("allow", "deny")[i % 2]
                 connection.call("ChangeHosts", {"agent_id": agent_id, which: [target]})
-        over.set()
+                n = len(statuses)
+                if i % 5 == 0:  # now and then one request has no other answer in its time
+                    until(lambda: len(statuses) >= n + 2, timeout=30)
+        finally:
+            connection.close()
+            over.set()
     thread = threading.Thread(target=answer)
     waits = begin(place, connect_to(never))
     thread.start()
