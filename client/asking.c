@@ -103,7 +103,7 @@ static void count(struct asking *asking, const char *target, bool held)
 /* Another user may have an agent of the same id, which root would hear of too. */
 static void take_event(struct asking *asking, const json_t *event)
 {
-    const char *kind, *host = "", *verdict = "";
+    const char *kind, *host = "", *verdict = "", *code = "";
     uint64_t owner, port = 0;
     char target[TARGET_SIZE];
 
@@ -111,7 +111,10 @@ static void take_event(struct asking *asking, const json_t *event)
         field_u64(event, "owner_uid", &owner) < 0 || owner != geteuid() ||
         !streq(kind, "network") || field_string_optional(event, "verdict", &verdict) < 0 ||
         field_string_optional(event, "host", &host) < 0 ||
+        field_string_optional(event, "code", &code) < 0 ||
         field_u64_optional(event, "port", &port) < 0)
+        return;
+    if (streq(code, "too-many-held")) /* this one never waited; others for that host may */
         return;
     target_format(host, port, 1, target, sizeof(target));
     count(asking, target, streq(verdict, "held"));

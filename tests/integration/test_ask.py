@@ -384,6 +384,36 @@ def test_run_tells_at_the_terminal_what_to_type(a, echoes, options):
         session.close()
 
 
+def test_a_request_that_cannot_wait_does_not_make_run_tell_again_of_those_that_do(a, echoes):
+    target = echoes[0].host
+    card = a.card("echo up; sleep 600", allowed_hosts=["x.example"])
+    agent_id = card["agent_id"]
+    session = Terminal(a, card, options=("--ask",), columns=500)
+    try:
+        session.until(b"up")
+        place = place_of(a, agent_id)
+        conns = [begin(place, connect_to(target)) for _ in range(HELD_MAX)]
+        until_held(a, agent_id, {target: HELD_MAX})
+        for _ in range(HELD_MAX):
+            conn, status = ask_at(place, target)
+            conn.close()
+            assert status == "403"
+        conns.pop().close()
+        until_held(a, agent_id, {target: HELD_MAX - 1})
+        conns.append(begin(place, connect_to(target)))
+        until_held(a, agent_id, {target: HELD_MAX})
+        other = echoes[1].host
+        conns.pop().close()
+        until_held(a, agent_id, {target: HELD_MAX - 1})
+        conns.append(begin(place, connect_to(other)))
+        session.until(f" asks for {other}: ".encode())
+        a.call("Kill", agent_id=agent_id)
+        session.finish()
+        assert session.seen.count(b" asks for ") == 2, "one line for each host"
+    finally:
+        session.close()
+
+
 @pytest.mark.parametrize("who", ["a", "root"])
 def test_run_tells_what_waits_though_events_were_lost(request, a, echoes, who):
     """They are lost to who reads none while more happens than the daemon keeps. Root's agent has a
@@ -510,11 +540,16 @@ def test_answers_race_with_requests_and_nothing_gets_through_wrongly(a, agent, e
     connection = a.connect(60)
 
     def answer():
-        with connection:
+        try:
             for i in range(100):
                 which = ("allow", "deny")[i % 2]
                 connection.call("ChangeHosts", {"agent_id": agent_id, which: [target]})
-        over.set()
+                n = len(statuses)
+                if i % 5 == 0:  # now and then one request has no other answer in its time
+                    until(lambda: len(statuses) >= n + 2, timeout=30)
+        finally:
+            connection.close()
+            over.set()
     thread = threading.Thread(target=answer)
     waits = begin(place, connect_to(never))
     thread.start()

@@ -16,7 +16,7 @@ import pytest
 
 from harness import paths
 from harness.daemon import until
-from harness.tunnels import in_network_of, place_of, status_of
+from harness.tunnels import Echo, in_network_of, place_of, status_of
 from harness.varlink import VarlinkError
 
 CURL = "curl -s --max-time 20 -o /dev/null"
@@ -26,21 +26,10 @@ UNSUPPORTED = 78
 @pytest.fixture(scope="module")
 def echo():
     """The port of a server on the host's loopback that sends back what it gets."""
-    def serve(conn):
-        with conn:
-            while data := conn.recv(65536):
-                conn.sendall(data)
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
-
-    server = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=accept, daemon=True).start()
-    yield server.getsockname()[1]
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
+    server = Echo("127.0.0.1")
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
 
 
 def tunnel(port, size=1000, more=""):
@@ -290,10 +279,17 @@ class FakeDaemon:
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(str(path))
         self.server.listen()
-        self.threads = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
         self.path = path
         self.asked = threading.Event()
+
+    def close(self):
+        """A thread that still waited here would accept the connections of whatever socket gets the
+        descriptor's number next."""
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.server.close()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -348,7 +344,7 @@ def audit(tmp_path):
         return done, made[-1].calls
     yield run
     for daemon in made:
-        daemon.server.close()
+        daemon.close()
 
 
 def hosts(done):
