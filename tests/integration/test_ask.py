@@ -114,7 +114,8 @@ def test_without_an_answer_it_is_refused_in_time(a, agent, echoes):
     until_held(a, agent_id, {})
     item, = a.call("Hosts", agent_id=agent_id)["refused"]
     assert item["code"] == "ask-timeout"
-    assert a.cagectl("suggest", agent_id).text == f"{echoes[0].host}\n"
+    assert a.cagectl("suggest", agent_id).text.splitlines() == \
+        [echoes[0].host, f"# {echoes[0].host}: not a public address (loopback)"]
     assert echoes[0].accepted == 0
     a.daemon.log_lines("CAGED_VERDICT=\"held\"", f'CAGED_HOST="{echoes[0].host.split(":")[0]}"')
 

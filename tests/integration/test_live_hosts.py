@@ -430,7 +430,9 @@ def test_suggest_prints_what_would_have_been_allowed(a, agent):
     assert (done.status, done.errors) == (0, "")
     expected = ["[2001:db8::1]:443", "203.0.113.7:8443", "api.example:443", "git.example:22",
                 "git.example:9418", "web.example"]
-    assert done.text.splitlines() == expected
+    assert done.text.splitlines() == [
+        *expected, "# [2001:db8::1]:443: not a public address (documentation)",
+        "# 203.0.113.7:8443: not a public address (documentation)"]
     assert json.loads(a.cagectl("suggest", "-j", agent_id).text) == {
         "allowed_hosts": expected, "private_hosts": [], "denied": [], "lost": 0}
     refused = a.call("Hosts", agent_id=agent_id)["refused"]
@@ -455,7 +457,8 @@ def test_a_name_that_was_refused_for_its_address_is_told_apart(a, agent):
     """localhost is in the gate's own hosts table; its address is what is refused."""
     agent_id = agent(allowed_hosts=["0.0.0.0/0:*"])["agent_id"]
     refuse_all(a, agent_id, ["127.0.0.3:80"])
-    assert a.cagectl("suggest", agent_id).text == "127.0.0.3:80\n"
+    assert a.cagectl("suggest", agent_id).text == \
+        "127.0.0.3:80\n# 127.0.0.3:80: not a public address (loopback)\n"
     item, = a.call("Hosts", agent_id=agent_id)["refused"]
     assert (item["code"], item["address"]) == ("address-not-allowed", "127.0.0.3")
 
