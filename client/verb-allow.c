@@ -80,6 +80,17 @@ static int print_denied_still(const struct options *options, const json_t *param
     return 0;
 }
 
+static bool is_change(const json_t *parameters)
+{
+    static const char *const lists[] = {"added", "removed", "denied_added", "denied_removed",
+                                        "ignored"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        if (json_array_size(json_object_get(parameters, lists[i])) > 0)
+            return true;
+    return false;
+}
+
 static int print_change(const struct options *options, const json_t *parameters, bool allow)
 {
     size_t changes = 0, ignored = 0;
@@ -92,8 +103,6 @@ static int print_change(const struct options *options, const json_t *parameters,
         r = hosts_print_ignored(parameters, &ignored);
     if (r == 0 && allow)
         r = print_denied_still(options, parameters);
-    if (r == 0 && changes == 0 && ignored == 0)
-        (void)printf("  its hosts are as they were\n");
     if (r == 0 && cut > 0)
         (void)printf("  %" PRIu64 " connection%s cut\n", cut, cut == 1 ? "" : "s");
     return r;
@@ -111,7 +120,7 @@ static int print_changed(const struct options *options, const json_t *parameters
     if (option_given(options, OPTION_QUIET))
         return STATUS_OK;
     text_print(stdout, agent.id);
-    (void)printf(" changed\n");
+    (void)printf("%s\n", is_change(parameters) ? " changed" : ": its hosts are as they were");
     int r = print_change(options, parameters, allow);
     return r < 0 ? r : output_flush();
 }

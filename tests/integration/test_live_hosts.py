@@ -147,6 +147,8 @@ def test_an_entry_that_a_denied_one_makes_useless_is_told(a, agent):
     assert "  ! www.evil.example is of no use: denied_hosts has *.evil.example:443\n" in done.text
     assert "8443 is of no use" not in done.text
     assert a.cagectl("allow", "-q", agent_id, "y.example").text == ""
+    done = a.cagectl("allow", agent_id, "y.example")
+    assert (done.status, done.text) == (0, f"{agent_id}: its hosts are as they were\n")
 
 
 def test_a_port_of_the_loopback_is_not_added_but_can_come_back(a, agent):
