@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from harness.daemon import until
+from harness.much import change_much
 from harness.servers import web_server
 from harness.terminal import Terminal
 from harness.tunnels import (ask_at, in_network_of, is_alive, is_cut, place_of, status_of, tunnel)
@@ -423,19 +424,7 @@ def test_run_tells_what_waits_though_events_were_lost(request, a, echoes, who):
     client = request.getfixturevalue(who)
     card = a.card("echo up; sleep 600", allowed_hosts=["x.example"])
     agent_id = card["agent_id"]
-    names = ["n%03d%s.example" % (i, ".".join([""] + ["y" * 60] * 3)) for i in range(200)]
     session = Terminal(client, card, options=("--ask",), columns=500)
-
-    def change_much():
-        for i in range(40):
-            def changed():
-                lists = {("allow", "deny")[i % 2]: names}
-                try:
-                    return client.call("ChangeHosts", agent_id=agent_id, **lists)
-                except VarlinkError as error:  # the log has to take it first
-                    assert error.name == "ReloadFailed"
-                    return None
-            until(changed, timeout=30)
 
     def line(host):
         return f"agent {agent_id} asks for {host}: cagectl approve {agent_id} {host} /".encode()
@@ -443,10 +432,10 @@ def test_run_tells_what_waits_though_events_were_lost(request, a, echoes, who):
         session.until(b"up")
         place = place_of(client, agent_id)
         os.kill(session.process.pid, signal.SIGSTOP)
-        change_much()
+        change_much(client, agent_id)
         conns = [begin(place, connect_to(target)) for _ in range(2)]
         until_held(client, agent_id, {target: 2})
-        change_much()
+        change_much(client, agent_id)
         if who == "root":
             a.daemon.spawn(a.user, {**card, "workspace": str(a.user.folder("namesake"))})
         os.kill(session.process.pid, signal.SIGCONT)
