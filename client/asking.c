@@ -1,4 +1,6 @@
-/* Telling whoever sits at the terminal that an agent waits for an answer. */
+/* Telling whoever sits at the terminal that an agent waits for an answer. Events tell when one
+ * begins to wait, and when it is answered. Once some were lost (the daemon keeps so many, of all
+ * users together) they tell only that something happened, and Hosts tells what waits. */
 #include "asking.h"
 
 #include <inttypes.h>
@@ -11,11 +13,13 @@
 #include "text.h"
 
 struct asking {
+    const char *socket;
     struct connection *connection;
     struct forwarder *forwarder; /* that serves it */
     const char *agent_id;
     unsigned seconds;
     bool raw;
+    bool unsure;     /* events were lost */
     json_t *waiting; /* "host:port": how many requests wait for it, so that it is told once */
 };
 
@@ -50,8 +54,11 @@ int asking_new(const char *socket, const char *agent_id, unsigned seconds, bool 
     CLEANUP(asking_freep) struct asking *asking = calloc(1, sizeof(*asking));
 
     if (asking)
-        *asking = (struct asking){
-            .agent_id = agent_id, .seconds = seconds, .raw = raw, .waiting = json_object()};
+        *asking = (struct asking){.socket = socket,
+                                  .agent_id = agent_id,
+                                  .seconds = seconds,
+                                  .raw = raw,
+                                  .waiting = json_object()};
     if (!asking || !asking->waiting) {
         say("out of memory");
         return STATUS_INTERNAL;
@@ -65,6 +72,8 @@ int asking_new(const char *socket, const char *agent_id, unsigned seconds, bool 
 }
 
 /* -- events -- */
+
+#define TARGET_SIZE 512
 
 static void tell(const struct asking *asking, const char *target)
 {
@@ -94,27 +103,78 @@ static void count(struct asking *asking, const char *target, bool held)
 /* Another user may have an agent of the same id, which root would hear of too. */
 static void take_event(struct asking *asking, const json_t *event)
 {
-    const char *kind, *host = "", *verdict = "";
+    const char *kind, *host = "", *verdict = "", *code = "";
     uint64_t owner, port = 0;
-    char target[512];
+    char target[TARGET_SIZE];
 
     if (!json_is_object(event) || field_string(event, "kind", &kind) < 0 ||
         field_u64(event, "owner_uid", &owner) < 0 || owner != geteuid() ||
         !streq(kind, "network") || field_string_optional(event, "verdict", &verdict) < 0 ||
         field_string_optional(event, "host", &host) < 0 ||
+        field_string_optional(event, "code", &code) < 0 ||
         field_u64_optional(event, "port", &port) < 0)
         return;
-    (void)snprintf(target, sizeof(target), strchr(host, ':') ? "[%s]:%" PRIu64 : "%s:%" PRIu64,
-                   host, port);
+    if (streq(code, "too-many-held")) /* this one never waited; others for that host may */
+        return;
+    target_format(host, port, 1, target, sizeof(target));
     count(asking, target, streq(verdict, "held"));
+}
+
+/* -- what waits -- */
+
+/* What is told already is not told again; what waits no more is forgotten. */
+static void take_held(struct asking *asking, const json_t *held)
+{
+    json_t *before = TAKE_PTR(asking->waiting);
+    const json_t *item;
+    size_t i;
+
+    asking->waiting = json_object();
+    json_array_foreach (held, i, item) {
+        const char *host;
+        uint64_t port, n;
+        char target[TARGET_SIZE];
+        if (!json_is_object(item) || field_string(item, "host", &host) < 0 ||
+            field_u64(item, "port", &port) < 0 || field_u64(item, "count", &n) < 0)
+            continue;
+        target_format(host, port, 1, target, sizeof(target));
+        if (!json_object_get(before, target))
+            tell(asking, target);
+        (void)json_object_set_new(asking->waiting, target, json_integer((json_int_t)n));
+    }
+    json_decref(before);
+}
+
+/* What cannot be had now is told by the next event. */
+static void look_again(struct asking *asking)
+{
+    CLEANUP(connection_freep) struct connection *connection = NULL;
+    struct reply reply = {};
+
+    if (connection_open(asking->socket, &connection) < 0 ||
+        connection_send(connection, "io.caged.Hosts",
+                        json_pack("{s:s, s:I}", "agent_id", asking->agent_id, "owner_uid",
+                                  (json_int_t)geteuid()),
+                        false, NULL, 0) < 0)
+        return;
+    if (connection_receive(connection, &reply) == 0 && !reply.error)
+        take_held(asking, json_object_get(reply.parameters, "held"));
+    reply_deinit(&reply);
 }
 
 static void take_reply(struct asking *asking, const struct reply *reply)
 {
     const json_t *events = json_object_get(reply->parameters, "events");
     const json_t *event;
+    uint64_t lost = 0;
     size_t i;
 
+    if (field_u64_optional(reply->parameters, "lost", &lost) == 0 && lost > 0)
+        asking->unsure = true;
+    if (asking->unsure) {
+        look_again(asking);
+        return;
+    }
     json_array_foreach (events, i, event)
         take_event(asking, event);
 }

@@ -137,15 +137,10 @@ static void print_column(const char *text, int width)
 
 static void print_target(const struct audit_record *r)
 {
-    bool v6 = strchr(r->host, ':') != NULL;
+    char target[COLUMN_MAX];
 
-    if (!*r->host) {
-        (void)printf("%s", r->count > 1 ? "(several)" : "-");
-        return;
-    }
-    (void)printf("%s", v6 ? "[" : "");
-    text_print(stdout, r->host);
-    (void)printf("%s:%u", v6 ? "]" : "", (unsigned)r->port);
+    target_format(r->host, r->port, r->count, target, sizeof(target));
+    text_print(stdout, target);
 }
 
 /* " 1.2.3.4 by *.example.com", " host-not-allowed", " closed 12 kB up 3.0 MB down 4.2 s". */
@@ -158,6 +153,8 @@ static void print_detail(const struct audit_record *r)
         (void)putchar(' ');
         text_print(stdout, r->address);
     }
+    if (r->verdict && streq(r->verdict, "held")) /* its code says the same */
+        return;
     (void)printf("%s", allowed ? " by " : " ");
     text_print(stdout, allowed ? (*r->rule ? r->rule : "several rules") : r->code);
     if (r->verdict && streq(r->code, "host-denied") && *r->rule) {

@@ -36,17 +36,15 @@ int hosts_print_held(const json_t *held)
     json_array_foreach (held, i, item) {
         uint64_t port, deadline, count;
         const char *host;
-        char left[32];
+        char left[32], target[512];
         if (!json_is_object(item) || field_string(item, "host", &host) < 0 ||
             field_u64(item, "port", &port) < 0 || field_u64(item, "count", &count) < 0 ||
             field_u64(item, "deadline_usec", &deadline) < 0)
             return -EPROTO;
         duration_format(deadline > now ? (deadline - now) / 1000000 : 0, left, sizeof(left));
         (void)printf("waits    ");
-        if (strchr(host, ':'))
-            (void)putchar('[');
-        text_print(stdout, host);
-        (void)printf(strchr(host, ':') ? "]:%" PRIu64 : ":%" PRIu64, port);
+        target_format(host, port, count, target, sizeof(target));
+        text_print(stdout, target);
         (void)printf("  %s left, %" PRIu64 " request%s\n", left, count, count == 1 ? "" : "s");
     }
     return 0;

@@ -5,6 +5,7 @@
 
 #include "exit-status.h"
 #include "history.h"
+#include "last-items.h"
 #include "remote-error.h"
 #include "text.h"
 
@@ -23,60 +24,35 @@ static struct history_query query_of(const struct follow *follow, const struct p
 
 /* -- what was asked for -- */
 
-/* The last lines of what comes, of which nobody knows how much it will be: a ring. */
 struct pile {
     struct show *show;
-    uint64_t max; /* AGENT_NONE: nothing is kept, all is shown at once */
-    struct agent_line *lines;
-    size_t first, n_lines, allocated;
+    bool all; /* nothing is kept, each line is shown at once */
+    struct last_items last;
 };
 
 static void pile_deinit(struct pile *pile)
 {
-    for (size_t i = 0; i < pile->n_lines; i++)
-        agent_line_deinit(&pile->lines[i]);
-    free(pile->lines);
+    last_items_deinit(&pile->last);
 }
 
-static int keep(struct pile *pile, struct agent_line *line)
+static void line_deinit(void *line)
 {
-    struct agent_line *slot;
-
-    if (pile->max == 0)
-        return 0;
-    if (pile->n_lines < pile->max && pile->n_lines == pile->allocated) {
-        size_t n = MAX_OF(pile->allocated * 2, (size_t)64);
-        struct agent_line *more = reallocarray(pile->lines, n, sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        pile->lines = more;
-        pile->allocated = n;
-    }
-    if (pile->n_lines < pile->max) {
-        slot = &pile->lines[pile->n_lines++];
-    } else {
-        slot = &pile->lines[pile->first];
-        agent_line_deinit(slot);
-        pile->first = (pile->first + 1) % pile->n_lines;
-    }
-    *slot = *line;
-    *line = (struct agent_line){};
-    return 0;
+    agent_line_deinit(line);
 }
 
 static int take_line(void *user, struct agent_line *line)
 {
     struct pile *pile = user;
 
-    return pile->max == AGENT_NONE ? show_past(pile->show, line) : keep(pile, line);
+    return pile->all ? show_past(pile->show, line) : last_items_keep(&pile->last, line);
 }
 
-static int show_kept(struct pile *pile)
+static int show_kept(const struct pile *pile)
 {
     int r = STATUS_OK;
 
-    for (size_t i = 0; r == STATUS_OK && i < pile->n_lines; i++)
-        r = show_past(pile->show, &pile->lines[(pile->first + i) % pile->n_lines]);
+    for (size_t i = 0; r == STATUS_OK && i < pile->last.count; i++)
+        r = show_past(pile->show, last_items_get(&pile->last, i));
     return r;
 }
 
@@ -84,7 +60,11 @@ int past_show(struct show *show, const struct past *past)
 {
     bool bounded = past->since || past->until;
     CLEANUP(pile_deinit)
-    struct pile pile = {.show = show, .max = bounded ? past->lines : AGENT_NONE};
+    struct pile pile = {
+        .show = show,
+        .all = !bounded || past->lines == AGENT_NONE,
+        .last = {.max = past->lines, .item_size = sizeof(struct agent_line), .deinit = line_deinit},
+    };
     struct history_query query = query_of(show->follow, past);
     struct history_result result;
 

@@ -1,5 +1,6 @@
-/* Which line of which run is to come next, so that lines that come from two sides, the daemon's
- * memory and the journal, are shown once and in order, and none is missed in silence. Pure. */
+/* Which line (or record of the network) of which run is to come next, so that those that come from
+ * two sides, the daemon's memory and the journal, are shown once and in order, and none is missed
+ * in silence. Pure. */
 #pragma once
 
 #include <stddef.h>

@@ -118,3 +118,12 @@ void time_format(uint64_t usec, char *buffer, size_t size)
         (void)snprintf(date, sizeof(date), "?");
     (void)snprintf(buffer, size, "%s.%03u", date, (unsigned)(usec / 1000 % 1000));
 }
+
+void target_format(const char *host, uint64_t port, uint64_t count, char *buffer, size_t size)
+{
+    if (!*host)
+        (void)snprintf(buffer, size, count > 1 ? "(several)" : "-");
+    else
+        (void)snprintf(buffer, size, strchr(host, ':') ? "[%s]:%" PRIu64 : "%s:%" PRIu64, host,
+                       port);
+}

@@ -25,3 +25,7 @@ void duration_format(uint64_t seconds, char *buffer, size_t size);
 
 /* Local date and time of microseconds since 1970, to the millisecond. */
 void time_format(uint64_t usec, char *buffer, size_t size);
+
+/* Where requests went: "host:port", "[::1]:port"; without a host "(several)" or, for one, "-". Not
+ * made safe; cut at the end of the buffer. */
+void target_format(const char *host, uint64_t port, uint64_t count, char *buffer, size_t size);

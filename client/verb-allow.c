@@ -15,13 +15,19 @@
 /* -- the call -- */
 
 /* The daemon would name the entry alone; what is wrong with it can be told here. */
-static int hosts_check(const struct options *options)
+static int hosts_check(const struct options *options, bool allow)
 {
     struct host_pattern pattern;
     const char *why = "";
 
     for (size_t i = 1; i < options->n_arguments; i++) {
-        if (host_pattern_parse(options->arguments[i], &pattern, &why) == 0)
+        int r = host_pattern_parse(options->arguments[i], &pattern, &why);
+        if (r == 0 && !allow && host_pattern_has_options(&pattern)) {
+            say("'%s': what is denied has no options; write it without what follows the ';'",
+                options->arguments[i]);
+            return STATUS_USAGE;
+        }
+        if (r == 0)
             continue;
         say("'%s' is no host: %s", options->arguments[i], why);
         say_hint("a host is a name, *.name, an address or a range, perhaps with :port");
@@ -74,6 +80,17 @@ static int print_denied_still(const struct options *options, const json_t *param
     return 0;
 }
 
+static bool is_change(const json_t *parameters)
+{
+    static const char *const lists[] = {"added", "removed", "denied_added", "denied_removed",
+                                        "ignored"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        if (json_array_size(json_object_get(parameters, lists[i])) > 0)
+            return true;
+    return false;
+}
+
 static int print_change(const struct options *options, const json_t *parameters, bool allow)
 {
     size_t changes = 0, ignored = 0;
@@ -86,8 +103,6 @@ static int print_change(const struct options *options, const json_t *parameters,
         r = hosts_print_ignored(parameters, &ignored);
     if (r == 0 && allow)
         r = print_denied_still(options, parameters);
-    if (r == 0 && changes == 0 && ignored == 0)
-        (void)printf("  its hosts are as they were\n");
     if (r == 0 && cut > 0)
         (void)printf("  %" PRIu64 " connection%s cut\n", cut, cut == 1 ? "" : "s");
     return r;
@@ -105,7 +120,7 @@ static int print_changed(const struct options *options, const json_t *parameters
     if (option_given(options, OPTION_QUIET))
         return STATUS_OK;
     text_print(stdout, agent.id);
-    (void)printf(" changed\n");
+    (void)printf("%s\n", is_change(parameters) ? " changed" : ": its hosts are as they were");
     int r = print_change(options, parameters, allow);
     return r < 0 ? r : output_flush();
 }
@@ -115,7 +130,7 @@ static int change(const struct options *options, bool allow)
     CLEANUP(connection_freep) struct connection *connection = NULL;
     struct reply reply = {};
     struct agent_name name;
-    int status = hosts_check(options);
+    int status = hosts_check(options, allow);
 
     if (status == STATUS_OK)
         status = target_from_options(options, options->arguments[0], &name);

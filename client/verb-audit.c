@@ -8,6 +8,7 @@
 #include "exit-status.h"
 #include "field.h"
 #include "history.h"
+#include "last-items.h"
 #include "options.h"
 #include "output.h"
 #include "past.h"
@@ -25,16 +26,13 @@ struct audit {
     uint64_t n_shown;
     uint64_t last_usec; /* of the last that was shown, or when it began */
     bool no_past;       /* the journal cannot be read */
-    /* The last records of the past, where the daemon cannot count them: a ring. */
-    struct audit_record *kept;
-    size_t first, n_kept, allocated, max_kept;
+    bool keeping; /* only the last records of the past are shown, which the daemon cannot count */
+    struct last_items kept;
 };
 
 static void audit_deinit(struct audit *a)
 {
-    for (size_t i = 0; i < a->n_kept; i++)
-        audit_record_deinit(&a->kept[i]);
-    free(a->kept);
+    last_items_deinit(&a->kept);
     sequel_deinit(&a->sequel);
 }
 
@@ -78,29 +76,9 @@ static int show(struct audit *a, const struct audit_record *r)
 
 /* -- the past -- */
 
-/* Takes it over. */
-static int keep(struct audit *a, struct audit_record *r)
+static void record_deinit(void *record)
 {
-    struct audit_record *slot;
-
-    if (a->n_kept < a->max_kept && a->n_kept == a->allocated) {
-        size_t n = MAX_OF(a->allocated * 2, (size_t)64);
-        struct audit_record *more = reallocarray(a->kept, n, sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        a->kept = more;
-        a->allocated = n;
-    }
-    if (a->n_kept < a->max_kept) {
-        slot = &a->kept[a->n_kept++];
-    } else {
-        slot = &a->kept[a->first];
-        audit_record_deinit(slot);
-        a->first = (a->first + 1) % a->n_kept;
-    }
-    *slot = *r;
-    *r = (struct audit_record){};
-    return 0;
+    audit_record_deinit(record);
 }
 
 static int take_entry(void *user, const char *text, size_t size)
@@ -111,7 +89,7 @@ static int take_entry(void *user, const char *text, size_t size)
 
     if (status < 0)
         return status;
-    status = a->max_kept > 0 ? keep(a, &r) : show(a, &r);
+    status = a->keeping ? last_items_keep(&a->kept, &r) : show(a, &r);
     audit_record_deinit(&r);
     return status;
 }
@@ -120,8 +98,8 @@ static int show_kept(struct audit *a)
 {
     int status = STATUS_OK;
 
-    for (size_t i = 0; status == STATUS_OK && i < a->n_kept; i++)
-        status = show(a, &a->kept[(a->first + i) % a->n_kept]);
+    for (size_t i = 0; status == STATUS_OK && i < a->kept.count; i++)
+        status = show(a, last_items_get(&a->kept, i));
     return status;
 }
 
@@ -174,9 +152,10 @@ static int show_before(struct audit *a)
         return STATUS_OK;
     if (!bounded || lines == AGENT_NONE)
         return read_past(a, o->since, o->until, lines);
-    a->max_kept = lines;
+    a->keeping = true;
+    a->kept.max = lines;
     int status = read_past(a, o->since, o->until, AGENT_NONE);
-    a->max_kept = 0;
+    a->keeping = false;
     return status;
 }
 
@@ -342,6 +321,7 @@ int verb_audit(const struct options *options)
                 (option_given(options, OPTION_FORM) && options->form == LINE_JSON),
         .refused = option_given(options, OPTION_DENIED),
         .follow = option_given(options, OPTION_WATCH),
+        .kept = {.item_size = sizeof(struct audit_record), .deinit = record_deinit},
     };
     const char *id = options->n_arguments > 0 ? options->arguments[0] : NULL;
     int status = check_options(options);

@@ -14,17 +14,16 @@
 #include "text.h"
 
 /* " CONNECT api.example:443"; several requests may have nothing of it in common. */
-static void print_target(const char *method, const char *host, uint64_t port)
+static void print_target(const char *method, const char *host, uint64_t port, uint64_t count)
 {
-    if (!*host) {
-        (void)printf(" several");
-        return;
-    }
-    (void)putchar(' ');
+    char target[512];
+
+    target_format(host, port, count, target, sizeof(target));
+    if (*method)
+        (void)putchar(' ');
     text_print(stdout, method);
     (void)putchar(' ');
-    text_print(stdout, host);
-    (void)printf(":%" PRIu64, port);
+    text_print(stdout, target);
 }
 
 static void print_count(uint64_t count)
@@ -56,7 +55,7 @@ static int print_network(const json_t *event)
     if (!verdict)
         verdict = allowed ? "allowed" : "refused";
     text_print(stdout, verdict);
-    print_target(method, host, port);
+    print_target(method, host, port, count);
     if (*address) {
         (void)printf(" at ");
         text_print(stdout, address);
@@ -83,7 +82,7 @@ static int print_network_end(const json_t *event)
         field_u64(event, "duration_usec", &duration) < 0)
         return -EPROTO;
     (void)printf("done with");
-    print_target(method, host, port);
+    print_target(method, host, port, count);
     (void)printf(": ");
     text_print(stdout, code);
     (void)printf(", %s up, %s down, %s", amount_of_bytes(up, &up_text),

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "address-class.h"
 #include "exit-status.h"
 #include "field.h"
 #include "host-pattern.h"
@@ -140,10 +141,15 @@ static int suggest_allowed(struct suggestion *s, const struct refused *r, bool b
 
     format_entry(&r->host, both_ports ? 0 : r->port, entry, sizeof(entry));
     int added = add_text(s->allowed, entry);
-    if (added < 0 || r->port != 0)
+    const char *special =
+        r->host.address.family != AF_UNSPEC ? address_special(&r->host.address) : NULL;
+    if (added < 0 || (r->port != 0 && !special))
         return added;
-    (void)snprintf(text, sizeof(text), "# %s: its name was asked for; which port is not known",
-                   r->host.name);
+    if (special)
+        (void)snprintf(text, sizeof(text), "# %s: not a public address (%s)", entry, special);
+    else
+        (void)snprintf(text, sizeof(text), "# %s: its name was asked for; which port is not known",
+                       r->host.name);
     return add_text(s->comments, text);
 }
 

@@ -182,7 +182,7 @@ int agent_hosts_seal(const struct agent_hosts *hosts, const struct card *card, u
     }
     if (card->transparent)
         (void)records_put(&w, GATE_CONFIG_TRANSPARENT, NULL, 0);
-    if (w.error)
-        return w.error;
-    return memfd_new_sealed("caged-gate", w.data, w.size);
+    int r = w.error ? w.error : memfd_new_sealed("caged-gate", w.data, w.size);
+    explicit_bzero(w.data, w.size); /* it may hold the proxy's password */
+    return r;
 }

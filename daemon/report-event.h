@@ -9,16 +9,16 @@
  * for the members that the ring itself has). */
 void report_emit(struct agent *agent, const char *kind, json_t *event);
 
-struct number {
+struct report_number {
     char text[24];
 };
 
-const char *number(long long value, struct number *buffer);
+const char *report_number(long long value, struct report_number *buffer);
 
 /* A text that may hold bytes of a user's, in printable ASCII: journalctl -x writes a field that its
  * text names to the operator's terminal as it is. */
-struct printable {
+struct report_printable {
     char text[1024];
 };
 
-const char *printable(const char *text, struct printable *buffer);
+const char *report_printable(const char *text, struct report_printable *buffer);

@@ -24,26 +24,6 @@ static const struct {
 };
 _Static_assert(ARRAY_SIZE(verdicts) == GATE_VERDICT_COUNT, "a verdict has no row");
 
-struct target {
-    char text[HELPER_MESSAGE_MAX];
-};
-
-/* "CONNECT api.example.com:443", or what is known of it. */
-static const char *target(const char *method, const char *host, uint16_t port,
-                          struct target *buffer)
-{
-    const char *between = *method && *host ? " " : "";
-    bool v6 = strchr(host, ':') != NULL;
-
-    if (!*host)
-        (void)snprintf(buffer->text, sizeof(buffer->text), "%s",
-                       *method ? method : "several requests");
-    else
-        (void)snprintf(buffer->text, sizeof(buffer->text), v6 ? "%s%s[%s]:%u" : "%s%s%s:%u", method,
-                       between, host, port);
-    return buffer->text;
-}
-
 struct times {
     char text[48];
 };
@@ -65,23 +45,43 @@ struct subject {
     uint64_t record, request, count;
     const char *method, *host, *address, *rule, *code;
     uint16_t port;
-    struct number record_text, request_text, count_text, port_text;
+    struct report_number record_text, request_text, count_text, port_text;
 };
+
+struct target {
+    char text[HELPER_MESSAGE_MAX];
+};
+
+/* "CONNECT api.example.com:443", or what is known of it. */
+static const char *target(const struct subject *s, struct target *buffer)
+{
+    const char *between = *s->method && *s->host ? " " : "";
+    const char *unknown = s->count > 1 ? "several requests" : "a request";
+    bool v6 = strchr(s->host, ':') != NULL;
+
+    if (!*s->host)
+        (void)snprintf(buffer->text, sizeof(buffer->text), "%s", *s->method ? s->method : unknown);
+    else
+        (void)snprintf(buffer->text, sizeof(buffer->text), v6 ? "%s%s[%s]:%u" : "%s%s%s:%u",
+                       s->method, between, s->host, s->port);
+    return buffer->text;
+}
 
 #define N_SUBJECT_FIELDS 9
 
 static void subject_to_fields(struct subject *s, struct log_field fields[static N_SUBJECT_FIELDS])
 {
     const struct log_field all[N_SUBJECT_FIELDS] = {
-        {"CAGED_RECORD", number((long long)s->record, &s->record_text)},
-        {"CAGED_REQUEST", s->request ? number((long long)s->request, &s->request_text) : NULL},
+        {"CAGED_RECORD", report_number((long long)s->record, &s->record_text)},
+        {"CAGED_REQUEST",
+         s->request ? report_number((long long)s->request, &s->request_text) : NULL},
         {"CAGED_METHOD", s->method},
         {"CAGED_HOST", s->host},
-        {"CAGED_PORT", number(s->port, &s->port_text)},
+        {"CAGED_PORT", report_number(s->port, &s->port_text)},
         {"CAGED_ADDRESS", s->address},
         {"CAGED_RULE", s->rule},
         {"CAGED_CODE", s->code},
-        {"CAGED_COUNT", number((long long)s->count, &s->count_text)},
+        {"CAGED_COUNT", report_number((long long)s->count, &s->count_text)},
     };
 
     memcpy(fields, all, sizeof(all));
@@ -103,7 +103,7 @@ static json_t *subject_to_json(const struct agent *agent, const struct subject *
 
 static void log_decision(struct agent *agent, const struct gate_decision *d, struct subject *s)
 {
-    bool allowed = d->verdict == GATE_ALLOWED;
+    bool allowed = d->verdict == GATE_ALLOWED, refused = d->verdict == GATE_REFUSED;
     bool by_rule = *d->rule && (allowed || streq(d->reason, "host-denied"));
     struct log_field fields[N_SUBJECT_FIELDS + 1] = {
         [N_SUBJECT_FIELDS] = {"CAGED_VERDICT", verdicts[d->verdict].name}};
@@ -113,10 +113,9 @@ static void log_decision(struct agent *agent, const struct gate_decision *d, str
     subject_to_fields(s, fields);
     log_entry(agent->log, verdicts[d->verdict].priority, verdicts[d->verdict].message_id, fields,
               ARRAY_SIZE(fields), "agent %s of uid %u: %s %s%s%s%s%s%s%s%s", agent->card->agent_id,
-              agent->owner, verdicts[d->verdict].name, target(d->method, d->host, d->port, &where),
-              *d->address ? " at " : "", d->address, by_rule ? " by rule " : "",
-              by_rule ? d->rule : "", allowed ? "" : ": ", allowed ? "" : d->reason,
-              times(d->count, &how_often));
+              agent->owner, verdicts[d->verdict].name, target(s, &where), *d->address ? " at " : "",
+              d->address, by_rule ? " by rule " : "", by_rule ? d->rule : "", refused ? ": " : "",
+              refused ? d->reason : "", times(d->count, &how_often));
 }
 
 /* Negative in no reply, however often a gate that was taken over counts. */
@@ -154,21 +153,21 @@ void report_decision(struct agent *agent, const struct gate_decision *d)
 
 static void log_end(struct agent *agent, const struct gate_end *e, struct subject *s)
 {
-    struct number up, down, duration;
+    struct report_number up, down, duration;
     struct amount up_text, down_text, duration_text;
     struct target what;
     struct times how_often;
     struct log_field fields[N_SUBJECT_FIELDS + 3] = {
-        [N_SUBJECT_FIELDS] = {"CAGED_BYTES_UP", number((long long)e->bytes_up, &up)},
-        {"CAGED_BYTES_DOWN", number((long long)e->bytes_down, &down)},
-        {"CAGED_DURATION_USEC", number((long long)e->duration_usec, &duration)},
+        [N_SUBJECT_FIELDS] = {"CAGED_BYTES_UP", report_number((long long)e->bytes_up, &up)},
+        {"CAGED_BYTES_DOWN", report_number((long long)e->bytes_down, &down)},
+        {"CAGED_DURATION_USEC", report_number((long long)e->duration_usec, &duration)},
     };
 
     subject_to_fields(s, fields);
     log_entry(agent->log, LOG_INFO, LOG_ID_NETWORK_ENDED, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u: ended %s: %s, %s up, %s down, %s%s", agent->card->agent_id,
-              agent->owner, target(e->method, e->host, e->port, &what), e->reason,
-              amount_of_bytes(e->bytes_up, &up_text), amount_of_bytes(e->bytes_down, &down_text),
+              agent->owner, target(s, &what), e->reason, amount_of_bytes(e->bytes_up, &up_text),
+              amount_of_bytes(e->bytes_down, &down_text),
               amount_of_time(e->duration_usec, &duration_text), times(e->count, &how_often));
 }
 
@@ -199,8 +198,8 @@ void report_request_end(struct agent *agent, const struct gate_end *e)
 
 void report_cut(struct agent *agent, uint64_t n)
 {
-    struct number count;
-    const struct log_field fields[] = {{"CAGED_CUT", number((long long)n, &count)}};
+    struct report_number count;
+    const struct log_field fields[] = {{"CAGED_CUT", report_number((long long)n, &count)}};
 
     log_entry(agent->log, LOG_NOTICE, LOG_ID_NETWORK_CUT, fields, ARRAY_SIZE(fields),
               "agent %s of uid %u: %ju connections were cut that its new hosts do not allow",
@@ -209,13 +208,14 @@ void report_cut(struct agent *agent, uint64_t n)
 
 void report_gate_failure(struct agent *agent, const char *why, uint64_t n_without_end)
 {
-    struct printable detail;
-    struct number count;
+    struct report_printable detail;
+    struct report_number count;
     char lost[96] = "";
     bool goes_on = agent->state == AGENT_STARTING || agent->state == AGENT_RUNNING;
     const struct log_field fields[] = {
-        {"CAGED_DETAIL", printable(why, &detail)},
-        {"CAGED_WITHOUT_END", n_without_end > 0 ? number((long long)n_without_end, &count) : NULL},
+        {"CAGED_DETAIL", report_printable(why, &detail)},
+        {"CAGED_WITHOUT_END",
+         n_without_end > 0 ? report_number((long long)n_without_end, &count) : NULL},
     };
 
     if (n_without_end > 0)

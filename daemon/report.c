@@ -26,13 +26,13 @@ void report_emit(struct agent *agent, const char *kind, json_t *event)
     watch_list_wake(&manager->event_watches);
 }
 
-const char *number(long long value, struct number *buffer)
+const char *report_number(long long value, struct report_number *buffer)
 {
     (void)snprintf(buffer->text, sizeof(buffer->text), "%lld", value);
     return buffer->text;
 }
 
-const char *printable(const char *text, struct printable *buffer)
+const char *report_printable(const char *text, struct report_printable *buffer)
 {
     size_t used = 0;
 
@@ -67,17 +67,17 @@ static void report_ended(struct agent *agent)
     bool failed = agent->reason == END_FAILED;
     bool exited = agent->have_status && WIFEXITED(agent->status);
     bool signaled = agent->have_status && WIFSIGNALED(agent->status);
-    struct number status, signal;
-    struct printable detail;
+    struct report_number status, signal;
+    struct report_printable detail;
     char how[1024];
     json_t *event = json_pack("{s:s}", "reason", end_reason_to_string(agent->reason));
 
     describe_end(agent, how, sizeof(how));
     const struct log_field fields[] = {
         {"CAGED_REASON", end_reason_to_string(agent->reason)},
-        {"CAGED_EXIT_STATUS", exited ? number(WEXITSTATUS(agent->status), &status) : NULL},
-        {"CAGED_SIGNAL", signaled ? number(WTERMSIG(agent->status), &signal) : NULL},
-        {"CAGED_DETAIL", failed ? printable(how, &detail) : NULL},
+        {"CAGED_EXIT_STATUS", exited ? report_number(WEXITSTATUS(agent->status), &status) : NULL},
+        {"CAGED_SIGNAL", signaled ? report_number(WTERMSIG(agent->status), &signal) : NULL},
+        {"CAGED_DETAIL", failed ? report_printable(how, &detail) : NULL},
     };
     log_entry(agent->log, failed ? LOG_ERR : LOG_NOTICE,
               failed ? LOG_ID_AGENT_FAILED : LOG_ID_AGENT_ENDED, fields, ARRAY_SIZE(fields),
@@ -91,9 +91,9 @@ static void report_ended(struct agent *agent)
 
 void report_state(struct agent *agent)
 {
-    struct number pid;
+    struct report_number pid;
     const struct log_field fields[] = {
-        {"OBJECT_PID", agent->agent_pid > 0 ? number(agent->agent_pid, &pid) : NULL},
+        {"OBJECT_PID", agent->agent_pid > 0 ? report_number(agent->agent_pid, &pid) : NULL},
         {"CAGED_WORKSPACE", agent->workspace.path},
         {"CAGED_REASON", end_reason_to_string(agent->requested)}, /* once it is to end */
     };
@@ -151,9 +151,9 @@ void report_reload(struct agent *agent, const struct agent_change *change, uid_t
     size_t n_private_removed = json_array_size(change->private_removed);
     size_t n_denied_added = json_array_size(change->denied_added);
     size_t n_denied_removed = json_array_size(change->denied_removed);
-    struct number by_text;
+    struct report_number by_text;
     const struct log_field fields[] = {
-        {"CAGED_BY_UID", number(by, &by_text)},
+        {"CAGED_BY_UID", report_number(by, &by_text)},
         {"CAGED_ADDED", added},
         {"CAGED_REMOVED", removed},
         {"CAGED_PRIVATE_ADDED", private_added},
@@ -184,17 +184,17 @@ void report_refusal(struct manager *manager, uid_t owner, const char *agent_id,
 {
     struct log_agent *log = refusal_logs_get(&manager->refusals, owner);
     const char *between = *problem->step && *problem->why ? ": " : "";
-    struct number owner_text;
-    struct printable detail;
+    struct report_number owner_text;
+    struct report_printable detail;
     char why[1024];
 
     (void)snprintf(why, sizeof(why), "%s%s%s", problem->step, between, problem->why);
     const struct log_field fields[] = {
         {"CAGED_AGENT", agent_id},
-        {"CAGED_OWNER_UID", log ? NULL : number(owner, &owner_text)}, /* its log has it */
+        {"CAGED_OWNER_UID", log ? NULL : report_number(owner, &owner_text)}, /* its log has it */
         {"CAGED_INVOCATION_ID", agent ? agent->invocation_id : NULL},
         {"OBJECT_SYSTEMD_UNIT", agent ? agent->unit : NULL},
-        {"CAGED_DETAIL", printable(why, &detail)},
+        {"CAGED_DETAIL", report_printable(why, &detail)},
     };
 
     log_entry(log, LOG_WARNING, LOG_ID_AGENT_REFUSED, fields, ARRAY_SIZE(fields),

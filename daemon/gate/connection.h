@@ -164,6 +164,15 @@ void connection_drop_server(struct connection *c);
 /* All is allowed and connected: records it, then lets bytes pass. */
 void connection_established(struct connection *c);
 
+/* What is wanted of a client while nothing is: its death alone. Without it, each client that gave
+ * up on a stuck server would stay. Edge-triggered, because a socket with both ends shut reports
+ * EPOLLHUP for ever. */
+#define CONNECTION_DEATH_ALONE ((uint32_t)EPOLLET)
+
+/* From a server nothing may be wanted for a while; it leaves epoll then, since what it said last is
+ * still to be passed on before its end counts. 0 or -errno. */
+int connection_want_server(struct connection *c);
+
 /* -- connection-records.c -- */
 
 /* A request gets its number when it is read, or at its first record. */
@@ -172,9 +181,11 @@ void connection_number_request(struct connection *c);
 /* Records that the request is allowed. False: the connection waits for that, or the gate ends. */
 bool connection_record_allowed(struct connection *c);
 
-/* Records that it is refused, or held: that has gone out, or waits in the queue, when this returns.
- * False: the gate ends. */
+/* Records that it is refused: that has gone out, or waits in the queue, when this returns. False:
+ * the gate ends. */
 bool connection_record_refused(struct connection *c, enum refusal refusal, unsigned status);
+
+/* Records that it is held, at the end of this round at the latest. False: the gate ends. */
 bool connection_record_held(struct connection *c);
 
 /* The one place where the end of an allowed request is recorded, by a code of end-code.h or of a
@@ -191,25 +202,33 @@ void request_transparent_begin(struct connection *c); /* transparent.c: to a syn
 void request_decide(struct connection *c);            /* the host is known */
 void request_refuse_address(struct connection *c,
                             const struct policy_fault *fault); /* c->address */
-/* dial.c. Takes a copy of the request's addresses. False: no memory for it, the request is over. */
+
+/* -- dial.c -- */
+
+/* Takes a copy of the request's addresses. False: no memory for it, the request is over. */
 bool dial_set_addresses(struct connection *c, const struct ip_address *addresses, size_t count);
 void dial_drop_addresses(struct connection *c);
-void dial_order(struct connection *c);          /* dial.c: puts c->addresses in their order */
-void dial_begin(struct connection *c);          /* dial.c: tries c->addresses */
-void dial_finish_attempt(struct connection *c); /* dial.c: the socket is writable or broken */
+void dial_order(struct connection *c);          /* puts c->addresses in their order */
+void dial_begin(struct connection *c);          /* tries c->addresses */
+void dial_finish_attempt(struct connection *c); /* the socket is writable or broken */
 void dial_timer_expired(struct connection *c);
 void dial_recheck(struct connection *c);  /* gives up addresses that are not allowed any more */
-void dial_race_end(struct connection *c); /* closes what races with c->server */
+void dial_race_end(struct connection *c); /* dial-race.c: closes what races with c->server */
 void dial_read_parent_head(struct connection *c);
+
 /* Refuses with the first line of a head that the parent sent. */
 void dial_refuse_by_parent(struct connection *c, const char *head, size_t size);
-/* tunnel.c: allowed, connected and recorded (a plain http request goes to exchange.c from here) */
+
+/* -- tunnel.c -- */
+
+/* It is allowed, connected and recorded; a plain http request goes to exchange.c from here. */
 void tunnel_begin(struct connection *c);
 void tunnel_upgrade(struct connection *c); /* from an exchange: its flows go on as a tunnel's */
 void tunnel_client_ready(struct connection *c, uint32_t events);
 void tunnel_server_ready(struct connection *c, uint32_t events);
 
-/* tunnel-hello.c: the first bytes of a tunnel */
+/* -- tunnel-hello.c: the first bytes of a tunnel -- */
+
 int tunnel_hello_begin(struct connection *c);    /* has them held back. 0 or -ENOMEM */
 void tunnel_hello_watch(struct connection *c);   /* behind each run: their clock */
 void tunnel_hello_refuse(struct connection *c);  /* the filter refused them */
@@ -222,12 +241,3 @@ bool tunnel_hello_recheck(struct connection *c);
 void exchange_begin(struct connection *c);
 void exchange_client_ready(struct connection *c, uint32_t events);
 void exchange_server_ready(struct connection *c);
-
-/* What is wanted of a client while nothing is: its death alone. Without it, each client that gave
- * up on a stuck server would stay. Edge-triggered, because a socket with both ends shut reports
- * EPOLLHUP for ever. */
-#define CONNECTION_DEATH_ALONE ((uint32_t)EPOLLET)
-
-/* From a server nothing may be wanted for a while; it leaves epoll then, since what it said last is
- * still to be passed on before its end counts. 0 or -errno. */
-int connection_want_server(struct connection *c);

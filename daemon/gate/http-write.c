@@ -17,7 +17,8 @@ static void put_span(struct writer *w, struct span s)
         w->full = true;
         return;
     }
-    memcpy(w->buffer + w->size, s.data, s.size);
+    if (s.size > 0) /* an empty span may point nowhere */
+        memcpy(w->buffer + w->size, s.data, s.size);
     w->size += s.size;
 }
 
@@ -92,7 +93,7 @@ static void put_target(struct writer *w, const struct http_request *request, enu
 
 static void put_upgrade(struct writer *w, struct span protocols)
 {
-    PUT_TEXT(w, "Connection: Upgrade\r\nUpgrade: ");
+    PUT_TEXT(w, "Upgrade: ");
     put_span(w, protocols);
     PUT_TEXT(w, "\r\n");
 }
@@ -100,10 +101,17 @@ static void put_upgrade(struct writer *w, struct span protocols)
 /* The server's connection stays if the client's does and both are of version 1.1. */
 static void put_connection(struct writer *w, const struct http_request *request)
 {
-    if (*request->upgrade)
+    bool close = !request->persistent || request->version_minor == 0;
+
+    if (*request->upgrade) {
+        if (close)
+            PUT_TEXT(w, "Connection: close, Upgrade\r\n");
+        else
+            PUT_TEXT(w, "Connection: Upgrade\r\n");
         put_upgrade(w, (struct span){request->upgrade, strlen(request->upgrade)});
-    else if (!request->persistent || request->version_minor == 0)
+    } else if (close) {
         PUT_TEXT(w, "Connection: close\r\n");
+    }
 }
 
 ssize_t http_request_write(const struct http_request *request, enum http_form form,
@@ -148,6 +156,7 @@ static void put_answer_connection(struct writer *w, const struct http_answer_hea
         PUT_TEXT(w, "Connection: keep-alive\r\n");
         break;
     case HTTP_CONNECTION_UPGRADE:
+        PUT_TEXT(w, "Connection: Upgrade\r\n");
         put_upgrade(w, answer->upgrade);
         break;
     }

@@ -17,7 +17,7 @@ void record_fold_init(struct record_fold *fold, uint64_t now)
     const struct record_bucket full = {(uint64_t)GATE_RECORDS_BURST * TOKEN, now};
 
     fold->refused = fold->others = full;
-    fold->n_rows = fold->n_rest = 0;
+    fold->n_rows = fold->n_refused = fold->n_rest = 0;
     fold->recent[0] = fold->recent[1] = NULL;
 }
 
@@ -25,7 +25,7 @@ static void forget(struct record_fold *fold)
 {
     for (size_t i = 0; i < fold->n_rows; i++)
         free(fold->rows[i]);
-    fold->n_rows = fold->n_rest = 0;
+    fold->n_rows = fold->n_refused = fold->n_rest = 0;
     fold->recent[0] = fold->recent[1] = NULL;
 }
 
@@ -37,6 +37,11 @@ void record_fold_deinit(struct record_fold *fold)
 bool record_fold_is_empty(const struct record_fold *fold)
 {
     return fold->n_rows == 0 && fold->n_rest == 0;
+}
+
+static bool is_refusal(const struct network_record *r)
+{
+    return !r->end && r->verdict == GATE_REFUSED;
 }
 
 /* -- the rate -- */
@@ -59,8 +64,7 @@ bool record_fold_lets(struct record_fold *fold, const struct network_record *r, 
 {
     if (!r->end && (r->verdict == GATE_HELD || r->awaited))
         return true;
-    return !full &&
-           bucket_take(!r->end && r->verdict == GATE_REFUSED ? &fold->refused : &fold->others, now);
+    return !full && bucket_take(is_refusal(r) ? &fold->refused : &fold->others, now);
 }
 
 /* -- the sums -- */
@@ -124,7 +128,8 @@ static bool add_row(struct record_fold *fold, const struct network_record *r, ui
 {
     size_t size = strlen(r->method) + strlen(r->host) + strlen(r->address) + strlen(r->rule) + 4;
 
-    if (fold->n_rows == GATE_RECORDS_FOLDED_MAX)
+    if (fold->n_rows == GATE_RECORDS_FOLDED_MAX ||
+        (is_refusal(r) && fold->n_refused == GATE_RECORDS_FOLDED_MAX / 2))
         return false;
     struct folded_row *row = malloc(sizeof(*row) + size);
     if (!row)
@@ -137,6 +142,7 @@ static bool add_row(struct record_fold *fold, const struct network_record *r, ui
     row->record.address = keep_text(&place, r->address);
     row->record.rule = keep_text(&place, r->rule);
     fold->rows[fold->n_rows++] = row;
+    fold->n_refused += is_refusal(r);
     return true;
 }
 

@@ -4,10 +4,10 @@
  * Two token buckets let GATE_RECORDS_BURST records through at once and GATE_RECORDS_PER_SECOND
  * after that: one for refusals, one for the rest, so that no flood of refusals hides what was
  * allowed. What finds its bucket empty goes to the row of a table with records that are alike but
- * for number, bytes and time. If the table is full, it goes to the row of its verdict and reason,
- * and there are as many of these as there are verdicts and reasons. A record that a request is
- * held, or was and what became of it, is always let through: there are few, and people wait for
- * them.
+ * for number, bytes and time; half of the rows are no refusals'. If there is no row left, it goes
+ * to the row of its verdict and reason, and there are as many of these as there are verdicts and
+ * reasons. A record that a request is held, or was and what became of it, is always let through:
+ * there are few, and people wait for them.
  *
  * Pure, but for memory: where there is none for a row of the table, it counts as full. */
 #pragma once
@@ -31,7 +31,7 @@ struct folded_row;
 struct record_fold {
     struct record_bucket refused, others;
     struct folded_row *rows[GATE_RECORDS_FOLDED_MAX];
-    size_t n_rows;
+    size_t n_rows, n_refused;     /* of them, those of refusals: at most half */
     struct folded_row *recent[2]; /* of decisions and of ends, what was added to last; or NULL */
     /* Decisions have the codes of refusals ("ok" twice), ends those and their own. */
     struct network_record rest[1 + 2 * REFUSAL_COUNT + END_CODE_COUNT];

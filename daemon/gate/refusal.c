@@ -36,10 +36,9 @@ static const struct row rows[] = {
                                   "no entry of allowed_hosts in the agent's card matches this host "
                                   "and port",
                                   ADVICE_HOST},
-    [REFUSAL_HOST_DENIED] = {"host-denied", 403, "Forbidden",
-                             "an entry of denied_hosts in the agent's card matches this host or "
-                             "its address",
-                             ADVICE_DENIED},
+    [REFUSAL_HOST_DENIED] =
+        {"host-denied", 403, "Forbidden",
+         "an entry of the agent's denied_hosts matches this host or its address", ADVICE_DENIED},
     [REFUSAL_ADDRESS_NOT_ALLOWED] = {"address-not-allowed", 403, "Forbidden",
                                      "the name is allowed, but it leads to an address that is not "
                                      "on the public internet and that the card does not list",
@@ -180,7 +179,7 @@ static void put_advice(struct text *t, const struct row *row, const struct refus
     else if (row->advice == ADVICE_DENIED)
         put(t,
             "To allow it, the agent's operator can take that entry out of denied_hosts in the card "
-            "of %s.",
+            "of %s and run cagectl reload, which also undoes what cagectl deny added.",
             c->agent_id);
     else if (row->advice == ADVICE_ADDRESS)
         put(t,

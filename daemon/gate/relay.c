@@ -159,21 +159,6 @@ static bool passes_unseen(const struct relay_flow *flow)
     return !flow->hello && !flow->filter;
 }
 
-/* The same as move_once, through a pipe. */
-static int move_bulk(struct relay_flow *flow, bool *ret_more)
-{
-    ssize_t n = relay_bulk_read(&flow->bulk, flow->from, SIZE_MAX);
-
-    *ret_more = n == -EMFILE || n >= GATE_BUFFER_SIZE;
-    if (n == -EAGAIN || n == -EINTR || n == -EMFILE)
-        return 0;
-    if (n < 0)
-        return end_of_stream(flow, RELAY_READ_FAILED);
-    if (n == 0)
-        return end_of_stream(flow, flow->broken ? RELAY_READ_FAILED : 0);
-    return write_bulk(flow);
-}
-
 /* One read and what follows from it. *ret_more: another read may find something. */
 static int move_once(struct relay_flow *flow, bool *ret_more)
 {
@@ -191,6 +176,22 @@ static int move_once(struct relay_flow *flow, bool *ret_more)
     return flow->filter ? flow->filter(flow, scratch, size) : relay_flow_pass(flow, scratch, size);
 }
 
+/* The same through a pipe. Where the `first` read of a run finds nothing, or any the end, there may
+ * be more all the same: splice(2) stops in front of urgent data (tcp(7)), recv(2) steps over it. */
+static int move_bulk(struct relay_flow *flow, bool first, bool *ret_more)
+{
+    ssize_t n = relay_bulk_read(&flow->bulk, flow->from, SIZE_MAX);
+
+    if (n == 0 || (n == -EAGAIN && first))
+        return move_once(flow, ret_more);
+    *ret_more = n == -EMFILE || n >= GATE_BUFFER_SIZE;
+    if (n == -EAGAIN || n == -EINTR || n == -EMFILE)
+        return 0;
+    if (n < 0)
+        return end_of_stream(flow, RELAY_READ_FAILED);
+    return write_bulk(flow);
+}
+
 int relay_flow_run(struct relay_flow *flow)
 {
     bool more = true;
@@ -199,7 +200,8 @@ int relay_flow_run(struct relay_flow *flow)
         return 0;
     int r = relay_flow_flush(flow);
     for (int i = 0; r == 0 && more && i < ROUNDS_MAX && relay_flow_wants_read(flow); i++)
-        r = flow->bulk.on && passes_unseen(flow) ? move_bulk(flow, &more) : move_once(flow, &more);
+        r = flow->bulk.on && passes_unseen(flow) ? move_bulk(flow, i == 0, &more)
+                                                 : move_once(flow, &more);
     if (r == 0 && flow->ended && !relay_flow_wants_write(flow)) {
         /* ENOTCONN: the other side has gone already, and its own flow will find that. */
         if (!flow->whole && !flow->last)

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from harness.daemon import until
+from harness.much import change_much
 from harness.servers import web_server
 from harness.terminal import Terminal
 from harness.tunnels import (ask_at, in_network_of, is_alive, is_cut, place_of, status_of, tunnel)
@@ -78,6 +79,7 @@ def test_a_held_request_goes_on_when_it_is_approved(a, agent, echoes):
         rf"^waits    {target}  \d+s left, 5 requests$", done.text, re.M), done.text
     assert re.search(rf"^waits    {other}  \d+s left, 1 request$", a.cagectl("hosts", agent_id).text,
                      re.M)
+    a.daemon.log_lines(f" held CONNECT {target} ")  # and no code that says the same again
     item = a.call("Hosts", agent_id=agent_id)["held"][0]
     assert item["deadline_usec"] == item["since_usec"] + 60 * 10**6
 
@@ -113,7 +115,8 @@ def test_without_an_answer_it_is_refused_in_time(a, agent, echoes):
     until_held(a, agent_id, {})
     item, = a.call("Hosts", agent_id=agent_id)["refused"]
     assert item["code"] == "ask-timeout"
-    assert a.cagectl("suggest", agent_id).text == f"{echoes[0].host}\n"
+    assert a.cagectl("suggest", agent_id).text.splitlines() == \
+        [echoes[0].host, f"# {echoes[0].host}: not a public address (loopback)"]
     assert echoes[0].accepted == 0
     a.daemon.log_lines("CAGED_VERDICT=\"held\"", f'CAGED_HOST="{echoes[0].host.split(":")[0]}"')
 
@@ -383,6 +386,70 @@ def test_run_tells_at_the_terminal_what_to_type(a, echoes, options):
         session.close()
 
 
+def test_a_request_that_cannot_wait_does_not_make_run_tell_again_of_those_that_do(a, echoes):
+    target = echoes[0].host
+    card = a.card("echo up; sleep 600", allowed_hosts=["x.example"])
+    agent_id = card["agent_id"]
+    session = Terminal(a, card, options=("--ask",), columns=500)
+    try:
+        session.until(b"up")
+        place = place_of(a, agent_id)
+        conns = [begin(place, connect_to(target)) for _ in range(HELD_MAX)]
+        until_held(a, agent_id, {target: HELD_MAX})
+        for _ in range(HELD_MAX):
+            conn, status = ask_at(place, target)
+            conn.close()
+            assert status == "403"
+        conns.pop().close()
+        until_held(a, agent_id, {target: HELD_MAX - 1})
+        conns.append(begin(place, connect_to(target)))
+        until_held(a, agent_id, {target: HELD_MAX})
+        other = echoes[1].host
+        conns.pop().close()
+        until_held(a, agent_id, {target: HELD_MAX - 1})
+        conns.append(begin(place, connect_to(other)))
+        session.until(f" asks for {other}: ".encode())
+        a.call("Kill", agent_id=agent_id)
+        session.finish()
+        assert session.seen.count(b" asks for ") == 2, "one line for each host"
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("who", ["a", "root"])
+def test_run_tells_what_waits_though_events_were_lost(request, a, echoes, who):
+    """They are lost to who reads none while more happens than the daemon keeps. Root's agent has a
+    namesake of a user's."""
+    target, other = echoes[0].host, echoes[1].host
+    client = request.getfixturevalue(who)
+    card = a.card("echo up; sleep 600", allowed_hosts=["x.example"])
+    agent_id = card["agent_id"]
+    session = Terminal(client, card, options=("--ask",), columns=500)
+
+    def line(host):
+        return f"agent {agent_id} asks for {host}: cagectl approve {agent_id} {host} /".encode()
+    try:
+        session.until(b"up")
+        place = place_of(client, agent_id)
+        os.kill(session.process.pid, signal.SIGSTOP)
+        change_much(client, agent_id)
+        conns = [begin(place, connect_to(target)) for _ in range(2)]
+        until_held(client, agent_id, {target: 2})
+        change_much(client, agent_id)
+        if who == "root":
+            a.daemon.spawn(a.user, {**card, "workspace": str(a.user.folder("namesake"))})
+        os.kill(session.process.pid, signal.SIGCONT)
+        session.until(line(target), timeout=30)
+        conns.append(begin(place, connect_to(other)))
+        session.until(line(other), timeout=30)
+        for owner in {a.user.uid, client.user.uid} if who == "root" else {a.user.uid}:
+            client.call("Kill", agent_id=agent_id, owner_uid=owner)
+        session.finish()
+        assert session.seen.count(b" asks for ") == 2, "one line for each host"
+    finally:
+        session.close()
+
+
 # -- floods --
 
 
@@ -463,11 +530,16 @@ def test_answers_race_with_requests_and_nothing_gets_through_wrongly(a, agent, e
     connection = a.connect(60)
 
     def answer():
-        with connection:
+        try:
             for i in range(100):
                 which = ("allow", "deny")[i % 2]
                 connection.call("ChangeHosts", {"agent_id": agent_id, which: [target]})
-        over.set()
+                n = len(statuses)
+                if i % 5 == 0:  # now and then one request has no other answer in its time
+                    until(lambda: len(statuses) >= n + 2, timeout=30)
+        finally:
+            connection.close()
+            over.set()
     thread = threading.Thread(target=answer)
     waits = begin(place, connect_to(never))
     thread.start()

@@ -16,6 +16,7 @@ import pytest
 
 from harness import paths
 from harness.daemon import until
+from harness.tunnels import Echo, in_network_of, place_of, status_of
 from harness.varlink import VarlinkError
 
 CURL = "curl -s --max-time 20 -o /dev/null"
@@ -25,21 +26,10 @@ UNSUPPORTED = 78
 @pytest.fixture(scope="module")
 def echo():
     """The port of a server on the host's loopback that sends back what it gets."""
-    def serve(conn):
-        with conn:
-            while data := conn.recv(65536):
-                conn.sendall(data)
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
-
-    server = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=accept, daemon=True).start()
-    yield server.getsockname()[1]
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
+    server = Echo("127.0.0.1")
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
 
 
 def tunnel(port, size=1000, more=""):
@@ -195,6 +185,29 @@ def test_the_log_tells_each_in_words(a, daemon, echo):
     daemon.log_lines(f"agent words of uid {uid}: refused GET bad.example:80: host-not-allowed")
 
 
+def test_a_request_without_a_host_and_an_ipv6_address_are_told_as_such(a, agent):
+    """Of what cannot be read, nothing is known; that does not make it several."""
+    agent_id = agent(allowed_hosts=["x.example"])["agent_id"]
+    pid, gate = place_of(a, agent_id)
+    process = a.daemon.start_cagectl(a.user, "events", agent_id)
+    try:
+        shown = b""
+        while b"refused -: bad-request\n" not in shown:  # until cagectl follows
+            with in_network_of(pid, lambda: socket.create_connection(gate, timeout=20)) as conn:
+                conn.sendall(b"nonsense\r\n\r\n")
+                assert conn.recv(12) == b"HTTP/1.1 400"
+            if select.select([process.stdout], [], [], 0.5)[0]:
+                shown += os.read(process.stdout.fileno(), 4096)
+        assert status_of(a, agent_id, "[2001:db8::1]:443") == "403"
+        while b"refused CONNECT [2001:db8::1]:443: host-not-allowed\n" not in shown:
+            assert select.select([process.stdout], [], [], 20)[0], shown
+            shown += os.read(process.stdout.fileno(), 4096)
+    finally:
+        process.kill()
+        process.communicate()
+    assert a.daemon.log_lines(f"agent {agent_id} ", "refused a request: bad-request")
+
+
 def test_a_killed_gate_leaves_word_of_the_ends_that_are_missing(a, daemon, echo):
     agent_id = a.spawn(tunnel(echo, more='print("open", flush=True); time.sleep(60)'),
                        allowed_hosts=[f"127.0.0.1:{echo}"])
@@ -266,10 +279,17 @@ class FakeDaemon:
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(str(path))
         self.server.listen()
-        self.threads = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
         self.path = path
         self.asked = threading.Event()
+
+    def close(self):
+        """A thread that still waited here would accept the connections of whatever socket gets the
+        descriptor's number next."""
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.server.close()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -324,7 +344,7 @@ def audit(tmp_path):
         return done, made[-1].calls
     yield run
     for daemon in made:
-        daemon.server.close()
+        daemon.close()
 
 
 def hosts(done):

@@ -157,3 +157,24 @@ def test_the_body_of_a_plain_answer_arrives_whole_however_slowly_it_is_read(fiel
         answer = Answer(read_all(conn))
         assert answer.status == 200
         assert hashlib.sha256(answer.body).digest() == hashlib.sha256(data).digest()
+
+
+@in_world
+@pytest.mark.parametrize("behind", [MIB // 16, 8 * MIB])
+def test_urgent_data_neither_stops_nor_ends_a_download(behind):
+    """splice(2) finds nothing in front of urgent data (tcp(7)), or the end if that has come."""
+    data = random.Random(3).randbytes(8 * MIB)
+
+    def handle(conn):
+        conn.sendall(data)
+        conn.send(b"!", socket.MSG_OOB)
+        conn.sendall(data[:behind])
+        conn.shutdown(socket.SHUT_WR)
+        read_all(conn)
+    server = Server(handle)
+    target = f"{PUBLIC}:{server.port}"
+    with Gate([target]) as gate:
+        conn = gate.tunnel(target)
+        conn.settimeout(60)
+        await_pipes(gate, lambda n: n == 1)  # nobody reads
+        assert digest_of(conn) == hashlib.sha256(data + data[:behind]).digest()

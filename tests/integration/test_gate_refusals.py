@@ -50,7 +50,8 @@ def test_a_denied_host_is_told_with_the_entry_that_denies_it():
     with Gate([PUBLIC], deny=["*.example"]) as gate:
         error = json.loads(gate.ask(get("http://b.example/", "application/json")).body)["error"]
         assert (error["code"], error["rule"]) == ("host-denied", "*.example")
-        assert "denied_hosts" in error["advice"]
+        assert "denied_hosts" in error["advice"] and "cagectl reload" in error["advice"]
+        assert "agent's card" not in error["message"], "cagectl deny may have added it"
         assert gate.decision()["rule"] == "*.example"
 
 

@@ -147,6 +147,8 @@ def test_an_entry_that_a_denied_one_makes_useless_is_told(a, agent):
     assert "  ! www.evil.example is of no use: denied_hosts has *.evil.example:443\n" in done.text
     assert "8443 is of no use" not in done.text
     assert a.cagectl("allow", "-q", agent_id, "y.example").text == ""
+    done = a.cagectl("allow", agent_id, "y.example")
+    assert (done.status, done.text) == (0, f"{agent_id}: its hosts are as they were\n")
 
 
 def test_a_port_of_the_loopback_is_not_added_but_can_come_back(a, agent):
@@ -220,6 +222,14 @@ def test_a_bad_entry_is_named_and_nothing_changes(a, agent, entry):
     assert done.status == 64 and " is no host: " in done.errors
     assert "\x1b" not in done.errors and "\u202e" not in done.errors
     assert hosts_of(a, agent_id) == (["x.example"], [])
+
+
+def test_options_of_what_is_denied_are_named_as_such(a, agent):
+    agent_id = agent(allowed_hosts=["x.example"])["agent_id"]
+    done = a.cagectl("deny", agent_id, "y.example", "z.example:443;sni=any")
+    assert done.status == 64 and "'z.example:443;sni=any': what is denied has no options" in done.errors
+    assert hosts_of(a, agent_id) == (["x.example"], [])
+    assert a.cagectl("allow", agent_id, "z.example:443;sni=any").status == 0
 
 
 def test_bad_calls_are_refused_by_name(a, agent):
@@ -422,7 +432,9 @@ def test_suggest_prints_what_would_have_been_allowed(a, agent):
     assert (done.status, done.errors) == (0, "")
     expected = ["[2001:db8::1]:443", "203.0.113.7:8443", "api.example:443", "git.example:22",
                 "git.example:9418", "web.example"]
-    assert done.text.splitlines() == expected
+    assert done.text.splitlines() == [
+        *expected, "# [2001:db8::1]:443: not a public address (documentation)",
+        "# 203.0.113.7:8443: not a public address (documentation)"]
     assert json.loads(a.cagectl("suggest", "-j", agent_id).text) == {
         "allowed_hosts": expected, "private_hosts": [], "denied": [], "lost": 0}
     refused = a.call("Hosts", agent_id=agent_id)["refused"]
@@ -447,7 +459,8 @@ def test_a_name_that_was_refused_for_its_address_is_told_apart(a, agent):
     """localhost is in the gate's own hosts table; its address is what is refused."""
     agent_id = agent(allowed_hosts=["0.0.0.0/0:*"])["agent_id"]
     refuse_all(a, agent_id, ["127.0.0.3:80"])
-    assert a.cagectl("suggest", agent_id).text == "127.0.0.3:80\n"
+    assert a.cagectl("suggest", agent_id).text == \
+        "127.0.0.3:80\n# 127.0.0.3:80: not a public address (loopback)\n"
     item, = a.call("Hosts", agent_id=agent_id)["refused"]
     assert (item["code"], item["address"]) == ("address-not-allowed", "127.0.0.3")
 

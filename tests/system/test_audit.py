@@ -55,6 +55,15 @@ def test_a_request_and_its_end_are_there_and_not_among_the_denied(fast, fast_cag
     assert end["kind"] == "network_ended" and end["bytes_down"] > 0 and end["duration_usec"] > 0
 
 
+def test_what_was_held_says_so_once(fast_caged):
+    path = fast_caged.write_card(fast_caged.card(ASK.format("one"), agent_id="asks",
+                                                 allowed_hosts=["allowed.example"]))
+    fast_caged.cagectl("run", "--ask=1", path)
+    shown = fast_caged.cagectl("audit", "asks").lines
+    assert [line.split()[3:] for line in shown] == \
+        [["held", "GET", "one.example:80"], ["refused", "GET", "one.example:80", "ask-timeout"]]
+
+
 def test_the_past_goes_over_into_what_comes(fast, fast_caged):
     asked(fast_caged, "one", "two", agent_id="follow")
     follower = fast_caged.guest.start_command(

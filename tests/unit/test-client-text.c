@@ -95,6 +95,29 @@ static void test_durations(void **state)
     }
 }
 
+static void test_targets(void **state)
+{
+    static const struct {
+        const char *host;
+        uint64_t port, count;
+        const char *text;
+    } rows[] = {
+        {"api.example", 443, 1, "api.example:443"},
+        {"192.0.2.1", 80, 7, "192.0.2.1:80"},
+        {"2001:db8::1", 22, 1, "[2001:db8::1]:22"},
+        {"", 0, 1, "-"},
+        {"", 0, 2, "(several)"},
+    };
+    char text[64];
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        target_format(rows[i].host, rows[i].port, rows[i].count, text, sizeof(text));
+        assert_string_equal(text, rows[i].text);
+    }
+    target_format("api.example", 443, 1, text, 8);
+    assert_string_equal(text, "api.exa");
+}
+
 static void test_exit_statuses(void **state)
 {
     static const struct {
@@ -225,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_filter_room),
         cmocka_unit_test(test_safe_text),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_targets),
         cmocka_unit_test(test_exit_statuses),
         cmocka_unit_test(test_exit_status_for_a_unit),
         cmocka_unit_test(test_limits_in_the_end),

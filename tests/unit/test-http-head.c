@@ -147,6 +147,9 @@ static void test_write(void **state)
                 "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n");
     check_write("OPTIONS http://a HTTP/1.1\r\n\r\n", HTTP_FORM_ORIGIN, NULL,
                 "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    check_write("GET http://a/ HTTP/1.1\r\nConnection: upgrade, close\r\nUpgrade: x\r\n\r\n",
+                HTTP_FORM_ORIGIN, NULL,
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade\r\nUpgrade: x\r\n\r\n");
     check_write("CONNECT a:443 HTTP/1.1\r\nX: y\r\n\r\n", HTTP_FORM_CONNECT, "Basic z",
                 "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nProxy-Authorization: Basic z\r\n\r\n");
 }

@@ -206,6 +206,32 @@ static void test_a_full_table_keeps_verdict_and_reason(void **state)
     record_fold_deinit(&fold);
 }
 
+/* Names that are refused cost an agent nothing: they must not take the places of those that it
+ * reached. */
+static void test_a_flood_of_refused_names_hides_none_that_was_allowed(void **state)
+{
+    struct record_fold fold;
+    struct sums s = {0};
+    char host[64];
+    size_t found = 0;
+
+    record_fold_init(&fold, 0);
+    for (int i = 0; i < 10 * GATE_RECORDS_FOLDED_MAX; i++) {
+        (void)snprintf(host, sizeof(host), "host-%d.example", i);
+        struct network_record r = decision(GATE_REFUSED, host);
+        record_fold_add(&fold, &r);
+    }
+    struct network_record allowed = decision(GATE_ALLOWED, "reached.example");
+    struct network_record end = end_of("reached.example", END_CLOSED, 1000);
+    record_fold_add(&fold, &allowed);
+    record_fold_add(&fold, &end);
+    assert_int_equal(record_fold_drain(&fold, take, &s), 0);
+    for (size_t i = 0; i < s.n; i++)
+        found += streq(s.hosts[i], "reached.example");
+    assert_int_equal(found, 2);
+    record_fold_deinit(&fold);
+}
+
 /* What the contract has room for, and no more: cagedd takes nothing else. */
 static void test_sums_stop_at_the_contracts_bounds(void **state)
 {
@@ -247,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_what_is_alike_is_added_up),
         cmocka_unit_test(test_what_differs_is_kept_apart),
         cmocka_unit_test(test_a_full_table_keeps_verdict_and_reason),
+        cmocka_unit_test(test_a_flood_of_refused_names_hides_none_that_was_allowed),
         cmocka_unit_test(test_sums_stop_at_the_contracts_bounds),
         cmocka_unit_test(test_a_failure_ends_the_drain),
     };
