@@ -36,11 +36,6 @@ static const struct card_key limit_keys[] = {
 
 #define NAME_EXPECTED "1 to " STRINGIFY(CARD_AGENT_ID_MAX) " characters out of a-z, 0-9 and \"-\""
 
-#define PATH_EXPECTED                                                                              \
-    "an absolute path of " STRINGIFY(                                                              \
-        CARD_PATH_MAX) " bytes at most, other than \"/\", without \"..\", \".\", double "          \
-                       "slashes and control characters"
-
 static const struct card_key card_keys[] = {
     {.name = "$schema",
      .type = JSON_STRING,
@@ -60,7 +55,7 @@ static const struct card_key card_keys[] = {
     {.name = "workspace",
      .type = JSON_STRING,
      .required = true,
-     .expected = PATH_EXPECTED,
+     .expected = CARD_PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, workspace)},
     {.name = "user",
@@ -69,6 +64,10 @@ static const struct card_key card_keys[] = {
          CARD_USER_MAX) " bytes without \":\", \"/\" and control characters",
      .parse = card_parse_user,
      .offset = offsetof(struct card, user)},
+    {.name = "mounts",
+     .type = JSON_ARRAY,
+     .expected = "an array of at most " STRINGIFY(CARD_MOUNTS_MAX) " mounts",
+     .parse = card_parse_mounts},
     {.name = "command",
      .type = JSON_ARRAY,
      .secret = true,
@@ -82,7 +81,7 @@ static const struct card_key card_keys[] = {
     {.name = "api_key_file",
      .type = JSON_STRING,
      .secret = true, /* people write the key itself there */
-     .expected = PATH_EXPECTED,
+     .expected = CARD_PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, api_key_file)},
     {.name = "proxy",
@@ -94,7 +93,7 @@ static const struct card_key card_keys[] = {
     {.name = "proxy_auth_file",
      .type = JSON_STRING,
      .secret = true, /* people write the password itself there */
-     .expected = PATH_EXPECTED,
+     .expected = CARD_PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, proxy_auth_file)},
     {.name = "resource_limits",
@@ -303,10 +302,8 @@ static int parse_member(struct card_parser *p, const char *name, const json_t *v
     return card_refuse_value(p, value, key->secret, "%s", key->expected);
 }
 
-/* Checks each key of an object against its row and runs the row's parser, in document order; then
- * looks for required keys that are missing. */
-static int parse_object(struct card_parser *p, const json_t *object, const struct card_key *keys,
-                        size_t n_keys)
+int card_parse_object(struct card_parser *p, const json_t *object, const struct card_key *keys,
+                      size_t n_keys)
 {
     size_t used = strlen(p->path);
     const char *name;
@@ -331,7 +328,7 @@ static int parse_object(struct card_parser *p, const json_t *object, const struc
 
 static int parse_limits(struct card_parser *p, const struct card_key *key, const json_t *value)
 {
-    return parse_object(p, value, limit_keys, ARRAY_SIZE(limit_keys));
+    return card_parse_object(p, value, limit_keys, ARRAY_SIZE(limit_keys));
 }
 
 /* The key would stand in the agent's environment twice, and which one counts would be a riddle. */
@@ -400,7 +397,7 @@ int card_parse(const json_t *json, struct card **ret, struct card_error *ret_err
         return -ENOMEM;
     if (!json_is_object(json))
         return card_refuse_value(&p, json, true, "an object: the card");
-    int r = parse_object(&p, json, card_keys, ARRAY_SIZE(card_keys));
+    int r = card_parse_object(&p, json, card_keys, ARRAY_SIZE(card_keys));
     if (r == 0)
         r = check_key_is_single(&p);
     if (r == 0)

@@ -23,6 +23,11 @@ struct card_key {
     uint64_t fallback;
 };
 
+#define CARD_PATH_EXPECTED                                                                         \
+    "an absolute path of " STRINGIFY(                                                              \
+        CARD_PATH_MAX) " bytes at most, other than \"/\", without \"..\", \".\", double "          \
+                       "slashes and control characters"
+
 #define CARD_FIELD(p, key, type) ((type *)(void *)((char *)(p)->card + (key)->offset))
 
 /* Fill the error and return -EINVAL. card_refuse tells `found`; card_refuse_value describes the
@@ -32,12 +37,22 @@ int card_refuse(struct card_parser *p, const char *found, const char *expected_f
 int card_refuse_value(struct card_parser *p, const json_t *value, bool secret,
                       const char *expected_format, ...) PRINTF_LIKE(4, 5);
 
+/* Checks each key of an object against its row and runs the row's parser, in document order; then
+ * looks for required keys that are missing. */
+int card_parse_object(struct card_parser *p, const json_t *object, const struct card_key *keys,
+                      size_t n_keys);
+
+/* A path into `field`, which is NULL before. */
+int card_take_path(struct card_parser *p, const struct card_key *key, const json_t *value,
+                   char **field);
+
 /* -- the parsers of the rows -- */
 int card_parse_integer(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_boolean(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_name(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_path(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_user(struct card_parser *p, const struct card_key *key, const json_t *value);
+int card_parse_mounts(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_command(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_provider(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_proxy(struct card_parser *p, const struct card_key *key, const json_t *value);

@@ -77,7 +77,8 @@ static size_t path_check(const char *path)
     return *component == '\0' ? (size_t)(component - path) : 0;
 }
 
-int card_parse_path(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_take_path(struct card_parser *p, const struct card_key *key, const json_t *value,
+                   char **field)
 {
     const char *path = json_string_value(value);
     size_t length = strlen(path) > CARD_PATH_MAX ? 0 : path_check(path);
@@ -87,8 +88,13 @@ int card_parse_path(struct card_parser *p, const struct card_key *key, const jso
     char *copy = strndup(path, length);
     if (!copy)
         return -ENOMEM;
-    *CARD_FIELD(p, key, char *) = copy;
+    *field = copy;
     return 0;
+}
+
+int card_parse_path(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    return card_take_path(p, key, value, CARD_FIELD(p, key, char *));
 }
 
 /* -- user, command, provider -- */
