@@ -77,7 +77,7 @@ static json_t *mounts_to_json(const struct card *card)
     for (size_t i = 0; array && i < card->n_mounts; i++) {
         const struct card_mount *mount = &card->mounts[i];
         json_t *object = json_pack("{s:s, s:s, s:b}", "source", mount->source, "target",
-                                   mount->target, "readonly", !mount->writable);
+                                   mount->target, "readonly", mount->readonly);
         if (json_array_append_new(array, object) < 0) {
             json_decref(array);
             return NULL;
