@@ -127,6 +127,10 @@ static const struct card_key card_keys[] = {
      .expected = "true or false",
      .parse = card_parse_boolean,
      .offset = offsetof(struct card, transparent)},
+    {.name = "protect",
+     .type = JSON_ARRAY,
+     .expected = "an array of the kinds to protect: [\"git\"], or [] for none",
+     .parse = card_parse_protect},
     {.name = "environment",
      .type = JSON_OBJECT,
      .secret = true,
@@ -388,6 +392,7 @@ static struct card *card_new(void)
         return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(limit_keys); i++)
         *(uint64_t *)(void *)((char *)card + limit_keys[i].offset) = limit_keys[i].fallback;
+    card->protect_git = true;
     return card;
 }
 

@@ -47,4 +47,5 @@ int card_parse_private_hosts(struct card_parser *p, const struct card_key *key,
                              const json_t *value);
 int card_parse_denied_hosts(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_environment(struct card_parser *p, const struct card_key *key, const json_t *value);
+int card_parse_protect(struct card_parser *p, const struct card_key *key, const json_t *value);
 int card_parse_ignored(struct card_parser *p, const struct card_key *key, const json_t *value);

@@ -323,3 +323,24 @@ int card_parse_environment(struct card_parser *p, const struct card_key *key, co
     }
     return 0;
 }
+
+/* -- protect -- */
+
+/* Each kind once: a list that says something twice may have been meant to say something else. */
+int card_parse_protect(struct card_parser *p, const struct card_key *key, const json_t *value)
+{
+    size_t used = strlen(p->path), i;
+    json_t *kind;
+
+    p->card->protect_git = false;
+    json_array_foreach (value, i, kind) {
+        json_path_append_index(p->path, sizeof(p->path), i);
+        if (!json_is_string(kind) || !streq(json_string_value(kind), "git"))
+            return card_refuse_value(p, kind, key->secret, "\"git\"");
+        if (p->card->protect_git)
+            return card_refuse(p, "\"git\" once more", "each kind once");
+        p->card->protect_git = true;
+        p->path[used] = '\0';
+    }
+    return 0;
+}
