@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "closer.h"
 #include "history.h"
+#include "owner-total.h"
 #include "refusal-log.h"
 #include "ring.h"
 #include "uid-range.h"
@@ -40,6 +41,8 @@ struct manager {
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */
     size_t n_live;
+
+    struct owner_totals totals;
 
     struct history_list histories; /* under way */
 

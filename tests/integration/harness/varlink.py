@@ -37,6 +37,9 @@ class Connection:
             self.socket.close()
             raise
 
+    def fileno(self):
+        return self.socket.fileno()
+
     def __enter__(self):
         return self
 
