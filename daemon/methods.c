@@ -39,10 +39,10 @@ static bool admit(struct connection *c, const char *method)
 {
     const char *reason = NULL;
 
-    if (!is_user(c))
-        reason = "you are neither root nor in the group that may use caged";
-    else if (c->place != PEER_PLACE_HOST)
+    if (c->place != PEER_PLACE_HOST)
         reason = peer_place_reason(c->place);
+    else if (!is_user(c))
+        reason = "you are neither root nor in the group that may use caged";
     if (reason)
         connection_error(c, "io.caged.NotPermitted",
                          json_pack("{s:s, s:s}", "what", method, "reason", reason));

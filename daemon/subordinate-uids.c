@@ -111,7 +111,8 @@ static int read_file(struct subordinate_uids *uids)
     int r = fd_read_all(fd, SUBORDINATE_UIDS_FILE_MAX, &text, &size);
     if (r < 0)
         return r;
-    text[size] = 0;
+    if (memchr(text, 0, size))
+        return -EINVAL;
     r = parse(text, &uids->spans, &uids->n_spans);
     if (r < 0)
         return r;
