@@ -537,6 +537,17 @@ static char *processes_asked(const struct check *check, const struct card *card)
     return format("%ju", (uintmax_t)card->limits.max_processes);
 }
 
+static char *workspace_ceiling(const struct check *check, const struct policy_rule *rule)
+{
+    AUTO_FREE char *roots = join(&rule->workspace_roots);
+    AUTO_FREE char *excluded = join(&rule->excluded_file_systems);
+
+    if (!roots || !excluded)
+        return NULL;
+    return rule->excluded_file_systems.count > 0 ? format("%s; not on %s", roots, excluded)
+                                                 : strdup(roots);
+}
+
 static char *workspace_asked(const struct check *check, const struct card *card)
 {
     return strdup(card->workspace);
@@ -574,10 +585,9 @@ static const struct check checks[] = {
      .asked = preset_asked,
      RULE_OFFSET(presets)},
     {.key = "workspace",
-     .ceiling = words_ceiling,
+     .ceiling = workspace_ceiling,
      .asked = workspace_asked,
-     .effective = when_spawned,
-     RULE_OFFSET(workspace_roots)},
+     .effective = when_spawned},
     {.key = "command",
      .hold = hold_command,
      .ceiling = flag_ceiling,
