@@ -46,6 +46,7 @@
 #define CARD_OPEN_FILES_MIN 16
 #define CARD_OPEN_FILES_MAX 1048576
 #define CARD_OPEN_FILES_DEFAULT 1024
+#define CARD_SECCOMP_PROFILE_DEFAULT "default"
 #define CARD_TTL_MAX (366 * 24 * 3600)
 #define API_KEY_SIZE_MAX 4096
 #define PRESET_SIZE_MAX (64 * 1024) /* a file of policy/agents/ */

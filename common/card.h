@@ -66,6 +66,7 @@ struct card {
     struct string_list private_hosts;
     struct string_list denied_hosts; /* win over both */
     uint64_t ttl_seconds;            /* 0: none */
+    char *seccomp_profile;           /* name; NULL: CARD_SECCOMP_PROFILE_DEFAULT */
     bool transparent; /* names and TCP reach the gate also from tools that know no proxy */
     struct card_variable *environment;
     size_t n_environment;

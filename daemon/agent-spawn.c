@@ -47,6 +47,9 @@ static int step_claim(struct building *b)
     struct card *card = b->request->card;
     struct agent *other = manager_find(manager, b->request->peer->uid, card->agent_id);
 
+    if (card->seccomp_profile && !streq(card->seccomp_profile, CARD_SECCOMP_PROFILE_DEFAULT))
+        return agent_problem_set(b->problem, FAILURE_SUPPORT, -ENOTSUP, "seccomp_profile",
+                                 "this host has no profile of that name");
     if (manager->shutting_down)
         return agent_problem_set(b->problem, FAILURE_SPAWN, -ESHUTDOWN, "claim",
                                  "the daemon is being stopped");
