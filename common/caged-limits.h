@@ -66,6 +66,8 @@
 #define POLICY_ACCESS_MAX 64 /* entries of one rule */
 #define POLICY_SPAWNS_MAX 1000000
 #define POLICY_PERCENT_MAX 100
+#define SPAWN_RATE_USERS_MAX 1024 /* whose attempts are remembered: daemon/spawn-rate.h */
+#define SECCOMP_PROFILES_MAX 64   /* in the data folder */
 
 /* -- the wire (io.caged.varlink) -- */
 #define WIRE_REQUEST_SIZE_MAX (64 * 1024 + 4096) /* a whole card and the call around it */

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "site-policy.h"
+
 struct peer {
     uid_t uid;
     gid_t gid;
@@ -17,6 +19,12 @@ struct peer {
 /* 0 or -errno; peer_deinit() frees. */
 int peer_init(struct peer *peer, int socket);
 void peer_deinit(struct peer *peer);
+
+/* A copy of who it is, for peer_deinit(), to outlive the connection. 0 or -ENOMEM. */
+int peer_copy(const struct peer *peer, struct peer *ret);
+
+/* The same as the site policy wants it; borrowed. */
+struct policy_subject peer_subject(const struct peer *peer);
 
 /* Whether the peer's gid or one of its supplementary groups is this one. */
 bool peer_in_group(const struct peer *peer, gid_t gid);
