@@ -15,6 +15,7 @@ static const struct method {
     {"org.varlink.service", "GetInterfaceDescription", ANYBODY, method_get_interface_description},
     {"io.caged", "Spawn", USERS, method_spawn},
     {"io.caged", "Reload", USERS, method_reload},
+    {"io.caged", "ReloadPolicy", USERS, method_reload_policy},
     {"io.caged", "ChangeHosts", USERS, method_change_hosts},
     {"io.caged", "Hosts", USERS, method_hosts},
     {"io.caged", "Stop", USERS, method_stop},

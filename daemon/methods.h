@@ -16,9 +16,10 @@ struct call {
 };
 
 /* The methods themselves, by file. */
-void method_spawn(struct call *call);        /* method-spawn.c */
-void method_reload(struct call *call);       /* method-reload.c */
-void method_change_hosts(struct call *call); /* method-hosts.c */
+void method_spawn(struct call *call);         /* method-spawn.c */
+void method_reload(struct call *call);        /* method-reload.c */
+void method_reload_policy(struct call *call); /* method-policy.c */
+void method_change_hosts(struct call *call);  /* method-hosts.c */
 void method_hosts(struct call *call);
 void method_stop(struct call *call); /* methods-agent.c */
 void method_kill(struct call *call);
@@ -47,6 +48,10 @@ void method_reply_problem(struct connection *connection, const struct agent_prob
 
 /* The error for an agent that is not there any more, or not yet, to be dealt with. */
 void method_reply_not_running(struct connection *connection, const struct agent *agent);
+
+/* The error for what is over the agent's rule (NULL: it has none any more). */
+void method_reply_over_rule(struct connection *connection, const struct policy_rule *rule,
+                            const char *what, const char *why);
 
 /* The error for hosts that could not be changed; `error` is a negative errno. */
 void method_reply_reload_failed(struct connection *connection, const struct agent *agent,

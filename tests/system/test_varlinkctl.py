@@ -142,6 +142,12 @@ def reload(varlinkctl):
     assert network["allowed_hosts"] == ["b.example", "c.example"]
 
 
+@exercises("ReloadPolicy")
+def reload_policy(varlinkctl):
+    reply = varlinkctl.call("ReloadPolicy")
+    assert reply["path"] == "/etc/caged/policy.json" and reply["rules"] >= 1
+
+
 @exercises("ChangeHosts")
 def change_hosts(varlinkctl):
     agent = varlinkctl.spawn(FOREVER, allowed_hosts=["a.example", "b.example"])
