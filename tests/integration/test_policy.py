@@ -598,3 +598,19 @@ def test_a_default_profile_that_does_not_compile_keeps_the_daemon_from_starting(
     assert daemon.process.wait(20) == 1
     assert "default.json cannot be used" in daemon.log()
     daemon.process = None
+
+
+# -- the policy that ships --
+
+
+def test_the_shipped_policy_serves_its_group_and_keeps_the_hosts_network_within_bounds(own, people):
+    shipped = json.loads((paths.POLICY / "site.json").read_text())
+    assert [rule["groups"] for rule in shipped["rules"]] == [["caged"]]
+    shipped["rules"][0]["groups"] = [people["group"]]
+    daemon = own(shipped).start()
+    a = Client(daemon, people["a"])
+    hello = json.loads((paths.POLICY / "cards" / "hello.json").read_text())
+    a.spawn(command=SLEEP, allowed_hosts=hello["allowed_hosts"])
+    assert a.run("echo hello").text == "hello\n"
+    error = a.refused(allowed_hosts=["169.254.169.254:80"])
+    assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.allowed_hosts[0]"), error
