@@ -614,3 +614,53 @@ def test_the_shipped_policy_serves_its_group_and_keeps_the_hosts_network_within_
     assert a.run("echo hello").text == "hello\n"
     error = a.refused(allowed_hosts=["169.254.169.254:80"])
     assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.allowed_hosts[0]"), error
+
+
+# -- ExplainPolicy --
+
+
+def by_key(reply):
+    return {row["key"]: row for row in reply["ceilings"]}
+
+
+def test_a_card_is_explained_as_it_would_be_held(daemon, a, b):
+    daemon.reload_policy(policy(rule("other", b.user),
+                                rule("mine", a.user, max_ttl_seconds=60, resource_limits={"memory_mb": 64})))
+    card = a.card(command=["true"], resource_limits={"memory_mb": 65})
+    reply = a.call("ExplainPolicy", card=card)
+    assert (reply["rule"], reply["index"]) == ("mine", 1)
+    rows = by_key(reply)
+    assert [key for key, row in rows.items() if not row["ok"]] == ["resource_limits.memory_mb"]
+    assert "65" in rows["resource_limits.memory_mb"]["asked"]
+    assert "64" in rows["resource_limits.memory_mb"]["reason"]
+    assert "60" in rows["ttl_seconds"]["effective"] and "reason" not in rows["ttl_seconds"]
+    assert a.call("List") == {"agents": []}
+    with pytest.raises(VarlinkError) as error:
+        a.call("ExplainPolicy", card={**card, "agent_id": "Not An Id"})
+    assert (error.value.name, error.value.parameters["path"]) == ("InvalidCard", "$.agent_id")
+
+
+def test_whom_no_rule_matches_is_told_so_and_root_has_the_rule_without_an_index(daemon, a, b, root):
+    daemon.reload_policy(policy(rule("other", b.user)))
+    card = a.card(command=["true"])
+    assert a.call("ExplainPolicy", card=card) == {"ceilings": []}
+    reply = root.call("ExplainPolicy", card=card)
+    assert reply["rule"] and "index" not in reply and all(row["ok"] for row in reply["ceilings"])
+
+
+def test_root_may_ask_about_anybody_and_others_about_themselves(daemon, a, b, root, people):
+    daemon.reload_policy(policy(rule("bs", b.user), {"name": "by group", "groups": [people["group"]]}))
+    card = a.card(command=["true"])
+    numbers = {"user_uid": b.user.uid, "user_gid": b.user.gid}
+    assert root.call("ExplainPolicy", card=card, **numbers)["rule"] == "bs"
+    members = {"user_uid": 4711, "user_gid": 4711, "user_groups": a.user.groups}
+    assert root.call("ExplainPolicy", card=card, **members)["rule"] == "by group"
+    assert root.call("ExplainPolicy", card=card, user_uid=4711, user_gid=4711) == {"ceilings": []}
+    with pytest.raises(VarlinkError) as error:
+        a.call("ExplainPolicy", card=card, **numbers)
+    assert error.value.name == "NotPermitted"
+    for bad in ({"user_uid": 5}, {"user_gid": 5}, {"user_uid": 2**32 - 1, "user_gid": 0},
+                {"user_uid": 5, "user_gid": 5, "user_groups": ["x"]}):
+        with pytest.raises(VarlinkError) as error:
+            root.call("ExplainPolicy", card=card, **bad)
+        assert error.value.name == "org.varlink.service.InvalidParameter", bad
