@@ -664,3 +664,45 @@ def test_root_may_ask_about_anybody_and_others_about_themselves(daemon, a, b, ro
         with pytest.raises(VarlinkError) as error:
             root.call("ExplainPolicy", card=card, **bad)
         assert error.value.name == "org.varlink.service.InvalidParameter", bad
+
+
+# -- cagectl policy reload --
+
+
+def reload_by_cagectl(daemon, user):
+    return daemon.cagectl(user, "policy", "reload")
+
+
+def test_cagectl_says_what_is_in_force_and_where_a_fault_is(daemon, a, root):
+    daemon.write_policy(policy(rule("one", a.user), rule("two", root.user)))
+    done = reload_by_cagectl(daemon, root.user)
+    assert (done.status, done.text, done.errors) == (0, f"{daemon.policy}: in force, with 2 rules\n", "")
+    daemon.write_policy('{"rules": [\n  {"users": ["*"],\n   "max_agents": 1,,\n}]}')
+    done = reload_by_cagectl(daemon, root.user)
+    assert done.status == 65 and f"{daemon.policy}:3:" in done.errors, done
+    daemon.write_policy({"rules": [{"users": ["*"], "max_agents": -1}]})
+    done = reload_by_cagectl(daemon, root.user)
+    assert done.status == 65 and f"{daemon.policy}: $.rules[0].max_agents: " in done.errors, done
+    assert "what was in force before is so still" in done.errors
+    daemon.policy.chmod(0o666)
+    done = reload_by_cagectl(daemon, root.user)
+    assert done.status == 65 and f"{daemon.policy}: found a file of uid 0 with mode 0666" in done.errors
+    assert reload_by_cagectl(daemon, a.user).status == 77
+
+
+def test_cagectl_explains_a_card_by_the_policy_in_force(daemon, a, b, root):
+    daemon.reload_policy(policy(rule("bs", b.user), rule("mine", a.user, resource_limits={"memory_mb": 64})))
+    fits, over = (a.cards.write(a.card("true", resource_limits={"memory_mb": mb})) for mb in (64, 65))
+    done = a.cagectl("policy", "explain", fits)
+    assert done.status == 0 and "The rule \"mine\" decides, number 2 of the site policy in force." in done.text
+    done = a.cagectl("policy", "explain", over)
+    assert done.status == 77 and "found 65, expected at most 64" in done.text, done
+    assert '"bs"' in root.cagectl("policy", "explain", over, "--as", b.user.name).text
+    refused = a.cagectl("policy", "explain", over, "--as", b.user.name)
+    assert refused.status == 77 and "only root may ask about other users" in refused.errors
+    by_daemon = json.loads(root.cagectl("policy", "explain", "-j", over, "--as", a.user.name).text)
+    by_file = json.loads(root.cagectl("policy", "explain", "-j", "--policy", daemon.policy, over,
+                                      "--as", a.user.name).text)
+    assert by_daemon == by_file and by_daemon["rule"] == "mine"
+    daemon.reload_policy(policy(rule("bs", b.user)))
+    assert a.cagectl("policy", "explain", fits).status == 77
