@@ -16,6 +16,7 @@ static const struct method {
     {"io.caged", "Spawn", USERS, method_spawn},
     {"io.caged", "Reload", USERS, method_reload},
     {"io.caged", "ReloadPolicy", USERS, method_reload_policy},
+    {"io.caged", "ExplainPolicy", USERS, method_explain_policy},
     {"io.caged", "ChangeHosts", USERS, method_change_hosts},
     {"io.caged", "Hosts", USERS, method_hosts},
     {"io.caged", "Stop", USERS, method_stop},

@@ -20,7 +20,8 @@ struct call {
 void method_spawn(struct call *call);         /* method-spawn.c */
 void method_reload(struct call *call);        /* method-reload.c */
 void method_reload_policy(struct call *call); /* method-policy.c */
-void method_change_hosts(struct call *call);  /* method-hosts.c */
+void method_explain_policy(struct call *call);
+void method_change_hosts(struct call *call); /* method-hosts.c */
 void method_hosts(struct call *call);
 void method_stop(struct call *call); /* methods-agent.c */
 void method_kill(struct call *call);
