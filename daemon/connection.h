@@ -40,6 +40,7 @@ struct connection {
     bool backlog;                 /* the input may hold whole calls: none is read to them */
     bool broken;                  /* to be freed by whoever runs on it now */
     bool draining;                /* connection_drain() */
+    struct watch closes_watch;    /* while it waits for closes to be done: see wait_for_closes() */
 
     /* The call under way. */
     bool busy, more, oneway;

@@ -105,6 +105,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
     TAILQ_INIT(&manager->live);
     TAILQ_INIT(&manager->ended);
     LIST_INIT(&manager->histories);
+    LIST_INIT(&manager->totals.list);
     if (manager->null < 0)
         return negative_errno();
     if (!manager->events)
@@ -141,6 +142,7 @@ struct manager *manager_free(struct manager *manager)
     }
     policy_store_free(manager->policy);
     refusal_logs_deinit(&manager->refusals);
+    owner_totals_deinit(&manager->totals);
     sd_event_source_disable_unref(manager->sweep_source);
     airlock_free(manager->airlock);
     peer_places_deinit(&manager->places);

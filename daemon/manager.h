@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "closer.h"
 #include "history.h"
+#include "owner-total.h"
 #include "peer-place.h"
 #include "refusal-log.h"
 #include "ring.h"
@@ -47,6 +48,8 @@ struct manager {
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */
     size_t n_live;
+
+    struct owner_totals totals;
 
     struct history_list histories; /* under way */
 

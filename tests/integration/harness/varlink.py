@@ -39,6 +39,9 @@ class Connection:
             self.socket.close()
             raise
 
+    def fileno(self):
+        return self.socket.fileno()
+
     def __enter__(self):
         return self
 
