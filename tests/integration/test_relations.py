@@ -316,6 +316,19 @@ def test_the_policy_is_roots_to_reload(clients, relation):
     assert error_of(reply) == ("" if relation == "root" else "NotPermitted"), reply
 
 
+@pytest.mark.parametrize("relation", RIGHTS)
+def test_the_policy_is_explained_for_oneself(clients, cast, target, relation):
+    owner = cast["owner"]
+    mine = clients[relation].call("ExplainPolicy", card=target)
+    assert mine["rule"] == {"owner": "team", "mate": "team", "root": "root"}.get(relation, "members")
+    reply = ask(clients[relation], "ExplainPolicy", {
+        "card": target, "user_uid": owner.uid, "user_gid": owner.gid, "user_groups": owner.groups})
+    if relation == "root":
+        assert reply["parameters"]["rule"] == "team"
+    else:
+        assert error_of(reply) == "NotPermitted", reply
+
+
 # -- operators --
 
 def test_of_several_users_agents_an_operator_says_whose(base, people, cast):
