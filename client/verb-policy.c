@@ -1,4 +1,4 @@
-/* cagectl policy: site policies checked and explained. */
+/* cagectl policy: site policies checked, explained and reloaded. */
 #include <stdio.h>
 
 #include "card-file.h"
@@ -7,6 +7,7 @@
 #include "output.h"
 #include "policy-file.h"
 #include "policy-print.h"
+#include "policy-remote.h"
 #include "text.h"
 
 /* -- check -- */
@@ -170,22 +171,32 @@ static int explain_by_file(const struct options *options, const struct policy_us
     return status;
 }
 
+static int explain_by_daemon(const struct options *options, const struct policy_user *user,
+                             const struct card_file *card)
+{
+    json_t *reply;
+    int status = policy_remote_explain(options, card, options->as ? user : NULL, &reply);
+
+    if (status != STATUS_OK)
+        return status;
+    status = print_explained(options, reply, "the site policy in force");
+    json_decref(reply);
+    return status;
+}
+
 static int policy_explain(const struct options *options)
 {
     struct policy_user user = {};
     struct card_file card = {};
     struct card_error error;
 
-    if (!option_given(options, OPTION_POLICY)) {
-        say("'policy explain' needs --policy with the file of a policy");
-        return STATUS_USAGE;
-    }
     int r = card_file_read(options->arguments[1], &card, &error);
     if (r < 0)
         return card_file_say(options->arguments[1], r, &error);
     int status = policy_user_find(options->as, &user);
     if (status == STATUS_OK)
-        status = explain_by_file(options, &user, card.card);
+        status = option_given(options, OPTION_POLICY) ? explain_by_file(options, &user, card.card)
+                                                      : explain_by_daemon(options, &user, &card);
     policy_user_deinit(&user);
     card_file_deinit(&card);
     return status;
@@ -201,7 +212,9 @@ static const struct {
     int (*run)(const struct options *options);
 } actions[] = {
     {"check", OPTION_JSON | OPTION_QUIET, 2, ANY_NUMBER, "the file of a policy", policy_check},
-    {"explain", OPTION_JSON | OPTION_POLICY | OPTION_AS, 2, 2, "a card", policy_explain},
+    {"explain", OPTION_SOCKET | OPTION_JSON | OPTION_POLICY | OPTION_AS, 2, 2, "a card",
+     policy_explain},
+    {"reload", OPTION_SOCKET | OPTION_JSON | OPTION_QUIET, 1, 1, "", policy_remote_reload},
 };
 
 int verb_policy(const struct options *options)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "card-parse.h"
 #include "site-policy.h"
 
@@ -407,6 +408,27 @@ static char *preset_asked(const struct check *check, const struct card *card)
     return preset ? format("%s%s", preset, card->agent ? "" : " (default)") : strdup(NONE);
 }
 
+static const char *card_seccomp_profile(const struct card *card)
+{
+    return card->seccomp_profile ? card->seccomp_profile : CARD_SECCOMP_PROFILE_DEFAULT;
+}
+
+static int hold_seccomp_profile(const struct check *check, const struct policy_rule *rule,
+                                const struct card *card, struct held *held,
+                                struct card_error *error)
+{
+    const char *name = card_seccomp_profile(card);
+
+    return words_have(&rule->seccomp_profiles, name)
+               ? 0
+               : refuse_word(check, rule, "the seccomp profile", name, error);
+}
+
+static char *seccomp_profile_asked(const struct check *check, const struct card *card)
+{
+    return format("%s%s", card_seccomp_profile(card), card->seccomp_profile ? "" : " (default)");
+}
+
 /* -- yes or no -- */
 
 static char *flag_ceiling(const struct check *check, const struct policy_rule *rule)
@@ -627,6 +649,11 @@ static const struct check checks[] = {
      .effective = ttl_effective},
     {.key = "mounts", .hold = hold_mounts, .ceiling = mounts_ceiling, .asked = mounts_asked},
     {.key = "protect", .hold = hold_protect, .ceiling = protect_ceiling, .asked = protect_asked},
+    {.key = "seccomp_profile",
+     .hold = hold_seccomp_profile,
+     .ceiling = words_ceiling,
+     .asked = seccomp_profile_asked,
+     RULE_OFFSET(seccomp_profiles)},
     {.key = "transparent",
      .hold = hold_transparent,
      .ceiling = flag_ceiling,

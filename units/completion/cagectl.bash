@@ -81,7 +81,7 @@ _cagectl() {
         stop | kill | events) _cagectl_words "$(_cagectl_ids)" ;;
         allow | deny | approve) _cagectl_hosts "$verb" "${COMP_WORDS[@]:2:COMP_CWORD-2}" ;;
         inspect | logs | wait | hosts | suggest | audit) _cagectl_words "$(_cagectl_ids --all)" ;;
-        policy) if ((COMP_CWORD == 2)); then _cagectl_words "check explain"; else _cagectl_files '!*.json'; fi ;;
+        policy) if ((COMP_CWORD == 2)); then _cagectl_words "check explain reload"; elif [ "${COMP_WORDS[2]}" != reload ]; then _cagectl_files '!*.json'; fi ;;
         help) _cagectl_words "$(_cagectl_verbs)" ;;
     esac
 }
