@@ -1,5 +1,4 @@
 /* What the lists of a site policy may hold: one small parser for each kind of list. */
-
 #include "caged-limits.h"
 #include "host-pattern.h"
 #include "site-policy-parse.h"
