@@ -52,6 +52,22 @@
 #define API_KEY_SIZE_MAX 4096
 #define PRESET_SIZE_MAX (64 * 1024) /* a file of policy/agents/ */
 
+/* -- the site policy (caged.policy(5)) -- */
+#define POLICY_SIZE_MAX (256 * 1024)
+#define POLICY_NESTING_MAX 8
+#define POLICY_RULES_MAX 256
+#define POLICY_RULE_NAME_MAX 63
+#define POLICY_RULE_NAME_CHARACTERS                                                                \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_."
+#define POLICY_NAMES_MAX 256 /* users, or groups, in one list */
+#define POLICY_HOSTS_MAX 256 /* patterns in one list */
+#define POLICY_ROOTS_MAX 64  /* folders in one list */
+#define POLICY_WORDS_MAX 256 /* variables, presets and the like in one list */
+#define POLICY_WORD_MAX 63   /* characters of one */
+#define POLICY_ACCESS_MAX 64 /* entries of one rule */
+#define POLICY_SPAWNS_MAX 1000000
+#define POLICY_PERCENT_MAX 100
+
 /* -- the wire (io.caged.varlink) -- */
 #define WIRE_REQUEST_SIZE_MAX (64 * 1024 + 4096) /* a whole card and the call around it */
 #define WIRE_REPLY_SIZE_MAX (16 * 1024 * 1024)   /* what a client takes from the daemon */
