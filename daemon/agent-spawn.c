@@ -63,6 +63,7 @@ static int step_claim(struct building *b)
     b->agent->card = TAKE_PTR(b->request->card);
     b->agent->workspace = *b->request->workspace;
     *b->request->workspace = WORKSPACE_INIT;
+    b->agent->mounts = TAKE_PTR(*b->request->mounts);
     b->agent->terminal = b->request->terminal;
     if (b->request->unit)
         b->agent->unit = TAKE_PTR(b->request->unit->name);
@@ -140,6 +141,7 @@ static int step_specification(struct building *b)
         .preset = agent->preset,
         .command = &agent->command,
         .workspace = &agent->workspace,
+        .mounts = agent->mounts,
         .api_key = b->request->api_key,
         .uid_base = uid_range_base(agent->slot),
         .terminal = agent->terminal,
@@ -219,7 +221,8 @@ static int step_process(struct building *b)
 {
     struct agent *agent = b->agent;
     const struct manager *manager = b->manager;
-    const int fds[INIT_FD_COUNT] = {
+    const size_t n_mounts = agent->card->n_mounts;
+    int fds[INIT_FD_COUNT] = {
         [0] = manager->null,
         [1] = agent->terminal ? manager->null : b->pipes[0],
         [2] = agent->terminal ? manager->null : b->pipes[1],
@@ -228,11 +231,13 @@ static int step_process(struct building *b)
         [INIT_FD_WORKSPACE] = agent->workspace.mount,
         [INIT_FD_SECCOMP] = manager->seccomp,
     };
+    for (size_t i = 0; i < n_mounts; i++)
+        fds[INIT_FD_MOUNTS + i] = agent->mounts[i].mount;
     const struct process_spec spec = {
         .executable = manager->init_executable,
         .name = "caged-init",
         .fds = fds,
-        .n_fds = ARRAY_SIZE(fds),
+        .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
         .cgroup_fd = agent->cgroup.unified_fd,
         .tasks_fds = agent->cgroup.tasks,
@@ -244,6 +249,7 @@ static int step_process(struct building *b)
         return r;
     agent->init_gone = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
+    workspaces_close(agent->mounts, n_mounts);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "closer.h"
 #include "history.h"
+#include "own-folders.h"
 #include "refusal-log.h"
 #include "ring.h"
 #include "uid-range.h"
@@ -22,6 +23,7 @@ struct manager {
     sd_event *event;
     struct closer *closer; /* of descriptors that users sent */
     const char *data_dir;
+    struct own_folders own;
     gid_t group; /* whose members may use the daemon */
     bool have_group;
     gid_t journal_group; /* that may read the journal */
@@ -54,6 +56,7 @@ struct manager_options {
     const char *libexec_dir;
     const char *cgroup_name;
     const char *group_name;
+    const char *socket; /* path */
 };
 
 /* 0 with a manager; on failure the reason is logged. `event` is referenced. */
