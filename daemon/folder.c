@@ -143,6 +143,11 @@ int folder_hold(const struct folder *folder, const struct folder_rule *rule, cha
     if (r == -E2BIG)
         return why_set(ret_why, -EPERM, "%s lies more than %d folders deep", folder->path,
                        FOLDER_DEPTH_MAX - 1);
+    if (r == -EXDEV)
+        return why_set(ret_why, -EPERM,
+                       "%s lies below a file system that the kernel or a program (FUSE) makes up, "
+                       "or not in the daemon's tree of files",
+                       folder->path);
     if (r < 0)
         return why_set(ret_why, -EPERM, "where %s lies cannot be found out: %s", folder->path,
                        strerror(-r));
