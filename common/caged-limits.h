@@ -50,6 +50,7 @@
 #define CARD_OPEN_FILES_DEFAULT 1024
 #define CARD_SECCOMP_PROFILE_DEFAULT "default"
 #define CARD_TTL_MAX (366 * 24 * 3600)
+#define FOLDER_DEPTH_MAX 128 /* how many folders deep a workspace or mount may lie */
 #define API_KEY_SIZE_MAX 4096
 #define PRESET_SIZE_MAX (64 * 1024) /* a file of policy/agents/ */
 

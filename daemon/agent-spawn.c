@@ -72,6 +72,7 @@ static int step_claim(struct building *b)
         return r;
     b->agent->workspace = *b->request->workspace;
     *b->request->workspace = WORKSPACE_INIT;
+    b->agent->mounts = TAKE_PTR(*b->request->mounts);
     b->agent->terminal = b->request->terminal;
     if (b->request->unit)
         b->agent->unit = TAKE_PTR(b->request->unit->name);
@@ -170,6 +171,7 @@ static int step_specification(struct building *b)
         .preset = agent->preset,
         .command = &agent->command,
         .workspace = &agent->workspace,
+        .mounts = agent->mounts,
         .api_key = b->request->api_key,
         .uid_base = uid_range_base(agent->slot),
         .terminal = agent->terminal,
@@ -249,7 +251,8 @@ static int step_process(struct building *b)
 {
     struct agent *agent = b->agent;
     const struct manager *manager = b->manager;
-    const int fds[INIT_FD_COUNT] = {
+    const size_t n_mounts = agent->card->n_mounts;
+    int fds[INIT_FD_COUNT] = {
         [0] = manager->null,
         [1] = agent->terminal ? manager->null : b->pipes[0],
         [2] = agent->terminal ? manager->null : b->pipes[1],
@@ -258,11 +261,13 @@ static int step_process(struct building *b)
         [INIT_FD_WORKSPACE] = agent->workspace.mount,
         [INIT_FD_SECCOMP] = b->seccomp,
     };
+    for (size_t i = 0; i < n_mounts; i++)
+        fds[INIT_FD_MOUNTS + i] = agent->mounts[i].mount;
     const struct process_spec spec = {
         .executable = manager->init_executable,
         .name = "caged-init",
         .fds = fds,
-        .n_fds = ARRAY_SIZE(fds),
+        .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
         .cgroup_fd = agent->cgroup.unified_fd,
         .tasks_fds = agent->cgroup.tasks,
@@ -274,6 +279,7 @@ static int step_process(struct building *b)
         return r;
     agent->init_gone = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
+    workspaces_close(agent->mounts, n_mounts);
     return 0;
 }
 

@@ -74,6 +74,7 @@ void agent_release(struct agent *agent)
                   agent->card->agent_id, strerror(-r));
     agent->have_cgroup = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
+    workspaces_close(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     uid_ranges_release(&agent->manager->ranges, agent->slot);
     agent->slot = -1;
 }
@@ -86,6 +87,7 @@ struct agent *agent_free(struct agent *agent)
     cgroup_deinit(&agent->cgroup);
     cgroup_deinit(&agent->gate_cgroup);
     workspace_deinit(&agent->workspace);
+    workspaces_free(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
     free(agent->unit);

@@ -60,6 +60,7 @@ struct agent {
     /* What it has in the kernel. */
     int slot; /* negative: none */
     struct workspace workspace;
+    struct workspace *mounts; /* of the card's mounts, as many and in their order */
     struct cgroup cgroup;
     bool have_cgroup;
     struct airlock_link link;
@@ -97,6 +98,7 @@ struct agent_request {
     const struct peer *peer;
     const struct policy_rule *rule; /* of the policy in force, that the card was held against */
     struct workspace *workspace;    /* taken over */
+    struct workspace **mounts;      /* taken over; NULL in it without any */
     const char *api_key;            /* borrowed; NULL: none */
     struct peer_unit *unit;         /* to put it into, name taken over; NULL: the daemon's own */
     bool terminal;

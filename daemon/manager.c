@@ -41,6 +41,22 @@ static int load_seccomp(struct manager *manager)
     return seccomp_set_load(folder, &manager->seccomp);
 }
 
+static int find_own_folders(struct manager *manager, const struct manager_options *options)
+{
+    static const char *const helpers[] = {"caged-init", "caged-gate"};
+    int r = own_folders_add_tree(&manager->own, options->data_dir);
+
+    if (r >= 0)
+        r = own_folders_add_tree(&manager->own, options->libexec_dir);
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(helpers); i++) {
+        AUTO_FREE char *path = NULL;
+        if (asprintf(&path, "%s/%s", options->libexec_dir, helpers[i]) < 0)
+            return -ENOMEM;
+        r = own_folders_add_file(&manager->own, path);
+    }
+    return r < 0 ? r : own_folders_add_file(&manager->own, options->socket);
+}
+
 static void find_groups(struct manager *manager, const char *name)
 {
     struct group *group = getgrnam(name);
@@ -112,6 +128,8 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         return -ENOMEM;
     r = closer_new(event, &manager->closer);
     if (r >= 0)
+        r = find_own_folders(manager, options);
+    if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
     if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-gate", &manager->gate_executable);
@@ -154,6 +172,7 @@ struct manager *manager_free(struct manager *manager)
     fd_close(manager->gate_executable);
     fd_close(manager->null);
     closer_free(manager->closer);
+    own_folders_deinit(&manager->own);
     sd_event_unref(manager->event);
     free(manager);
     return NULL;
