@@ -94,6 +94,13 @@
 #define HISTORY_MEMORY_MAX (128 * 1024 * 1024) /* RLIMIT_DATA */
 #define HISTORY_FILES_MAX 8192                 /* of the journal, open at once */
 
+/* -- protect: ["git"], for each workspace; what is more is refused -- */
+#define PROTECT_FOLDERS_MAX 16384    /* folders at its top */
+#define PROTECT_REPOSITORIES_MAX 256 /* at its top, with their submodules and worktrees */
+#define PROTECT_PATH_MAX 1024        /* bytes of the path to one of these */
+#define PROTECT_HOOKS_MAX 1024       /* names in one hooks folder */
+#define PROTECT_DEPTH_MAX 16         /* folders in the name of a submodule, and submodules in one */
+
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)
 #define SPEC_ENVIRONMENT_MAX (2 * CARD_ENVIRONMENT_MAX + 64) /* card, preset, the daemon's own */
