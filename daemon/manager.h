@@ -30,6 +30,7 @@ struct manager {
     int null;            /* /dev/null */
     int init_executable; /* O_PATH */
     int gate_executable;
+    int scan_executable;
     int seccomp; /* sealed memfd of the compiled filter */
     struct uid_ranges ranges;
     struct cgroup_host cgroups;

@@ -90,6 +90,23 @@ static int check_file_system(int fd, const char *name, char **ret_why)
     }
 }
 
+/* Nothing in it can be changed or executed, and no link leads out of it. */
+static int clone_read_only(int fd)
+{
+    struct mount_attr attributes = {
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                    MOUNT_ATTR_NOATIME,
+        .attr_clr = MOUNT_ATTR__ATIME,
+    };
+    AUTO_FD int tree =
+        (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+    if (tree < 0 ||
+        syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) < 0)
+        return negative_errno();
+    return TAKE_FD(tree);
+}
+
 int workspace_take(int fd, const struct peer *peer, const struct workspace_user *user,
                    struct workspace *ret, char **ret_why)
 {
@@ -126,6 +143,9 @@ int workspace_take(int fd, const struct peer *peer, const struct workspace_user 
                        workspace.path);
     if (workspace.mount < 0)
         return negative_errno();
+    workspace.view = clone_read_only(fd);
+    if (workspace.view < 0)
+        return workspace.view;
     workspace.folder_owner = st.st_uid;
     workspace.folder_group = st.st_gid;
     workspace.owner = user ? user->uid : st.st_uid;
@@ -139,6 +159,7 @@ int workspace_take(int fd, const struct peer *peer, const struct workspace_user 
 void workspace_deinit(struct workspace *workspace)
 {
     fd_close(workspace->mount);
+    fd_close(workspace->view);
     free(workspace->path);
     *workspace = WORKSPACE_INIT;
 }

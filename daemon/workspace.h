@@ -9,6 +9,7 @@
 
 struct workspace {
     int mount;   /* detached clone of the folder's mount (open_tree(2)) */
+    int view;    /* another, read-only, for who looks through it (agent-scan.h) */
     char *path;  /* as the kernel names it, for people to read */
     uid_t owner; /* as whom the agent acts on disk: whose the folder is, or the card's user */
     gid_t group;
@@ -24,7 +25,7 @@ struct workspace_user {
 };
 
 /* A closed, empty one. */
-#define WORKSPACE_INIT ((struct workspace){.mount = -EBADF})
+#define WORKSPACE_INIT ((struct workspace){.mount = -EBADF, .view = -EBADF})
 
 /* Checks the folder and clones its mount; `fd` stays the caller's. `user` is NULL, or the card's
  * user, neither id of whom is 0, for a peer that is root. 0, -EPERM or -EINVAL with *ret_why (the

@@ -73,6 +73,7 @@ class Daemon:
         self.libexec.mkdir(mode=0o755)
         (self.libexec / "caged-init").symlink_to(paths.CAGED_INIT)
         (self.libexec / "caged-gate").symlink_to(paths.CAGED_GATE)
+        (self.libexec / "caged-scan").symlink_to(paths.CAGED_SCAN)
         self.process = None
         self.pids = []
 
