@@ -71,6 +71,8 @@ static int step_claim(struct building *b)
     if (r < 0)
         return r;
     b->agent->workspace = *b->request->workspace;
+    b->agent->scan.tree = TAKE_FD(b->request->workspace->view);
+    b->agent->workspace.view = -EBADF;
     *b->request->workspace = WORKSPACE_INIT;
     b->agent->mounts = TAKE_PTR(*b->request->mounts);
     b->agent->terminal = b->request->terminal;
@@ -335,6 +337,7 @@ static int step_go(struct building *b)
     CLEANUP(records_writer_deinit) struct records_writer w = {};
     int r = records_put(&w, INIT_MESSAGE_GO, NULL, 0);
 
+    agent_scan_set_start(&b->agent->scan);
     if (r < 0)
         return r;
     ssize_t n = socket_send(b->agent->control, w.data, w.size, NULL, 0);

@@ -114,6 +114,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         .data_dir = options->data_dir,
         .init_executable = -EBADF,
         .gate_executable = -EBADF,
+        .scan_executable = -EBADF,
         .null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY),
         .cgroups.lock_fd = -EBADF,
         .events = ring_new(EVENT_RING_SIZE),
@@ -133,6 +134,8 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
     if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-gate", &manager->gate_executable);
+    if (r >= 0)
+        r = open_helper(options->libexec_dir, "caged-scan", &manager->scan_executable);
     if (r >= 0)
         r = load_seccomp(manager);
     if (r >= 0)
@@ -170,6 +173,7 @@ struct manager *manager_free(struct manager *manager)
     seccomp_set_deinit(&manager->seccomp);
     fd_close(manager->init_executable);
     fd_close(manager->gate_executable);
+    fd_close(manager->scan_executable);
     fd_close(manager->null);
     closer_free(manager->closer);
     own_folders_deinit(&manager->own);
@@ -188,6 +192,7 @@ void manager_shutdown(struct manager *manager)
     for (agent = TAILQ_FIRST(&manager->live); agent; agent = next) {
         next = TAILQ_NEXT(agent, entry);
         agent_stop(agent, END_SHUTDOWN, AGENT_STOP_GRACE);
+        agent_scan_hurry(agent);
         agent_update_flow(agent); /* one that ended already may wait for the log alone */
     }
 }
