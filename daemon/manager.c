@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "host-check.h"
 #include "log.h"
+#include "ring-shares.h"
 #include "seccomp-profile.h"
 
 #define SWEEP_USEC (1000 * 1000)
@@ -214,6 +215,7 @@ void manager_add(struct manager *manager, struct agent *agent)
 {
     TAILQ_INSERT_TAIL(&manager->live, agent, entry);
     manager->n_live++;
+    ring_shares_update(manager);
 }
 
 /* Forgets an owner's oldest ended agents, but none that somebody still reads from or whose entries
@@ -278,6 +280,7 @@ void manager_retire(struct manager *manager, struct agent *agent)
     manager->n_live--;
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
     forget_oldest(manager, agent->owner);
+    ring_shares_update(manager);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);
 }

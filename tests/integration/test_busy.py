@@ -160,3 +160,33 @@ def test_one_agent_too_many_is_told(a, b):
         a.spawn("exec sleep 600", workspace=folder)
     assert busy(a.refused(workspace=folder)) == ("agents of one user", maximum)
     assert b.run("echo well").stdout == b"well\n"
+
+
+def kept(a, agent_id):
+    """How many lines of an agent's the daemon has, and how many it had."""
+    with a.connect() as connection:
+        lines = lost = 0
+        for reply in connection.replies("Logs", {"agent_id": agent_id}):
+            lines, lost = lines + len(reply["lines"]), lost + reply["lost"]
+        return lines, lines + lost
+
+
+def test_many_agents_of_one_user_share_what_output_is_kept_of_them(a, b):
+    """Each keeps an equal part, of those that ended too; other users' agents keep what they have."""
+    line, number = 1000, 3000
+    script = f"head -c {line * number} /dev/zero | tr '\\0' x | fold -w {line}; echo; echo all"
+    mine, other = a.spawn(script), b.spawn(script)
+    a.wait(mine), b.wait(other)
+    full = LIMITS["AGENT_RING_SIZE"]
+    before, total = kept(a, mine)
+    assert total == number + 1 and 0.9 * full < before * line < full
+    agents = 2 * LIMITS["AGENT_RINGS_PER_UID_MAX"] // full
+    folder = str(a.user.folder("rings"))
+    for _ in range(agents):
+        a.spawn("exec sleep 600", workspace=folder)
+    lines, still = kept(a, mine)
+    assert still == total
+    assert 0.3 * full < lines * line < 0.5 * full, (lines, before)  # up to 32 more have ended
+    assert kept(b, other) == (before, total)
+    # The last lines are kept.
+    assert a.call("Logs", agent_id=mine, lines=1)["lines"][0]["text"] == "all"
