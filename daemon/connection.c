@@ -258,6 +258,41 @@ static void refuse_size(struct connection *c)
     c->broken = true;
 }
 
+/* Another user's process has come to this connection, or a program that is another user's for its
+ * caller made it. What it sent stays unread; who connected can connect again. */
+static void refuse_sender(struct connection *c)
+{
+    const struct ucred *sender = &c->sender;
+
+    c->busy = true;
+    c->oneway = false;
+    connection_error(
+        c, "io.caged.NotPermitted",
+        json_pack(
+            "{s:s, s:o}", "what", "connection", "reason",
+            sender->pid == 0 && c->peer.pid != 0
+                ? json_string("the kernel does not tell who sent this: connect again")
+                : json_sprintf("uid %u, gid %u made it, and uid %u, gid %u sent this: connect "
+                               "as the user who sends",
+                               c->peer.uid, c->peer.gid, sender->uid, sender->gid)));
+    c->broken = true;
+}
+
+/* Another process of the same user's may go on with a connection, but gets no further by it than by
+ * one of its own. */
+static int check_sender(void *user, const struct ucred *sender)
+{
+    struct connection *c = user;
+    bool changed = sender->pid != c->sender.pid;
+
+    c->sender = *sender;
+    if (!peer_is_sender(&c->peer, sender))
+        return -EPERM;
+    if (changed && c->place == PEER_PLACE_HOST)
+        c->place = peer_place_of_process(&c->manager->places, sender->pid, sender->uid);
+    return 0;
+}
+
 static int on_half_too_long(sd_event_source *source, uint64_t usec, void *user)
 {
     connection_free(user);
@@ -378,6 +413,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
             refuse_descriptors(c);
         else if (r == -EMSGSIZE)
             refuse_size(c);
+        else if (r == -EPERM)
+            refuse_sender(c);
         else if (r < 0 && r != -EAGAIN)
             c->broken = true;
     }
@@ -428,7 +465,12 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
     if (c->stream)
         varlink_stream_set_closer(c->stream, close_for_user, c);
     if (r >= 0)
+        r = varlink_stream_check_senders(c->stream, check_sender, c);
+    if (r >= 0) {
+        c->sender.pid = c->peer.pid;
+        c->place = peer_place_of_connection(&manager->places, fd, &c->peer);
         r = sd_event_add_io(manager->event, &c->io_source, fd, EPOLLIN, on_io, c);
+    }
     server_remember(server, c);
     if (r < 0) {
         connection_free(c);

@@ -34,6 +34,8 @@ struct connection {
     struct varlink_stream *stream;
     struct peer peer;
     struct client_load load;
+    enum peer_place place; /* of who connected, or of who spoke last, if that is worse */
+    struct ucred sender;   /* who spoke last */
     sd_event_source *io_source, *half_source;
     sd_event_source *wake_source; /* while it is woken */
     bool read_closed;             /* the client sends no more, but may still take replies */

@@ -10,6 +10,7 @@
 #include "closer.h"
 #include "history.h"
 #include "owner-total.h"
+#include "peer-place.h"
 #include "refusal-log.h"
 #include "ring.h"
 #include "uid-range.h"
@@ -34,6 +35,7 @@ struct manager {
     int seccomp; /* sealed memfd of the compiled filter */
     struct uid_ranges ranges;
     struct cgroup_host cgroups;
+    struct peer_places places;
     struct airlock *airlock;
     uint64_t sweep_at[AGENTS_MAX]; /* when a slot's link is looked after once more; 0: never */
     sd_event_source *sweep_source; /* enabled while one is to be */
