@@ -82,6 +82,16 @@
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
 #define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
+/* Calls under way: those that are not answered at once. Fewer than connections, so that who has as
+ * many as can be still gets a Stop through. Root is not turned away. */
+#define CALLS_MAX 896
+#define CALLS_PER_UID_MAX 112
+/* Of all connections together: what of requests came already, and what of replies nobody took. Over
+ * it a connection gets more only when it has taken all that it was sent, and in small pieces; calls
+ * are turned away. Root's are not counted. */
+#define WIRE_BUFFERED_MAX (128 * 1024 * 1024)
+#define WIRE_BUFFERED_PER_UID_MAX (16 * 1024 * 1024)
+#define WIRE_DESCRIPTORS_PER_UID_MAX 512 /* that came and are not used yet */
 
 #define SUBORDINATE_UIDS_FILE_MAX (4 * 1024 * 1024) /* /etc/subuid, read for who connects */
 
@@ -101,6 +111,11 @@
 #define AGENT_STOP_GRACE_MAX 3600
 #define AGENT_RING_SIZE (1024 * 1024) /* output kept in memory for late followers */
 #define AGENT_LINE_MAX (48 * 1024)    /* a longer line is passed on in pieces */
+/* All agents' output kept in memory, those that ended included: where they are so many that it
+ * would be more, each keeps an equal part, but this much. */
+#define AGENT_RINGS_MAX (512 * 1024 * 1024)
+#define AGENT_RINGS_PER_UID_MAX (64 * 1024 * 1024) /* root's are counted too */
+#define AGENT_RING_SIZE_MIN (64 * 1024)
 #define EVENT_RING_SIZE (1024 * 1024)
 
 /* -- the log: what is not written yet (log-queue.h) -- */

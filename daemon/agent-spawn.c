@@ -154,9 +154,14 @@ static int step_cgroup(struct building *b)
     AUTO_FREE char *why = NULL;
     const struct cgroup_host *host =
         b->request->unit ? &b->request->unit->host : &b->manager->cgroups;
-    int r = cgroup_make(host, agent->owner, agent->card->agent_id, &agent->card->limits,
-                        agent->workspace.device, &agent->cgroup, &why);
+    int r = owner_total_admit(b->manager, agent->owner, agent->rule, b->request->unit, b->problem);
 
+    if (r < 0)
+        return r;
+    r = cgroup_make(host, agent->owner, agent->card->agent_id, &agent->card->limits,
+                    agent->workspace.device, &agent->cgroup, &why);
+    if (r < 0)
+        cgroup_owner_leave(&b->manager->cgroups, agent->owner);
     if (r == -ENOTSUP)
         return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);
     if (r < 0 && why)

@@ -11,6 +11,7 @@
 #include "host-check.h"
 #include "log.h"
 #include "policy-store.h"
+#include "ring-shares.h"
 
 #define SWEEP_USEC (1000 * 1000)
 #define JOURNAL_GROUP "systemd-journal" /* systemd-journald.service(8), "Access control" */
@@ -241,6 +242,7 @@ void manager_add(struct manager *manager, struct agent *agent)
 {
     TAILQ_INSERT_TAIL(&manager->live, agent, entry);
     manager->n_live++;
+    ring_shares_update(manager);
 }
 
 /* Forgets an owner's oldest ended agents, but none that somebody still reads from or whose entries
@@ -305,6 +307,7 @@ void manager_retire(struct manager *manager, struct agent *agent)
     manager->n_live--;
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
     forget_oldest(manager, agent->owner);
+    ring_shares_update(manager);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);
 }
