@@ -17,7 +17,6 @@
 #include "records.h"
 #include "report.h"
 
-#define DEFAULT_PRESET "opencode"
 #define CAGE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 #define OUTPUT_PIPE_SIZE (256 * 1024)
 
@@ -86,7 +85,7 @@ static int step_preset(struct building *b)
         if (name[strspn(name, CARD_AGENT_ID_CHARACTERS)] != 0 || !*name)
             return 0;
     } else if (!name) {
-        name = DEFAULT_PRESET;
+        name = CARD_PRESET_DEFAULT;
     }
     int r = preset_load(b->manager->data_dir, name, &agent->preset, &why);
     if (r == -ENOENT && !card->agent && card->command.count > 0)
