@@ -7,6 +7,7 @@
 #include "log.h"
 #include "methods.h"
 #include "report.h"
+#include "spawn-policy.h"
 
 struct spawn_parameters {
     json_t *card;
@@ -244,9 +245,13 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     CLEANUP(secret_freep) char *key = NULL;
     CLEANUP(peer_unit_deinit) struct peer_unit unit = PEER_UNIT_INIT;
     struct string_list arguments = {};
-    int r;
+    const struct policy_rule *rule = NULL;
+    int r = spawn_policy_admit(call->connection->manager, &call->connection->peer, &rule, problem);
 
-    r = method_take_card(p->card, &card, problem);
+    if (r >= 0)
+        r = method_take_card(p->card, &card, problem);
+    if (r >= 0)
+        r = spawn_policy_hold(rule, card, problem);
     if (r >= 0)
         r = take_workspace(call, p, card, &workspace, problem);
     if (r >= 0)
@@ -273,6 +278,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .card = card,
         .arguments = arguments,
         .peer = &call->connection->peer,
+        .rule = rule,
         .workspace = &workspace,
         .api_key = key,
         .terminal = p->terminal,

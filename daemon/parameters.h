@@ -13,6 +13,7 @@ enum parameter_type {
     PARAMETER_INTEGER, /* json_int_t *; negative numbers are refused */
     PARAMETER_OBJECT,  /* json_t **, borrowed */
     PARAMETER_STRINGS, /* json_t **, borrowed: an array of strings */
+    PARAMETER_IDS,     /* json_t **, borrowed: an array of uids or gids, never (uid_t)-1 */
 };
 
 struct parameter {
