@@ -13,6 +13,8 @@
 #define CARD_HOSTS_MAX 256
 #define CARD_ENVIRONMENT_MAX 256
 #define CARD_PROXY_MAX 1024
+#define CARD_MOUNTS_MAX 8
+#define CARD_MOUNT_TARGET_MAX 255
 #define PROXY_AUTH_SIZE_MAX 1024 /* user:password of a parent proxy, in a file */
 #define CARD_MEMORY_MB_MIN 16
 #define CARD_MEMORY_MB_MAX (16 * 1024 * 1024)
@@ -73,11 +75,12 @@
 #define WIRE_REQUEST_SIZE_MAX (64 * 1024 + 4096) /* a whole card and the call around it */
 #define WIRE_REPLY_SIZE_MAX (16 * 1024 * 1024)   /* what a client takes from the daemon */
 #define WIRE_NESTING_MAX (CARD_NESTING_MAX + 2)  /* a card inside a call's parameters */
-#define WIRE_DESCRIPTORS_MAX 8                   /* with one message */
+#define WIRE_DESCRIPTORS_MAX 16                  /* with one message */
 #define WIRE_OUTPUT_BUFFER_MAX (1024 * 1024)     /* unsent replies of one connection */
 #define CONNECTIONS_MAX 1024                     /* root is not turned away */
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
+#define SUBORDINATE_UIDS_FILE_MAX (4 * 1024 * 1024) /* /etc/subuid, read for who connects */
 #define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
 
 /* A daemon that ends when idle (daemon/leave.h): seconds for clients that have no call under way,

@@ -71,6 +71,22 @@ static json_t *limits_to_json(const struct card_limits *limits)
     return object;
 }
 
+static json_t *mounts_to_json(const struct card *card)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < card->n_mounts; i++) {
+        const struct card_mount *mount = &card->mounts[i];
+        json_t *object = json_pack("{s:s, s:s, s:b}", "source", mount->source, "target",
+                                   mount->target, "readonly", mount->readonly);
+        if (json_array_append_new(array, object) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 static json_t *environment_to_json(const struct card *card)
 {
     json_t *object = json_object();
@@ -97,6 +113,8 @@ json_t *card_to_json(const struct card *card)
     r |= put(object, "workspace", json_string(card->workspace));
     if (card->user)
         r |= put(object, "user", json_string(card->user));
+    if (card->n_mounts > 0)
+        r |= put(object, "mounts", mounts_to_json(card));
     if (card->command.count > 0)
         r |= put(object, "command", list_to_json(&card->command));
     r |= put(object, "api_provider", json_string(api_provider_to_string(card->api_provider)));
@@ -116,6 +134,7 @@ json_t *card_to_json(const struct card *card)
         json_string(card->seccomp_profile ? card->seccomp_profile : CARD_SECCOMP_PROFILE_DEFAULT));
     if (card->transparent)
         r |= put(object, "transparent", json_true());
+    r |= put(object, "protect", card->protect_git ? json_pack("[s]", "git") : json_array());
     r |= put(object, "environment", environment_to_json(card));
     if (r < 0) {
         json_decref(object);

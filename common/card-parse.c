@@ -33,11 +33,6 @@ const struct json_key card_limit_keys[CARD_LIMIT_COUNT] = {
 
 #define NAME_EXPECTED "1 to " STRINGIFY(CARD_AGENT_ID_MAX) " characters out of a-z, 0-9 and \"-\""
 
-#define PATH_EXPECTED                                                                              \
-    "an absolute path of " STRINGIFY(                                                              \
-        CARD_PATH_MAX) " bytes at most, other than \"/\", without \"..\", \".\", double "          \
-                       "slashes and control characters"
-
 static const struct json_key card_keys[] = {
     {.name = "$schema",
      .type = JSON_STRING,
@@ -57,7 +52,7 @@ static const struct json_key card_keys[] = {
     {.name = "workspace",
      .type = JSON_STRING,
      .required = true,
-     .expected = PATH_EXPECTED,
+     .expected = CARD_PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, workspace)},
     {.name = "user",
@@ -66,6 +61,11 @@ static const struct json_key card_keys[] = {
          CARD_USER_MAX) " bytes without \":\", \"/\" and control characters",
      .parse = card_parse_user,
      .offset = offsetof(struct card, user)},
+    {.name = "mounts",
+     .type = JSON_ARRAY,
+     .expected = "an array of at most " STRINGIFY(CARD_MOUNTS_MAX) " mounts",
+     .parse = card_parse_mounts,
+     .max = CARD_MOUNTS_MAX},
     {.name = "command",
      .type = JSON_ARRAY,
      .secret = true,
@@ -79,7 +79,7 @@ static const struct json_key card_keys[] = {
     {.name = "api_key_file",
      .type = JSON_STRING,
      .secret = true, /* people write the key itself there */
-     .expected = PATH_EXPECTED,
+     .expected = CARD_PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, api_key_file)},
     {.name = "proxy",
@@ -91,7 +91,7 @@ static const struct json_key card_keys[] = {
     {.name = "proxy_auth_file",
      .type = JSON_STRING,
      .secret = true, /* people write the password itself there */
-     .expected = PATH_EXPECTED,
+     .expected = CARD_PATH_EXPECTED,
      .parse = card_parse_path,
      .offset = offsetof(struct card, proxy_auth_file)},
     {.name = "resource_limits",
@@ -132,6 +132,10 @@ static const struct json_key card_keys[] = {
      .expected = "true or false",
      .parse = json_walk_boolean,
      .offset = offsetof(struct card, transparent)},
+    {.name = "protect",
+     .type = JSON_ARRAY,
+     .expected = "an array of the kinds to protect: [\"git\"], or [] for none",
+     .parse = card_parse_protect},
     {.name = "environment",
      .type = JSON_OBJECT,
      .secret = true,
@@ -212,6 +216,7 @@ static struct card *card_new(void)
         return NULL;
     for (size_t i = 0; i < CARD_LIMIT_COUNT; i++)
         *card_limit(&card->limits, (enum card_limit)i) = card_limit_keys[i].fallback;
+    card->protect_git = true;
     return card;
 }
 

@@ -10,6 +10,11 @@
 /* The keys of resource_limits, with offsets into struct card_limits. */
 extern const struct json_key card_limit_keys[CARD_LIMIT_COUNT];
 
+#define CARD_PATH_EXPECTED                                                                         \
+    "an absolute path of " STRINGIFY(                                                              \
+        CARD_PATH_MAX) " bytes at most, other than \"/\", without \"..\", \".\", double "          \
+                       "slashes and control characters"
+
 /* The length of an absolute path without one slash at its end, or 0 unless it says only one thing:
  * no empty component, no "." or "..", no control character. 0 for "/" too. */
 size_t card_path_length(const char *path);
@@ -18,6 +23,7 @@ size_t card_path_length(const char *path);
 int card_parse_name(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_path(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_user(struct json_walk *w, const struct json_key *key, const json_t *value);
+int card_parse_mounts(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_command(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_provider(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_proxy(struct json_walk *w, const struct json_key *key, const json_t *value);
@@ -25,3 +31,4 @@ int card_parse_allowed_hosts(struct json_walk *w, const struct json_key *key, co
 int card_parse_private_hosts(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_denied_hosts(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_environment(struct json_walk *w, const struct json_key *key, const json_t *value);
+int card_parse_protect(struct json_walk *w, const struct json_key *key, const json_t *value);

@@ -100,6 +100,7 @@ struct card *card_free(struct card *card)
     free(card->agent);
     free(card->workspace);
     free(card->user);
+    card_mounts_free(card->mounts, card->n_mounts);
     string_list_deinit(&card->command);
     free(card->api_key_file);
     free(card->proxy);

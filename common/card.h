@@ -58,6 +58,13 @@ struct card_variable {
     char *value;
 };
 
+/* A folder of the host's that the agent sees besides its workspace. */
+struct card_mount {
+    char *source; /* absolute, as `workspace` */
+    char *target; /* in the cage: mount_target_valid() */
+    bool readonly;
+};
+
 struct string_list {
     char **items;
     size_t count;
@@ -69,12 +76,15 @@ int card_variables_append(struct card_variable **variables, size_t *n, const cha
                           const char *value);
 void string_list_deinit(struct string_list *list);
 struct card_variable *card_variables_free(struct card_variable *variables, size_t n); /* NULL */
+struct card_mount *card_mounts_free(struct card_mount *mounts, size_t n);             /* NULL */
 
 struct card {
     char *agent_id;
     char *agent;     /* name of the preset; NULL if the card has none */
     char *workspace; /* absolute, without "." and "..", without a slash at its end; never "/" */
     char *user; /* name or number of whose the agent's files are; NULL: the workspace's owner */
+    struct card_mount *mounts;  /* no target lies in another's */
+    size_t n_mounts;            /* CARD_MOUNTS_MAX at most */
     struct string_list command; /* empty: the preset's */
     enum api_provider api_provider;
     char *api_key_file; /* NULL: no key */
@@ -90,6 +100,7 @@ struct card {
     uint64_t ttl_seconds;            /* 0: none */
     char *seccomp_profile;           /* name; NULL: CARD_SECCOMP_PROFILE_DEFAULT */
     bool transparent; /* names and TCP reach the gate also from tools that know no proxy */
+    bool protect_git; /* `protect`: hooks and configuration of repositories are read-only inside */
     struct card_variable *environment;
     size_t n_environment;
 };

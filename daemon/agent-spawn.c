@@ -145,6 +145,12 @@ static int step_command(struct building *b)
     return r;
 }
 
+/* What all agents of the owner have together, before there is one more. */
+static int step_total(struct building *b)
+{
+    return owner_total_admit(b->manager, b->agent->owner, b->agent->rule, b->problem);
+}
+
 static int step_cgroup(struct building *b)
 {
     struct agent *agent = b->agent;
@@ -344,6 +350,7 @@ static const struct step {
     {"seccomp", step_seccomp},
     {"preset", step_preset},
     {"command", step_command},
+    {"total", step_total},
     {"cgroup", step_cgroup},
     {"log", step_log},
     {"specification", step_specification},

@@ -75,6 +75,8 @@ static void test_what_differs_is_named(void **state)
         {"{\"agent\": \"codex\"}", "[\"$.agent\"]"},
         {"{\"command\": [\"x\", \"y\"]}", "[\"$.command\"]"},
         {"{\"workspace\": \"/v\"}", "[\"$.workspace\"]"},
+        {"{\"mounts\": []}", "[]"},
+        {"{\"mounts\": [{\"source\": \"/s\", \"target\": \"/data\"}]}", "[\"$.mounts\"]"},
         {"{\"resource_limits\": {\"memory_mb\": 17, \"cpu_shares\": 3}}",
          "[\"$.resource_limits.memory_mb\", \"$.resource_limits.cpu_shares\"]"},
         {"{\"resource_limits\": {\"max_processes\": 7, \"max_open_files\": 77}}",

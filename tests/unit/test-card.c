@@ -279,8 +279,8 @@ static void test_json_form(void **state)
               "{\"memory_mb\":4096,\"swap_mb\":0,\"cpu_shares\":1024,\"max_processes\":512,"
               "\"max_open_files\":1024},\"allowed_hosts\":[\"api.anthropic.com:443\"],"
               "\"private_hosts\":[],\"denied_hosts\":[],\"ttl_seconds\":0,"
-              "\"seccomp_profile\":\"default\",\"environment\":{"
-              "\"TOKEN\":\"(set)\"}}");
+              "\"seccomp_profile\":\"default\",\"protect\":[\"git\"],"
+              "\"environment\":{\"TOKEN\":\"(set)\"}}");
 
     CLEANUP(card_freep) struct card *again = accept(text);
     AUTO_FREE char *text_again = printed(again);
