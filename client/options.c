@@ -22,7 +22,7 @@ static const struct option_help table[] = {
     {OPTION_WATCH, 'f', "follow", NULL, "go on with what is recorded from now on"},
     {OPTION_DENIED, 'd', "denied", NULL, "only what was refused"},
     {OPTION_FORM, 'o', "output", "FORM", "how records are shown: short or json"},
-    {OPTION_OWNER, 'u', "owner", "USER", "whose agent, where several users have the id (root)"},
+    {OPTION_OWNER, 'u', "owner", "USER", "whose agent, where several users have the id"},
     {OPTION_ID, 0, "id", "ID", "refuse a card of another agent_id"},
     {OPTION_ASK, 0, "ask", "[=SECONDS]", "hold requests for unknown hosts until they are answered"},
     {OPTION_POLICY, 0, "policy", "FILE", "by the policy in this file, without a daemon"},

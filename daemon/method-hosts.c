@@ -102,7 +102,7 @@ void method_change_hosts(struct call *call)
 
     if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    struct agent *agent = method_find_agent(c, id, owner);
+    struct agent *agent = method_find_agent(c, id, owner, POLICY_CHANGE);
     if (!agent)
         return;
     if (json_array_size(allow) + json_array_size(deny) == 0)
@@ -225,7 +225,7 @@ void method_hosts(struct call *call)
 
     if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    struct agent *agent = method_find_agent(call->connection, id, owner);
+    struct agent *agent = method_find_agent(call->connection, id, owner, POLICY_SEE);
     if (agent)
         connection_reply(call->connection, hosts_to_json(agent));
 }

@@ -112,7 +112,7 @@ void method_reload(struct call *call)
         method_reply_problem(c, &problem);
         return;
     }
-    struct agent *agent = method_find_agent(c, card->agent_id, owner);
+    struct agent *agent = method_find_agent(c, card->agent_id, owner, POLICY_CHANGE);
     if (agent && !agent->gate)
         method_reply_not_running(c, agent);
     else if (agent && hold(c, agent, card))
