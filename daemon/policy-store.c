@@ -69,25 +69,6 @@ static void apply_to(struct agent_list *agents, const struct policy_store *store
         agent->rule = policy_store_rule(store, &agent->peer);
 }
 
-/* A user's agents may have rules that differ, if it changed its groups between them. */
-static bool is_newest_of_owner(const struct agent *agent)
-{
-    for (const struct agent *other = TAILQ_NEXT(agent, entry); other;
-         other = TAILQ_NEXT(other, entry))
-        if (other->owner == agent->owner)
-            return false;
-    return true;
-}
-
-static void apply_totals(struct manager *manager)
-{
-    struct agent *agent;
-
-    TAILQ_FOREACH (agent, &manager->live, entry)
-        if (is_newest_of_owner(agent))
-            owner_total_change(manager, agent->owner, agent->rule);
-}
-
 /* The one place where a policy comes into force. */
 static void swap(struct policy_store *store, struct site_policy *policy)
 {
@@ -96,7 +77,7 @@ static void swap(struct policy_store *store, struct site_policy *policy)
     store->policy = policy;
     apply_to(&store->manager->live, store);
     apply_to(&store->manager->ended, store);
-    apply_totals(store->manager);
+    owner_totals_change(store->manager);
     site_policy_free(old);
 }
 
