@@ -76,7 +76,8 @@ static int is_in(pid_t pid, const char *kind, dev_t device, ino_t inode)
     return st.st_dev == device && st.st_ino == inode;
 }
 
-/* Whether its cgroup is below the folder of cages. */
+/* Whether its cgroup is that of a cage. What else is below the daemon's folder is of its service:
+ * itself, and what systemd runs for ExecReload= (".control"). */
 static int is_below(pid_t pid, const char *folder)
 {
     AUTO_FREE char *text = NULL;
@@ -90,7 +91,7 @@ static int is_below(pid_t pid, const char *folder)
     if (r < 0)
         return r;
     const char *cgroup = unit_path_from_proc(text);
-    return cgroup && has_prefix(cgroup, folder) && cgroup[strlen(folder)] == '/';
+    return cgroup && has_prefix(cgroup, folder) && has_prefix(cgroup + strlen(folder), "/owner-");
 }
 
 static enum peer_place look(const struct peer_places *places, pid_t pid)
