@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from harness import paths
-from harness.daemon import Daemon
+from harness.daemon import Daemon, until
 from harness.users import acting_as
 from harness.varlink import Connection, Disconnected, VarlinkError
 
@@ -375,6 +375,23 @@ def test_an_agent_that_gets_at_the_socket_is_refused(a, daemon, speak):
     first, second = result.text.splitlines()
     refused(answer(first), "in a cage")
     assert answer(second)["product"] == "cagedd"
+
+
+def test_a_process_in_the_cgroup_of_cages_is_in_a_cage(a, root, daemon, speak):
+    """Whoever put it there, and whatever its namespaces."""
+    with open("/proc/self/mountinfo") as file:
+        mount = next(line.split()[4] for line in file if " - cgroup2 " in line)
+    folder = os.path.join(mount, daemon.name, "probe")
+    os.mkdir(folder)
+    try:
+        for user in (a.user, root.user):
+            words = user.command(speak, "plain", daemon.socket, LIST)
+            refused(run(["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder, *words]),
+                    "in a cage")
+            served(run(words))
+    finally:
+        until(lambda: not open(f"{folder}/cgroup.procs").read())
+        os.rmdir(folder)
 
 
 RECEIVE = """python3 -c '
