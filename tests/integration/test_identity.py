@@ -177,17 +177,24 @@ def test_calls_before_a_strangers_are_answered(a, b, agent, stopped):
 
 def test_nobody_can_say_to_be_somebody_else(a, b, root):
     """A process may name itself by any of its ids, and no other (SCM_CREDENTIALS, unix(7))."""
-    script = ("import os, socket, struct\n"
+    script = ("import os, socket, struct, sys\n"
               "s = socket.socket(fileno=0)\n"
+              "pid, uid, gid = map(int, sys.argv[1:])\n"
               "try:\n"
-              f"    s.sendmsg([b'x'], [(1, 2, struct.pack('iII', os.getpid(), {root.user.uid}, 0))])\n"
+              "    s.sendmsg([b'x'], [(1, 2, struct.pack('iII', pid or os.getpid(), uid, gid))])\n"
               "except PermissionError:\n"
               "    print('no')\n")
-    with root.connect() as connection:
-        done = subprocess.run(a.user.command("/usr/bin/python3", "-c", script),
-                              stdin=connection.socket, capture_output=True, check=True)
-        assert done.stdout == b"no\n"
-        assert connection.call("List") is not None
+    user = a.user
+    for who, claim in ((root.user, (0, 0, 0)), (b.user, (0, b.user.uid, b.user.gid)),
+                       (user, (0, user.uid, b.user.gid)), (user, (os.getpid(), user.uid, user.gid))):
+        for prefix in ([], namespaces("--user", "--map-current-user")):
+            with Connection(a.daemon.socket, who) as connection:
+                words = [*prefix, "/usr/bin/python3", "-c", script, *map(str, claim)]
+                done = subprocess.run(user.command(*words), stdin=connection.socket,
+                                      capture_output=True)
+                # What is not mapped in a namespace cannot even be named there.
+                assert done.stdout == b"no\n" or b"Invalid argument" in done.stderr, done
+                assert connection.call("List") is not None
 
 
 # -- setuid programs --
