@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -312,6 +313,47 @@ def test_a_connection_from_outside_serves_nobody_inside_of_a_namespace(a, speak)
         reply = run(a.user.command(*namespaces("--user"), speak, "given", "-", LIST),
                     stdin=connection.socket)
         refused(reply, "user namespace")
+
+
+AS_NUMBER = """
+import os, socket, subprocess, sys
+number, speak, method = int(sys.argv[1]), *sys.argv[2:]
+for _ in range(2000):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+        file.write(str(number - 1))
+    child = os.fork()
+    if child == 0:
+        if os.getpid() != number:
+            os._exit(1)
+        os.setgroups([])
+        os.setresgid(*3 * [int(os.environ["GID"])])
+        os.setresuid(*3 * [int(os.environ["UID"])])
+        os.execvp("unshare", ["unshare", "--user", speak, "given", "-", method])
+    if os.waitpid(child, 0)[1] == 0:
+        sys.exit(0)
+sys.exit("others were quicker each time")
+"""
+
+
+def test_a_number_that_is_used_again_is_not_taken_for_who_connected(a, daemon, speak):
+    """A process in a namespace has the number of the one that connected, and its connection."""
+    script = ("import os, socket, sys\n"
+              "s = socket.socket(socket.AF_UNIX)\n"
+              "s.connect(sys.argv[1])\n"
+              f"s.send(b'{{\"method\": \"{INFO}\"}}\\0')\n"
+              "while not s.recv(65536).endswith(b'\\0'):\n"
+              "    pass\n"
+              "socket.send_fds(socket.socket(fileno=0), [b'%d' % os.getpid()], [s.fileno()])\n")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        subprocess.run(a.user.command("/usr/bin/python3", "-c", script, daemon.socket),
+                       stdin=theirs, check=True)
+        number, fds, _, _ = socket.recv_fds(ours, 16, 1)
+    environment = {**os.environ, "UID": str(a.user.uid), "GID": str(a.user.gid)}
+    with socket.socket(fileno=fds[0]) as connection:
+        served(send_as(a.user, SimpleNamespace(socket=connection), speak))
+        refused(run(["/usr/bin/python3", "-c", AS_NUMBER, number.decode(), speak, LIST],
+                    stdin=connection, env=environment), "user namespace")
 
 
 def test_other_namespaces_are_no_matter(a, root, daemon, speak):
