@@ -78,6 +78,7 @@
 #define CONNECTIONS_MAX 1024                     /* root is not turned away */
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
+#define SUBORDINATE_UIDS_FILE_MAX (4 * 1024 * 1024) /* /etc/subuid, read for who connects */
 #define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
 
 /* A daemon that ends when idle (daemon/leave.h): seconds for clients that have no call under way,

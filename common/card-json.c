@@ -130,6 +130,7 @@ json_t *card_to_json(const struct card *card)
     r |= put(object, "ttl_seconds", json_integer((json_int_t)card->ttl_seconds));
     if (card->transparent)
         r |= put(object, "transparent", json_true());
+    r |= put(object, "protect", card->protect_git ? json_pack("[s]", "git") : json_array());
     r |= put(object, "environment", environment_to_json(card));
     if (r < 0) {
         json_decref(object);

@@ -127,6 +127,10 @@ static const struct json_key card_keys[] = {
      .expected = "true or false",
      .parse = json_walk_boolean,
      .offset = offsetof(struct card, transparent)},
+    {.name = "protect",
+     .type = JSON_ARRAY,
+     .expected = "an array of the kinds to protect: [\"git\"], or [] for none",
+     .parse = card_parse_protect},
     {.name = "environment",
      .type = JSON_OBJECT,
      .secret = true,
@@ -207,6 +211,7 @@ static struct card *card_new(void)
         return NULL;
     for (size_t i = 0; i < CARD_LIMIT_COUNT; i++)
         *card_limit(&card->limits, (enum card_limit)i) = card_limit_keys[i].fallback;
+    card->protect_git = true;
     return card;
 }
 

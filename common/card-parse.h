@@ -31,3 +31,4 @@ int card_parse_allowed_hosts(struct json_walk *w, const struct json_key *key, co
 int card_parse_private_hosts(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_denied_hosts(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_environment(struct json_walk *w, const struct json_key *key, const json_t *value);
+int card_parse_protect(struct json_walk *w, const struct json_key *key, const json_t *value);

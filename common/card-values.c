@@ -278,3 +278,24 @@ int card_parse_environment(struct json_walk *w, const struct json_key *key, cons
     }
     return 0;
 }
+
+/* -- protect -- */
+
+/* Each kind once: a list that says something twice may have been meant to say something else. */
+int card_parse_protect(struct json_walk *w, const struct json_key *key, const json_t *value)
+{
+    size_t used = strlen(w->path), i;
+    json_t *kind;
+
+    CARD(w)->protect_git = false;
+    json_array_foreach (value, i, kind) {
+        json_path_append_index(w->path, sizeof(w->path), i);
+        if (!json_is_string(kind) || !streq(json_string_value(kind), "git"))
+            return json_walk_refuse_value(w, kind, key->secret, "\"git\"");
+        if (CARD(w)->protect_git)
+            return json_walk_refuse(w, "\"git\" once more", "each kind once");
+        CARD(w)->protect_git = true;
+        w->path[used] = '\0';
+    }
+    return 0;
+}

@@ -99,6 +99,7 @@ struct card {
     struct string_list denied_hosts; /* win over both */
     uint64_t ttl_seconds;            /* 0: none */
     bool transparent; /* names and TCP reach the gate also from tools that know no proxy */
+    bool protect_git; /* `protect`: hooks and configuration of repositories are read-only inside */
     struct card_variable *environment;
     size_t n_environment;
 };

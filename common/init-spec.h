@@ -40,6 +40,7 @@ enum init_spec_record {
     INIT_SPEC_TERMINAL_ROWS,      /* u64, once: its size before the agent looks; 0: unknown */
     INIT_SPEC_TERMINAL_COLUMNS,   /* u64, once */
     INIT_SPEC_NAME_SERVER,        /* u64, once: an IPv4 address, host order; 0: none */
+    INIT_SPEC_PROTECT_GIT,        /* u64, once: 1: protect-git.h */
     INIT_SPEC_ARGUMENT,           /* string, 1 or more: argv; [0] is looked up in PATH */
     INIT_SPEC_ENVIRONMENT,        /* string, any number: NAME=value */
     INIT_SPEC_FILE,       /* path NUL content: root's, 0644, in folders that are root's, 0755 */

@@ -15,6 +15,8 @@
 #include "json-text.h"
 #include "util.h"
 
+struct ucred; /* sys/socket.h */
+
 /* Closes descriptors that the peer sent, which may take as long as the peer likes; `fds` is
  * borrowed, the descriptors are the function's. */
 typedef void (*varlink_closer)(void *user, const int *fds, size_t n);
@@ -49,6 +51,14 @@ int varlink_stream_fd(const struct varlink_stream *stream);
 /* Has descriptors that the peer sent closed so, those that wait unread in the socket included, and
  * the socket with them. */
 void varlink_stream_set_closer(struct varlink_stream *stream, varlink_closer closer, void *user);
+
+/* Judges who sent what was just read (socket_receive_from()): 0, or -EPERM, which
+ * varlink_stream_read() then returns; nothing of it comes into a message. */
+typedef int (*varlink_sender_check)(void *user, const struct ucred *sender);
+
+/* Has the kernel say of all that is received who sent it (SO_PASSCRED). 0 or -errno. */
+int varlink_stream_check_senders(struct varlink_stream *stream, varlink_sender_check check,
+                                 void *user);
 
 /* One read from the socket into the buffer. Returns 1 if something came, 0 at the end of file,
  * -EAGAIN, -EMSGSIZE when the buffer holds an unfinished message of the greatest size, -ENOBUFS

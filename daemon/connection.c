@@ -14,7 +14,7 @@ static void set_events(struct connection *c)
     uint32_t events = 0;
 
     /* While a call is under way, or waits to be, the next one waits in the socket. */
-    if (!c->read_closed && !c->busy && !c->backlog)
+    if (!c->read_closed && !c->busy && !c->backlog && !c->closes_watch.list)
         events |= EPOLLIN;
     if (varlink_stream_pending_output(c->stream) > 0)
         events |= EPOLLOUT;
@@ -39,6 +39,7 @@ struct connection *connection_free(struct connection *c)
     if (!c)
         return NULL;
     end_call(c);
+    watch_remove(&c->closes_watch);
     if (c->foreground) {
         struct agent *agent = c->foreground;
         connection_set_foreground(c, NULL);
@@ -223,6 +224,41 @@ static void refuse_size(struct connection *c)
     c->broken = true;
 }
 
+/* Another user's process has come to this connection, or a program that is another user's for its
+ * caller made it. What it sent stays unread; who connected can connect again. */
+static void refuse_sender(struct connection *c)
+{
+    const struct ucred *sender = &c->sender;
+
+    c->busy = true;
+    c->oneway = false;
+    connection_error(
+        c, "io.caged.NotPermitted",
+        json_pack(
+            "{s:s, s:o}", "what", "connection", "reason",
+            sender->pid == 0 && c->peer.pid != 0
+                ? json_string("the kernel does not tell who sent this: connect again")
+                : json_sprintf("uid %u, gid %u made it, and uid %u, gid %u sent this: connect "
+                               "as the user who sends",
+                               c->peer.uid, c->peer.gid, sender->uid, sender->gid)));
+    c->broken = true;
+}
+
+/* Another process of the same user's may go on with a connection, but gets no further by it than by
+ * one of its own. */
+static int check_sender(void *user, const struct ucred *sender)
+{
+    struct connection *c = user;
+    bool changed = sender->pid != c->sender.pid;
+
+    c->sender = *sender;
+    if (!peer_is_sender(&c->peer, sender))
+        return -EPERM;
+    if (changed && c->place == PEER_PLACE_HOST)
+        c->place = peer_place_of_process(&c->manager->places, sender->pid, sender->uid);
+    return 0;
+}
+
 static int on_half_too_long(sd_event_source *source, uint64_t usec, void *user)
 {
     connection_free(user);
@@ -287,16 +323,43 @@ void connection_settle(struct connection *c)
     settle(c);
 }
 
+/* Descriptors come with what is read, and too many of this user's are still being closed: what more
+ * it sends stays in the socket until some are. True if it has to wait. */
+static bool wait_for_closes(struct connection *c)
+{
+    if (!closer_is_full(c->manager->closer, c->peer.uid))
+        return false;
+    if (!c->closes_watch.list)
+        watch_add(closer_watches(c->manager->closer), &c->closes_watch);
+    return true;
+}
+
+static void go_on_after_closes(struct connection *c)
+{
+    if (!c->closes_watch.list || closer_is_full(c->manager->closer, c->peer.uid))
+        return;
+    watch_remove(&c->closes_watch);
+    if (!c->hung_up) /* it was off if the client hung up meanwhile */
+        (void)sd_event_source_set_enabled(c->io_source, SD_EVENT_ON);
+}
+
+static void wake_after_closes(struct watch *watch)
+{
+    wake(&CONTAINER_OF(watch, struct connection, closes_watch)->watch);
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct connection *c = user;
 
     if (events & (EPOLLHUP | EPOLLERR)) {
+        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
         /* The client is gone. Calls that it left behind are still calls: they may be oneway. */
-        if (!c->busy && !closer_is_full(c->manager->closer, c->peer.uid))
+        if (!c->busy && wait_for_closes(c))
+            return 0;
+        if (!c->busy)
             (void)varlink_stream_read(c->stream);
         c->hung_up = c->read_closed = true;
-        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
         settle(c);
         return 0;
     }
@@ -306,13 +369,14 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
         else if (c->pump || c->backlog)
             wake(&c->watch);
     }
-    if (events & EPOLLIN) {
-        int r = closer_is_full(c->manager->closer, c->peer.uid) ? -EMFILE
-                                                                : varlink_stream_read(c->stream);
+    if (events & EPOLLIN && !wait_for_closes(c)) {
+        int r = varlink_stream_read(c->stream);
         if (r == 0)
             c->read_closed = true;
         else if (r == -EMSGSIZE)
             refuse_size(c);
+        else if (r == -EPERM)
+            refuse_sender(c);
         else if (r < 0 && r != -EAGAIN)
             c->broken = true;
     }
@@ -325,6 +389,7 @@ static int on_wake(sd_event_source *source, void *user)
     struct connection *c = user;
 
     c->wake_source = sd_event_source_disable_unref(c->wake_source);
+    go_on_after_closes(c);
     if (c->pump)
         c->pump(c);
     settle(c);
@@ -350,6 +415,7 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
     *c = (struct connection){.server = server,
                              .manager = manager,
                              .watch.wake = wake,
+                             .closes_watch.wake = wake_after_closes,
                              .foreground_watch.wake = do_nothing};
     r = peer_init(&c->peer, fd);
     if (r < 0)
@@ -359,7 +425,12 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
     if (c->stream)
         varlink_stream_set_closer(c->stream, close_for_user, c);
     if (r >= 0)
+        r = varlink_stream_check_senders(c->stream, check_sender, c);
+    if (r >= 0) {
+        c->sender.pid = c->peer.pid;
+        c->place = peer_place_of_connection(&manager->places, fd, &c->peer);
         r = sd_event_add_io(manager->event, &c->io_source, fd, EPOLLIN, on_io, c);
+    }
     server_remember(server, c);
     if (r < 0) {
         connection_free(c);

@@ -31,6 +31,8 @@ struct connection {
     struct manager *manager;
     struct varlink_stream *stream;
     struct peer peer;
+    enum peer_place place; /* of who connected, or of who spoke last, if that is worse */
+    struct ucred sender;   /* who spoke last */
     sd_event_source *io_source, *half_source;
     sd_event_source *wake_source; /* while it is woken */
     bool read_closed;             /* the client sends no more, but may still take replies */
@@ -38,6 +40,7 @@ struct connection {
     bool backlog;                 /* the input may hold whole calls: none is read to them */
     bool broken;                  /* to be freed by whoever runs on it now */
     bool draining;                /* connection_drain() */
+    struct watch closes_watch;    /* while it waits for closes to be done: see wait_for_closes() */
 
     /* The call under way. */
     bool busy, more, oneway;

@@ -97,6 +97,11 @@ static int init_host(struct manager *manager, const char *cgroup_name)
         log_error("no cgroups: %s", cgroup_why ? cgroup_why : strerror(-r));
         return r;
     }
+    r = peer_places_init(&manager->places, &manager->cgroups);
+    if (r < 0) {
+        log_error("the daemon's own namespaces cannot be told: %s", strerror(-r));
+        return r;
+    }
     r = airlock_new(&manager->airlock, &network_why);
     if (r < 0)
         log_error("no airlock: %s", network_why ? network_why : strerror(-r));
@@ -123,6 +128,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
     TAILQ_INIT(&manager->live);
     TAILQ_INIT(&manager->ended);
     LIST_INIT(&manager->histories);
+    LIST_INIT(&manager->totals.list);
     if (manager->null < 0)
         return negative_errno();
     if (!manager->events)
@@ -157,8 +163,10 @@ struct manager *manager_free(struct manager *manager)
         agent_free(agent);
     }
     refusal_logs_deinit(&manager->refusals);
+    owner_totals_deinit(&manager->totals);
     sd_event_source_disable_unref(manager->sweep_source);
     airlock_free(manager->airlock);
+    peer_places_deinit(&manager->places);
     cgroup_host_deinit(&manager->cgroups);
     uid_ranges_deinit(&manager->ranges);
     ring_free(manager->events);

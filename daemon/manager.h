@@ -10,6 +10,8 @@
 #include "closer.h"
 #include "history.h"
 #include "own-folders.h"
+#include "owner-total.h"
+#include "peer-place.h"
 #include "refusal-log.h"
 #include "ring.h"
 #include "uid-range.h"
@@ -35,6 +37,7 @@ struct manager {
     int seccomp; /* sealed memfd of the compiled filter */
     struct uid_ranges ranges;
     struct cgroup_host cgroups;
+    struct peer_places places;
     struct airlock *airlock;
     uint64_t sweep_at[AGENTS_MAX]; /* when a slot's link is looked after once more; 0: never */
     sd_event_source *sweep_source; /* enabled while one is to be */
@@ -42,6 +45,8 @@ struct manager {
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */
     size_t n_live;
+
+    struct owner_totals totals;
 
     struct history_list histories; /* under way */
 

@@ -34,6 +34,21 @@ static bool is_user(const struct connection *c)
            (c->manager->have_group && peer_in_group(&c->peer, c->manager->group));
 }
 
+/* Whether the caller may have its method done. False: an error was replied. */
+static bool admit(struct connection *c, const char *method)
+{
+    const char *reason = NULL;
+
+    if (c->place != PEER_PLACE_HOST)
+        reason = peer_place_reason(c->place);
+    else if (!is_user(c))
+        reason = "you are neither root nor in the group that may use caged";
+    if (reason)
+        connection_error(c, "io.caged.NotPermitted",
+                         json_pack("{s:s, s:s}", "what", method, "reason", reason));
+    return !reason;
+}
+
 static const struct method *find(const char *interface, size_t length, const char *name,
                                  bool *ret_interface_known)
 {
@@ -57,12 +72,8 @@ void methods_dispatch(struct connection *c, const char *name, json_t *parameters
     const struct method *method =
         dot ? find(name, (size_t)(dot - name), dot + 1, &interface_known) : NULL;
 
-    if (method && method->audience == USERS && !is_user(c)) {
-        connection_error(c, "io.caged.NotPermitted",
-                         json_pack("{s:s, s:s}", "what", name, "reason",
-                                   "you are neither root nor in the group that may use caged"));
+    if (method && method->audience == USERS && !admit(c, name))
         return;
-    }
     if (method)
         method->run(&call);
     else if (interface_known)

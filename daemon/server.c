@@ -97,6 +97,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
 int server_new(struct manager *manager, int listener, struct server **ret)
 {
     CLEANUP(server_freep) struct server *server = malloc(sizeof(*server));
+    const int on = 1;
     int r;
 
     if (!server) {
@@ -105,6 +106,9 @@ int server_new(struct manager *manager, int listener, struct server **ret)
     }
     *server = (struct server){.manager = manager, .listener = listener};
     if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
+        return negative_errno();
+    /* Connections inherit it, so that nothing comes by them without its sender (unix(7)). */
+    if (setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
         return negative_errno();
     r = sd_event_add_io(manager->event, &server->source, listener, EPOLLIN, on_connection, server);
     if (r < 0)
@@ -207,7 +211,8 @@ int server_bind(const struct manager *manager, const char *path)
         return r;
     if (manager->have_group && (chown(path, 0, manager->group) < 0 || chmod(path, 0660) < 0))
         return negative_errno();
-    if (listen(fd, SOMAXCONN) < 0)
+    const int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 || listen(fd, SOMAXCONN) < 0)
         return negative_errno();
     return TAKE_FD(fd);
 }

@@ -45,6 +45,8 @@ static const struct number_rule {
      "the terminal's columns are out of range"},
     {INIT_SPEC_NAME_SERVER, offsetof(struct init_spec, name_server), 0, UINT32_MAX, 1,
      "the name server is not an IPv4 address"},
+    {INIT_SPEC_PROTECT_GIT, offsetof(struct init_spec, protect_git), 0, 1, 1,
+     "protect_git must be 0 or 1"},
 };
 
 static int take_number(const struct record *record, struct init_spec *spec, const char **ret_why)

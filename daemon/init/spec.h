@@ -33,6 +33,7 @@ struct init_spec {
     uint64_t terminal_rows;
     uint64_t terminal_columns;
     uint64_t name_server;
+    uint64_t protect_git;
     size_t n_arguments;                             /* 1..CARD_COMMAND_MAX */
     size_t n_environment;                           /* 0..SPEC_ENVIRONMENT_MAX */
     struct init_spec_mount mounts[CARD_MOUNTS_MAX]; /* no target in another's */

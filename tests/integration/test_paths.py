@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -279,11 +280,12 @@ def exchange(one, other):
 
 def spawns_while(swapping, client, open_workspace, script, rounds=200):
     """Spawns again and again until enough was swapped; (how many ran, outputs, reasons)."""
-    ran, outputs, reasons = 0, set(), set()
+    ran, outputs, reasons, tried = 0, set(), set(), 0
+    end = time.monotonic() + 60
     with swapping:
-        for i in range(400):
-            if i >= 40 and swapping.rounds > rounds and ran > 0:
-                break
+        while tried < 40 or swapping.rounds < rounds or ran == 0:
+            assert time.monotonic() < end, (tried, swapping.rounds, ran, reasons)
+            tried += 1
             try:
                 fd = open_workspace()
             except OSError:
@@ -446,8 +448,8 @@ def test_while_a_fuse_comes_and_goes_above_a_workspace_the_daemon_serves(a, b):
     def go():
         made.pop().close()
 
-    ran, outputs, reasons = spawns_while(Swapping(come, go), a, lambda: os.dup(fd), "cat whose",
-                                         rounds=20)
+    swapping = Swapping(come, go, lambda: time.sleep(0.05))
+    ran, outputs, reasons = spawns_while(swapping, a, lambda: os.dup(fd), "cat whose", rounds=20)
     os.close(fd)
     assert ran > 0 and outputs == {"mine"}, (ran, outputs, reasons)
     assert all(BELOW_A_FUSE in reason for reason in reasons), reasons

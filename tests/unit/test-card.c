@@ -275,8 +275,8 @@ static void test_json_form(void **state)
               "\"api_provider\":\"anthropic\",\"proxy\":\"http://***@h:1\",\"resource_limits\":"
               "{\"memory_mb\":4096,\"swap_mb\":0,\"cpu_shares\":1024,\"max_processes\":512,"
               "\"max_open_files\":1024},\"allowed_hosts\":[\"api.anthropic.com:443\"],"
-              "\"private_hosts\":[],\"denied_hosts\":[],\"ttl_seconds\":0,\"environment\":{"
-              "\"TOKEN\":\"(set)\"}}");
+              "\"private_hosts\":[],\"denied_hosts\":[],\"ttl_seconds\":0,\"protect\":[\"git\"],"
+              "\"environment\":{\"TOKEN\":\"(set)\"}}");
 
     CLEANUP(card_freep) struct card *again = accept(text);
     AUTO_FREE char *text_again = printed(again);

@@ -6,7 +6,7 @@
 #include "util.h"
 
 #define NUMBERS_FROM INIT_SPEC_VERSION_NUMBER
-#define NUMBERS_TO INIT_SPEC_NAME_SERVER
+#define NUMBERS_TO INIT_SPEC_PROTECT_GIT
 
 /* One good value of every number, indexed by type. */
 static const uint64_t good_numbers[NUMBERS_TO + 1] = {
@@ -22,6 +22,7 @@ static const uint64_t good_numbers[NUMBERS_TO + 1] = {
     [INIT_SPEC_TERMINAL_ROWS] = 24,
     [INIT_SPEC_TERMINAL_COLUMNS] = 80,
     [INIT_SPEC_NAME_SERVER] = 0x64400001,
+    [INIT_SPEC_PROTECT_GIT] = 1,
 };
 
 /* All that must be there but the type `without` (0: all of it). */
@@ -134,6 +135,7 @@ static void out_of_range_is_refused(void **state)
         {INIT_SPEC_TERMINAL_ROWS, 65536},
         {INIT_SPEC_TERMINAL_COLUMNS, 65536},
         {INIT_SPEC_NAME_SERVER, UINT64_C(0x100000000)},
+        {INIT_SPEC_PROTECT_GIT, 2},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

@@ -18,11 +18,11 @@ LAUNCHER = paths.BUILD / "tests" / "escape" / "launch-init"
 PROFILE = paths.POLICY / "seccomp" / "default.json"
 
 (VERSION, AGENT_ID, UID_BASE, OWNER_UID, OWNER_GID, FOLDER_UID, FOLDER_GID, MAX_OPEN_FILES,
- TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER, ARGUMENT, ENVIRONMENT, FILE,
- AGENT_FILE, MOUNT) = range(1, 19)
+ TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER, PROTECT_GIT, ARGUMENT, ENVIRONMENT,
+ FILE, AGENT_FILE, MOUNT) = range(1, 20)
 GO, STARTED, FAILED, ERRNO, DETAIL, EXITED = range(1, 7)
 NUMBERS = (VERSION, UID_BASE, OWNER_UID, OWNER_GID, FOLDER_UID, FOLDER_GID, MAX_OPEN_FILES,
-           TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER)
+           TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER, PROTECT_GIT)
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 BASE = 3000 * 65536
@@ -51,7 +51,7 @@ def specification(command, environment=None, files=(), agent_files=(), mounts=()
     numbers = {VERSION: 4, UID_BASE: BASE, OWNER_UID: OWNER, OWNER_GID: OWNER,
                FOLDER_UID: OWNER, FOLDER_GID: OWNER,
                MAX_OPEN_FILES: 512, TMPFS_BYTES: 64 << 20, TERMINAL: 0,
-               ROWS: 0, COLUMNS: 0, NAME_SERVER: 0}
+               ROWS: 0, COLUMNS: 0, NAME_SERVER: 0, PROTECT_GIT: 1}
     numbers.update({globals()[name]: value for name, value in changes.items() if name != "id"})
     records = list(numbers.items()) + [(AGENT_ID, changes.get("id", "bare"))]
     records += [(ARGUMENT, word) for word in command]

@@ -31,6 +31,7 @@ class HangingFuse:
             os.close(self.device)
             raise OSError(ctypes.get_errno(), "mount")
         self.unanswered = []
+        self.held = None  # or the closes that wait for their answer
         self.over = False
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
@@ -42,17 +43,31 @@ class HangingFuse:
         os.close(self.device)
         LIBC.umount2(self.folder.encode(), MNT_DETACH)
 
+    def hold_closes(self):
+        """From now on a close of the file takes until let_go()."""
+        self.held = []
+
+    def let_go(self):
+        held, self.held = self.held, None
+        for unique in held:
+            self._write(unique, b"")
+
+    def _write(self, unique, answer):
+        os.write(self.device, struct.pack("IiQ", 16 + len(answer), 0, unique) + answer)
+
     def _serve(self):
         while not self.over:
             if not select.select([self.device], [], [], 0.1)[0]:
                 continue
             request = os.read(self.device, 1 << 18)
             _, code, unique, node, *_ = HEADER.unpack_from(request)
-            answer = self._answer(code, node)
+            answer, held = self._answer(code, node), self.held
             if answer is None:
                 self.unanswered.append(code)
+            elif code == FLUSH and held is not None:
+                held.append(unique)
             else:
-                os.write(self.device, struct.pack("IiQ", 16 + len(answer), 0, unique) + answer)
+                self._write(unique, answer)
 
     def _answer(self, code, node):
         if code == INIT:

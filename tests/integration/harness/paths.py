@@ -25,5 +25,6 @@ CAGED_INIT = BUILD / "daemon" / "init" / "caged-init"
 CAGED_GATE = BUILD / "daemon" / "gate" / "caged-gate"
 CAGECTL = _for_everybody(BUILD / "client" / "cagectl")
 ESCAPE = BUILD / "tests" / "escape" / "escape"
+SPEAK = BUILD / "tests" / "integration" / "programs" / "speak"
 POLICY = ROOT / "policy"
 MODEL_SERVER = ROOT / "tests" / "model-server" / "model-server"
