@@ -48,6 +48,7 @@
 #define CARD_OPEN_FILES_MIN 16
 #define CARD_OPEN_FILES_MAX 1048576
 #define CARD_OPEN_FILES_DEFAULT 1024
+#define CARD_SECCOMP_PROFILE_DEFAULT "default"
 #define CARD_TTL_MAX (366 * 24 * 3600)
 #define FOLDER_DEPTH_MAX 128 /* how many folders deep a workspace or mount may lie */
 #define API_KEY_SIZE_MAX 4096
@@ -68,6 +69,8 @@
 #define POLICY_ACCESS_MAX 64 /* entries of one rule */
 #define POLICY_SPAWNS_MAX 1000000
 #define POLICY_PERCENT_MAX 100
+#define SPAWN_RATE_USERS_MAX 1024 /* whose attempts are remembered: daemon/spawn-rate.h */
+#define SECCOMP_PROFILES_MAX 64   /* in the data folder */
 
 /* -- the wire (io.caged.varlink) -- */
 #define WIRE_REQUEST_SIZE_MAX (64 * 1024 + 4096) /* a whole card and the call around it */
@@ -78,8 +81,9 @@
 #define CONNECTIONS_MAX 1024                     /* root is not turned away */
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
-#define SUBORDINATE_UIDS_FILE_MAX (4 * 1024 * 1024) /* /etc/subuid, read for who connects */
 #define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
+
+#define SUBORDINATE_UIDS_FILE_MAX (4 * 1024 * 1024) /* /etc/subuid, read for who connects */
 
 /* A daemon that ends when idle (daemon/leave.h): seconds for clients that have no call under way,
  * and then for those that do not take their last replies. */

@@ -1,6 +1,7 @@
 /* A card as JSON, with its defaults and without its secrets. */
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "card.h"
 
 static int put(json_t *object, const char *name, json_t *value)
@@ -128,6 +129,9 @@ json_t *card_to_json(const struct card *card)
     r |= put(object, "private_hosts", list_to_json(&card->private_hosts));
     r |= put(object, "denied_hosts", list_to_json(&card->denied_hosts));
     r |= put(object, "ttl_seconds", json_integer((json_int_t)card->ttl_seconds));
+    r |= put(
+        object, "seccomp_profile",
+        json_string(card->seccomp_profile ? card->seccomp_profile : CARD_SECCOMP_PROFILE_DEFAULT));
     if (card->transparent)
         r |= put(object, "transparent", json_true());
     r |= put(object, "protect", card->protect_git ? json_pack("[s]", "git") : json_array());

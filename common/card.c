@@ -111,6 +111,7 @@ struct card *card_free(struct card *card)
     string_list_deinit(&card->allowed_hosts);
     string_list_deinit(&card->private_hosts);
     string_list_deinit(&card->denied_hosts);
+    free(card->seccomp_profile);
     card_variables_free(card->environment, card->n_environment);
     free(card);
     return NULL;

@@ -98,6 +98,7 @@ struct card {
     struct string_list private_hosts;
     struct string_list denied_hosts; /* win over both */
     uint64_t ttl_seconds;            /* 0: none */
+    char *seccomp_profile;           /* name; NULL: CARD_SECCOMP_PROFILE_DEFAULT */
     bool transparent; /* names and TCP reach the gate also from tools that know no proxy */
     bool protect_git; /* `protect`: hooks and configuration of repositories are read-only inside */
     struct card_variable *environment;

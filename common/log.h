@@ -25,6 +25,8 @@
 #define LOG_ID_NETWORK_CUT "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a11"
 #define LOG_ID_NETWORK_ENDED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a12"
 #define LOG_ID_NETWORK_HELD "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a13"
+#define LOG_ID_POLICY_LOADED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a20"
+#define LOG_ID_POLICY_REFUSED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a21"
 
 struct log_field {
     const char *name;  /* journal field name: [A-Z0-9_]+ */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "card-parse.h"
 #include "site-policy.h"
 
@@ -407,6 +408,27 @@ static char *preset_asked(const struct check *check, const struct card *card)
     return preset ? format("%s%s", preset, card->agent ? "" : " (default)") : strdup(NONE);
 }
 
+static const char *card_seccomp_profile(const struct card *card)
+{
+    return card->seccomp_profile ? card->seccomp_profile : CARD_SECCOMP_PROFILE_DEFAULT;
+}
+
+static int hold_seccomp_profile(const struct check *check, const struct policy_rule *rule,
+                                const struct card *card, struct held *held,
+                                struct card_error *error)
+{
+    const char *name = card_seccomp_profile(card);
+
+    return words_have(&rule->seccomp_profiles, name)
+               ? 0
+               : refuse_word(check, rule, "the seccomp profile", name, error);
+}
+
+static char *seccomp_profile_asked(const struct check *check, const struct card *card)
+{
+    return format("%s%s", card_seccomp_profile(card), card->seccomp_profile ? "" : " (default)");
+}
+
 /* -- yes or no -- */
 
 static char *flag_ceiling(const struct check *check, const struct policy_rule *rule)
@@ -436,6 +458,71 @@ static int hold_transparent(const struct check *check, const struct policy_rule 
 static char *transparent_asked(const struct check *check, const struct card *card)
 {
     return strdup(card->transparent ? "yes" : "no");
+}
+
+static int hold_protect(const struct check *check, const struct policy_rule *rule,
+                        const struct card *card, struct held *held, struct card_error *error)
+{
+    return rule->unprotected || card->protect_git ? 0 : refuse(error, "none", "\"git\"");
+}
+
+static char *protect_ceiling(const struct check *check, const struct policy_rule *rule)
+{
+    return strdup(rule->unprotected ? "may be left out" : "git");
+}
+
+static char *protect_asked(const struct check *check, const struct card *card)
+{
+    return strdup(card->protect_git ? "git" : NONE);
+}
+
+/* -- mounts: that there is a folder below which they may be; whether they are, their descriptors
+ * tell -- */
+
+static const struct string_list *mount_roots(const struct policy_rule *rule,
+                                             const struct card_mount *mount)
+{
+    return mount->readonly ? &rule->mount_roots : &rule->writable_mount_roots;
+}
+
+static int hold_mounts(const struct check *check, const struct policy_rule *rule,
+                       const struct card *card, struct held *held, struct card_error *error)
+{
+    char found[sizeof(error->found)];
+
+    for (size_t i = 0; i < card->n_mounts; i++) {
+        const struct card_mount *mount = &card->mounts[i];
+        if (mount_roots(rule, mount)->count > 0)
+            continue;
+        json_path_append_index(error->path, sizeof(error->path), i);
+        (void)snprintf(found, sizeof(found), "a %s mount",
+                       mount->readonly ? "read-only" : "writable");
+        return refuse(error, found, "none: %s of the rule is empty",
+                      mount->readonly ? "mount_roots" : "writable_mount_roots");
+    }
+    return 0;
+}
+
+static char *mounts_ceiling(const struct check *check, const struct policy_rule *rule)
+{
+    AUTO_FREE char *readonly = join(&rule->mount_roots);
+    AUTO_FREE char *writable = join(&rule->writable_mount_roots);
+
+    return readonly && writable ? format("read-only: %s; writable: %s", readonly, writable) : NULL;
+}
+
+static char *mounts_asked(const struct check *check, const struct card *card)
+{
+    struct string_list sources = {};
+    char *text = NULL;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < card->n_mounts; i++)
+        r = string_list_append(&sources, card->mounts[i].source);
+    if (r == 0)
+        text = join(&sources);
+    string_list_deinit(&sources);
+    return text;
 }
 
 /* -- what is no key of the card, or asked of descriptors -- */
@@ -550,6 +637,13 @@ static const struct check checks[] = {
      .ceiling = ttl_ceiling,
      .asked = ttl_asked,
      .effective = ttl_effective},
+    {.key = "mounts", .hold = hold_mounts, .ceiling = mounts_ceiling, .asked = mounts_asked},
+    {.key = "protect", .hold = hold_protect, .ceiling = protect_ceiling, .asked = protect_asked},
+    {.key = "seccomp_profile",
+     .hold = hold_seccomp_profile,
+     .ceiling = words_ceiling,
+     .asked = seccomp_profile_asked,
+     RULE_OFFSET(seccomp_profiles)},
     {.key = "transparent",
      .hold = hold_transparent,
      .ceiling = flag_ceiling,

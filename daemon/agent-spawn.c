@@ -16,6 +16,7 @@
 #include "process.h"
 #include "records.h"
 #include "report.h"
+#include "spawn-policy.h"
 
 #define CAGE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 #define OUTPUT_PIPE_SIZE (256 * 1024)
@@ -26,6 +27,7 @@ struct building {
     struct agent_request *request;
     struct agent *agent;
     struct agent_problem *problem;
+    int seccomp; /* the manager's */
     int spec;
     int pipes[2]; /* writing ends of stdout and stderr */
     int init_end; /* caged-init's end of the control socket */
@@ -57,10 +59,17 @@ static int step_claim(struct building *b)
     if (b->request->peer->uid != 0 &&
         manager_count(manager, b->request->peer->uid) >= AGENTS_PER_UID_MAX)
         return too_many(b->problem, "agents of one user", AGENTS_PER_UID_MAX);
+    int r = spawn_policy_check_agents(manager, b->request->peer->uid, b->request->rule, b->problem);
+    if (r < 0)
+        return r;
     b->agent = agent_new(manager, b->request->peer->uid);
     if (!b->agent)
         return -ENOMEM;
     b->agent->card = TAKE_PTR(b->request->card);
+    b->agent->rule = b->request->rule;
+    r = peer_copy(b->request->peer, &b->agent->peer);
+    if (r < 0)
+        return r;
     b->agent->workspace = *b->request->workspace;
     *b->request->workspace = WORKSPACE_INIT;
     b->agent->mounts = TAKE_PTR(*b->request->mounts);
@@ -69,6 +78,27 @@ static int step_claim(struct building *b)
         b->agent->unit = TAKE_PTR(b->request->unit->name);
     b->agent->slot = uid_ranges_claim(&manager->ranges);
     return b->agent->slot < 0 ? b->agent->slot : 0;
+}
+
+static int step_seccomp(struct building *b)
+{
+    const char *name = b->agent->card->seccomp_profile, *why = "";
+
+    if (!name)
+        name = CARD_SECCOMP_PROFILE_DEFAULT;
+    b->seccomp = seccomp_set_get(&b->manager->seccomp, name, &why);
+    if (b->seccomp == -ENOENT) {
+        (void)agent_problem_set(b->problem, FAILURE_CARD, -EINVAL, "$.seccomp_profile",
+                                "a profile, that is the name of a file in %s/seccomp",
+                                b->manager->data_dir);
+        (void)snprintf(b->problem->found, sizeof(b->problem->found),
+                       "\"%s\", of which there is none", name);
+        return -EINVAL;
+    }
+    if (b->seccomp < 0)
+        return agent_problem_set(b->problem, FAILURE_SUPPORT, -ENOTSUP, "seccomp_profile",
+                                 "the profile \"%s\" of this host cannot be used: %s", name, why);
+    return 0;
 }
 
 /* The preset that the card names; for a card that has only a command, the preset of that program,
@@ -229,7 +259,7 @@ static int step_process(struct building *b)
         [INIT_FD_CONTROL] = b->init_end,
         [INIT_FD_SPEC] = b->spec,
         [INIT_FD_WORKSPACE] = agent->workspace.mount,
-        [INIT_FD_SECCOMP] = manager->seccomp,
+        [INIT_FD_SECCOMP] = b->seccomp,
     };
     for (size_t i = 0; i < n_mounts; i++)
         fds[INIT_FD_MOUNTS + i] = agent->mounts[i].mount;
@@ -317,6 +347,7 @@ static const struct step {
     int (*run)(struct building *b);
 } steps[] = {
     {"claim", step_claim},
+    {"seccomp", step_seccomp},
     {"preset", step_preset},
     {"command", step_command},
     {"cgroup", step_cgroup},
@@ -351,6 +382,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         .manager = manager,
         .request = request,
         .problem = &problem,
+        .seccomp = -EBADF,
         .spec = -EBADF,
         .pipes = {-EBADF, -EBADF},
         .init_end = -EBADF,

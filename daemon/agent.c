@@ -91,6 +91,7 @@ struct agent *agent_free(struct agent *agent)
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
     free(agent->unit);
+    peer_deinit(&agent->peer);
     host_lists_deinit(&agent->live);
     held_requests_clear(&agent->held_requests);
     refused_hosts_deinit(&agent->refused_hosts);

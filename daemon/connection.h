@@ -52,6 +52,7 @@ struct connection {
     json_int_t lost;      /* entries that were passed over, to be told with the next reply */
     bool follow;
     char *filter;          /* an agent's id, for Events */
+    bool sees_others;      /* agents, maybe, for Events */
     enum agent_state told; /* for Wait: the state that the client knows */
     json_t *result;        /* what will be the reply, for Reload */
     uint64_t update;       /* of a gate: what the reply waits for */

@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "host-check.h"
 #include "log.h"
-#include "seccomp-profile.h"
+#include "policy-store.h"
 
 #define SWEEP_USEC (1000 * 1000)
 #define JOURNAL_GROUP "systemd-journal" /* systemd-journald.service(8), "Access control" */
@@ -34,17 +34,11 @@ static int open_helper(const char *folder, const char *name, int *ret)
 
 static int load_seccomp(struct manager *manager)
 {
-    AUTO_FREE char *path = NULL, *why = NULL;
-    size_t instructions;
+    AUTO_FREE char *folder = NULL;
 
-    if (asprintf(&path, "%s/seccomp/default.json", manager->data_dir) < 0)
+    if (asprintf(&folder, "%s/seccomp", manager->data_dir) < 0)
         return -ENOMEM;
-    int r = seccomp_profile_compile(path, &manager->seccomp, &instructions, &why);
-    if (r < 0)
-        log_error("the seccomp profile %s cannot be used: %s", path, why ? why : strerror(-r));
-    else
-        log_debug("seccomp profile %s: %zu instructions", path, instructions);
-    return r;
+    return seccomp_set_load(folder, &manager->seccomp);
 }
 
 static int find_own_folders(struct manager *manager, const struct manager_options *options)
@@ -60,6 +54,8 @@ static int find_own_folders(struct manager *manager, const struct manager_option
             return -ENOMEM;
         r = own_folders_add_file(&manager->own, path);
     }
+    if (r >= 0)
+        r = own_folders_add_file(&manager->own, options->policy);
     return r < 0 ? r : own_folders_add_file(&manager->own, options->socket);
 }
 
@@ -120,7 +116,6 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         .data_dir = options->data_dir,
         .init_executable = -EBADF,
         .gate_executable = -EBADF,
-        .seccomp = -EBADF,
         .null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY),
         .cgroups.lock_fd = -EBADF,
         .events = ring_new(EVENT_RING_SIZE),
@@ -147,6 +142,9 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
     if (r < 0)
         return r;
     find_groups(manager, options->group_name);
+    r = policy_store_new(manager, options->policy, &manager->policy);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(manager);
     return 0;
 }
@@ -162,6 +160,7 @@ struct manager *manager_free(struct manager *manager)
         TAILQ_REMOVE(&manager->ended, agent, entry);
         agent_free(agent);
     }
+    policy_store_free(manager->policy);
     refusal_logs_deinit(&manager->refusals);
     owner_totals_deinit(&manager->totals);
     sd_event_source_disable_unref(manager->sweep_source);
@@ -170,7 +169,7 @@ struct manager *manager_free(struct manager *manager)
     cgroup_host_deinit(&manager->cgroups);
     uid_ranges_deinit(&manager->ranges);
     ring_free(manager->events);
-    fd_close(manager->seccomp);
+    seccomp_set_deinit(&manager->seccomp);
     fd_close(manager->init_executable);
     fd_close(manager->gate_executable);
     fd_close(manager->null);

@@ -14,16 +14,21 @@
 #include "peer-place.h"
 #include "refusal-log.h"
 #include "ring.h"
+#include "seccomp-set.h"
+#include "spawn-rate.h"
 #include "uid-range.h"
 #include "util.h"
 #include "watch.h"
 
 struct agent;
+struct policy_store;
 TAILQ_HEAD(agent_list, agent);
 
 struct manager {
     sd_event *event;
     struct closer *closer; /* of descriptors that users sent */
+    struct policy_store *policy;
+    struct spawn_rate spawn_rate;
     const char *data_dir;
     struct own_folders own;
     gid_t group; /* whose members may use the daemon */
@@ -34,7 +39,7 @@ struct manager {
     int null;            /* /dev/null */
     int init_executable; /* O_PATH */
     int gate_executable;
-    int seccomp; /* sealed memfd of the compiled filter */
+    struct seccomp_set seccomp;
     struct uid_ranges ranges;
     struct cgroup_host cgroups;
     struct peer_places places;
@@ -61,6 +66,7 @@ struct manager_options {
     const char *libexec_dir;
     const char *cgroup_name;
     const char *group_name;
+    const char *policy; /* path */
     const char *socket; /* path */
 };
 

@@ -8,8 +8,8 @@
 #include "methods.h"
 #include "report.h"
 #include "secret-file.h"
-#include "site-policy.h"
 #include "spawn-mounts.h"
+#include "spawn-policy.h"
 
 struct spawn_parameters {
     json_t *card;
@@ -260,11 +260,15 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     CLEANUP(secret_freep) char *key = NULL;
     CLEANUP(peer_unit_deinit) struct peer_unit unit = PEER_UNIT_INIT;
     struct string_list arguments = {};
-    int r;
+    const struct policy_rule *rule = NULL;
+    int r = spawn_policy_admit(call->connection->manager, &call->connection->peer, &rule, problem);
 
-    r = method_take_card(p->card, &card, problem);
     if (r >= 0)
-        r = take_folders(call, p, card, site_policy_root_rule(), &workspace, &mounts, problem);
+        r = method_take_card(p->card, &card, problem);
+    if (r >= 0)
+        r = spawn_policy_hold(rule, card, problem);
+    if (r >= 0)
+        r = take_folders(call, p, card, rule, &workspace, &mounts, problem);
     if (r >= 0)
         r = take_secret(call, p->api_key_fd, "api_key_file", card->api_key_file, api_key_read, &key,
                         problem);
@@ -291,6 +295,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .card = card,
         .arguments = arguments,
         .peer = &call->connection->peer,
+        .rule = rule,
         .workspace = &workspace,
         .mounts = &mounts,
         .api_key = key,

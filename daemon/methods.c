@@ -1,7 +1,7 @@
 /* The table of methods and the dispatch. */
 #include "methods.h"
 
-#include "log.h"
+#include "policy-store.h"
 
 /* Who may call: everybody who can connect, or those whom the daemon serves (root and the group). */
 enum audience { ANYBODY, USERS };
@@ -15,6 +15,8 @@ static const struct method {
     {"org.varlink.service", "GetInterfaceDescription", ANYBODY, method_get_interface_description},
     {"io.caged", "Spawn", USERS, method_spawn},
     {"io.caged", "Reload", USERS, method_reload},
+    {"io.caged", "ReloadPolicy", USERS, method_reload_policy},
+    {"io.caged", "ExplainPolicy", USERS, method_explain_policy},
     {"io.caged", "ChangeHosts", USERS, method_change_hosts},
     {"io.caged", "Hosts", USERS, method_hosts},
     {"io.caged", "Stop", USERS, method_stop},
@@ -34,12 +36,19 @@ static bool is_user(const struct connection *c)
            (c->manager->have_group && peer_in_group(&c->peer, c->manager->group));
 }
 
+static bool is_let_in_from_anywhere(const struct connection *c)
+{
+    const struct policy_rule *rule = policy_store_rule(c->manager->policy, &c->peer);
+
+    return rule && rule->namespaced_peers;
+}
+
 /* Whether the caller may have its method done. False: an error was replied. */
 static bool admit(struct connection *c, const char *method)
 {
     const char *reason = NULL;
 
-    if (c->place != PEER_PLACE_HOST)
+    if (c->place != PEER_PLACE_HOST && !is_let_in_from_anywhere(c))
         reason = peer_place_reason(c->place);
     else if (!is_user(c))
         reason = "you are neither root nor in the group that may use caged";
@@ -93,69 +102,4 @@ bool method_read(struct call *call, const struct parameter *table, size_t n)
         return true;
     connection_invalid(call->connection, bad);
     return false;
-}
-
-/* -- finding an agent -- */
-
-static struct agent *not_found(struct connection *c, const char *agent_id)
-{
-    connection_error(c, "io.caged.NoSuchAgent", json_pack("{s:s}", "agent_id", agent_id));
-    return NULL;
-}
-
-/* For root without an owner: the only one of that id in the list, or how many there are. */
-static size_t find_any(const struct agent_list *list, const char *agent_id, struct agent **ret,
-                       json_t *owners)
-{
-    struct agent *agent;
-    size_t n = 0;
-
-    TAILQ_FOREACH (agent, list, entry) {
-        if (!streq(agent->card->agent_id, agent_id) || (*ret && (*ret)->owner == agent->owner))
-            continue;
-        (void)json_array_append_new(owners, json_integer(agent->owner));
-        *ret = agent;
-        n++;
-    }
-    return n;
-}
-
-static struct agent *find_for_root(struct connection *c, const char *agent_id)
-{
-    struct agent *agent = manager_find(c->manager, 0, agent_id);
-    json_t *owners = json_array();
-    size_t n;
-
-    if (agent && agent->state != AGENT_ENDED) {
-        json_decref(owners);
-        return agent;
-    }
-    agent = NULL;
-    n = find_any(&c->manager->live, agent_id, &agent, owners);
-    if (n == 0)
-        n = find_any(&c->manager->ended, agent_id, &agent, owners);
-    if (n > 1) {
-        connection_error(c, "io.caged.Ambiguous",
-                         json_pack("{s:s, s:O}", "agent_id", agent_id, "owners", owners));
-        agent = NULL;
-    } else if (n == 1) {
-        agent = manager_find(c->manager, agent->owner, agent_id);
-    } else {
-        agent = not_found(c, agent_id);
-    }
-    json_decref(owners);
-    return agent;
-}
-
-struct agent *method_find_agent(struct connection *c, const char *agent_id, json_int_t owner)
-{
-    struct agent *agent;
-
-    if (c->peer.uid == 0 && owner < 0)
-        return find_for_root(c, agent_id);
-    if (owner > (json_int_t)UINT32_MAX ||
-        (c->peer.uid != 0 && owner >= 0 && owner != (json_int_t)c->peer.uid))
-        return not_found(c, agent_id);
-    agent = manager_find(c->manager, owner >= 0 ? (uid_t)owner : c->peer.uid, agent_id);
-    return agent ? agent : not_found(c, agent_id);
 }

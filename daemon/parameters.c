@@ -14,13 +14,14 @@ static bool all_strings(const json_t *array)
     return true;
 }
 
-static bool all_indexes(const json_t *array)
+static bool all_integers(const json_t *array)
 {
     size_t i;
     json_t *item;
 
     json_array_foreach (array, i, item)
-        if (!json_is_integer(item) || json_integer_value(item) < 0)
+        if (!json_is_integer(item) || json_integer_value(item) < 0 ||
+            json_integer_value(item) >= (json_int_t)UINT32_MAX)
             return false;
     return true;
 }
@@ -52,7 +53,7 @@ static bool store(const struct parameter *parameter, json_t *value)
             return false;
         break;
     case PARAMETER_INTEGERS:
-        if (!json_is_array(value) || !all_indexes(value))
+        if (!json_is_array(value) || !all_integers(value))
             return false;
         break;
     }

@@ -40,6 +40,7 @@ const char *peer_place_reason(enum peer_place place)
 
 int peer_places_init(struct peer_places *places, const struct cgroup_host *cgroups)
 {
+    const char *cgroup = cgroups->unified ? cgroups->unified + strlen(cgroups->mount) : "";
     struct stat user, pid;
 
     if (stat("/proc/self/ns/user", &user) < 0 || stat("/proc/self/ns/pid", &pid) < 0)
@@ -47,7 +48,7 @@ int peer_places_init(struct peer_places *places, const struct cgroup_host *cgrou
     *places = (struct peer_places){
         .user = {user.st_dev, user.st_ino},
         .pid = {pid.st_dev, pid.st_ino},
-        .cgroup = cgroups->unified ? cgroups->unified + strlen(cgroups->mount) : NULL,
+        .cgroup = strlen(cgroup) > 1 ? cgroup : NULL, /* all are below the root */
     };
     subordinate_uids_init(&places->subordinates, "/etc/subuid");
     return 0;

@@ -53,6 +53,26 @@ void peer_deinit(struct peer *peer)
     *peer = (struct peer){};
 }
 
+int peer_copy(const struct peer *peer, struct peer *ret)
+{
+    struct peer copy = *peer;
+
+    copy.groups = NULL;
+    if (peer->n_groups > 0) {
+        copy.groups = calloc(peer->n_groups, sizeof(gid_t));
+        if (!copy.groups)
+            return -ENOMEM;
+        memcpy(copy.groups, peer->groups, peer->n_groups * sizeof(gid_t));
+    }
+    *ret = copy;
+    return 0;
+}
+
+struct policy_subject peer_subject(const struct peer *peer)
+{
+    return (struct policy_subject){peer->uid, peer->gid, peer->groups, peer->n_groups};
+}
+
 bool peer_in_group(const struct peer *peer, gid_t gid)
 {
     if (peer->gid == gid)

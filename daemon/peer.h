@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "site-policy.h"
+
 struct peer {
     uid_t uid;
     gid_t gid;
@@ -28,6 +30,12 @@ int peer_open_pidfd(const struct peer *peer, int socket);
  * by a setuid or setgid program is of no use to who called it, nor is one that was passed on to
  * another user. False too where the kernel does not know who sent it. */
 bool peer_is_sender(const struct peer *peer, const struct ucred *sender);
+
+/* A copy of who it is, for peer_deinit(), to outlive the connection. 0 or -ENOMEM. */
+int peer_copy(const struct peer *peer, struct peer *ret);
+
+/* The same as the site policy wants it; borrowed. */
+struct policy_subject peer_subject(const struct peer *peer);
 
 /* Whether the peer's gid or one of its supplementary groups is this one. */
 bool peer_in_group(const struct peer *peer, gid_t gid);

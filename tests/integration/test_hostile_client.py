@@ -219,7 +219,7 @@ def test_a_parameter_that_there_is_not_is_named(a, method):
 
 CARD_KEYS = ["agent_id", "agent", "workspace", "command", "api_provider", "api_key_file", "proxy",
              "proxy_auth_file", "resource_limits", "allowed_hosts", "private_hosts", "denied_hosts",
-             "ttl_seconds", "transparent", "protect", "environment", "mounts"]
+             "ttl_seconds", "seccomp_profile", "transparent", "protect", "environment", "mounts"]
 
 
 @pytest.mark.parametrize("key", CARD_KEYS)

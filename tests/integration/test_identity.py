@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from harness import paths
+from harness.daemon import Daemon
 from harness.users import acting_as
 from harness.varlink import Connection, Disconnected, VarlinkError
 
@@ -112,6 +113,7 @@ def test_a_connection_that_was_only_lent_goes_on(a, b, people):
         assert process.wait(30) == 0
         connection.socket.close()
         connection.socket = socket.socket(fileno=fds[0])
+        connection.socket.settimeout(20)
         assert connection.call("List") is not None
 
 
@@ -457,3 +459,28 @@ def test_a_client_that_sends_and_stays_needs_no_answer(a, daemon):
     assert a.wait(agent_id)["reason"] == "killed"
     process.communicate()
     assert process.returncode == 0
+
+
+# -- where the policy says otherwise --
+
+@pytest.fixture(scope="module")
+def liberal(base, people):
+    """A daemon whose policy has one rule for namespaces too, and one without."""
+    policy = {"rules": [{"users": [people["a"].name], "namespaced_peers": True},
+                        {"users": ["*"], "namespaced_peers": False}]}
+    daemon = Daemon(base, people["group"], policy=policy).start()
+    yield daemon
+    assert daemon.stop() == 0
+
+
+def test_a_rule_may_let_its_users_come_from_namespaces(liberal, people, speak):
+    words = [speak, "plain", liberal.socket, LIST]
+    for options in (["--user"], ["--user", "--map-root-user", "--pid", "--fork"]):
+        served(run(people["a"].command(*namespaces(*options), *words)))
+        refused(run(people["b"].command(*namespaces(*options), *words)), "user namespace")
+
+
+def test_even_so_a_connection_serves_nobody_but_who_made_it(liberal, people, speak):
+    with Connection(liberal.socket, people["a"]) as connection:
+        refused(run(people["b"].command(*namespaces("--user"), speak, "given", "-", LIST),
+                    stdin=connection.socket), what="connection")

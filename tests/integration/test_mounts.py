@@ -8,9 +8,19 @@ import subprocess
 import pytest
 
 from harness import paths
-from harness.daemon import Client
+from harness.daemon import Client, Daemon, site_policy
 from harness.users import acting_as
 from harness.varlink import VarlinkError
+
+
+@pytest.fixture(scope="module")
+def daemon(base, people):
+    """One whose policy lets its members have mounts of every folder."""
+    policy = site_policy(people["group"])
+    policy["rules"][0] |= {"mount_roots": ["/"], "writable_mount_roots": ["/"]}
+    daemon = Daemon(base, people["group"], policy=policy).start()
+    yield daemon
+    assert daemon.stop() == 0, daemon.log()[-4000:]
 
 
 def opened(user, path, flags=os.O_RDONLY | os.O_DIRECTORY):

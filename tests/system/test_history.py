@@ -282,3 +282,29 @@ def test_a_journald_that_hangs_is_an_error_and_not_an_end(fast, fast_caged):
     finally:
         fast.run("systemctl kill --signal=CONT systemd-journald")
     assert fast_caged.cagectl("logs", "--since=-1h", agent).text == "x\n"
+
+
+def test_who_may_see_an_agent_may_read_its_past_while_the_daemon_knows_it(fast, fast_caged):
+    """By the rule of its owner; of an owner whose agents are forgotten there is none to ask."""
+    agent = ended(fast_caged, fast_caged.spawn("echo words of alice"))
+    as_bob = {"user": "bob", "check": False}
+    for options in ([], ["--owner", "alice"]):
+        said = fast_caged.cagectl("logs", "--since", "yesterday", *options, agent, **as_bob)
+        assert "words" not in said.text and f"no agent '{agent}'" in said.errors, said
+
+    rule = {"groups": ["caged"], "access": [{"users": ["bob"], "may": ["see"]}]}
+    fast.write("/etc/caged/policy.json", json.dumps({"rules": [rule]}))
+    fast.systemctl("restart", "cagedd.service")
+    agent = ended(fast_caged, fast_caged.spawn("echo words of alice"))
+    for options in ([], ["--owner", "alice"]):
+        said = fast_caged.cagectl("logs", "--since", "yesterday", *options, agent, **as_bob)
+        assert said.lines == ["words of alice"], said
+        assert fast_caged.cagectl("audit", *options, agent, **as_bob).status == 0
+    said = fast_caged.cagectl("audit", "--owner", "alice", **as_bob)
+    assert "only root" in said.errors, said
+
+    fast.systemctl("restart", "cagedd.service")
+    said = fast_caged.cagectl("logs", "--since", "yesterday", "--owner", "alice", agent, **as_bob)
+    assert "words" not in said.text and f"no agent '{agent}'" in said.errors, said
+    said = fast_caged.cagectl("logs", "--since", "yesterday", agent)
+    assert said.lines == ["words of alice"], said

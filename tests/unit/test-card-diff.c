@@ -69,6 +69,8 @@ static void test_what_differs_is_named(void **state)
         {"{\"ttl_seconds\": 5}", "[\"$.ttl_seconds\"]"},
         {"{\"transparent\": true}", "[\"$.transparent\"]"},
         {"{\"transparent\": false}", "[]"},
+        {"{\"seccomp_profile\": \"default\"}", "[]"},
+        {"{\"seccomp_profile\": \"strict\"}", "[\"$.seccomp_profile\"]"},
         {"{\"agent_id\": \"b\"}", "[\"$.agent_id\"]"},
         {"{\"agent\": \"codex\"}", "[\"$.agent\"]"},
         {"{\"command\": [\"x\", \"y\"]}", "[\"$.command\"]"},

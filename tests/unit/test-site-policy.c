@@ -12,6 +12,8 @@
 #define START "{\"agent_id\":\"a\",\"workspace\":\"/w\""
 #define RULE(keys) "{\"rules\":[{\"users\":[\"*\"]" keys "}]}"
 
+#define MOUNT(keys) ",\"mounts\":[{\"source\":\"/s\",\"target\":\"/mnt/s\"" keys "}]"
+
 static struct site_policy *policy_of(const char *text)
 {
     struct site_policy *policy = NULL;
@@ -416,6 +418,16 @@ static const struct {
     {",\"command\":false", START "}", NULL, NULL},
     {",\"transparent\":false", START ",\"transparent\":true}", "$.transparent", "expected false"},
     {",\"transparent\":false", START ",\"transparent\":false}", NULL, NULL},
+    {"", START ",\"protect\":[]}", "$.protect", "found none, expected \"git\""},
+    {",\"unprotected\":true", START ",\"protect\":[]}", NULL, NULL},
+    {"", START ",\"protect\":[\"git\"]}", NULL, NULL},
+    {"", START MOUNT("") "}", "$.mounts[0]",
+     "found a read-only mount, expected none: mount_roots of the rule is empty"},
+    {",\"mount_roots\":[\"/\"]", START MOUNT("") "}", NULL, NULL},
+    {",\"mount_roots\":[\"/\"]", START MOUNT(",\"readonly\":false") "}", "$.mounts[0]",
+     "found a writable mount, expected none: writable_mount_roots"},
+    {",\"writable_mount_roots\":[\"/\"]", START MOUNT(",\"readonly\":false") "}", NULL, NULL},
+    {",\"writable_mount_roots\":[\"/\"]", START MOUNT("") "}", "$.mounts[0]", "read-only"},
     {",\"environment\":[\"LC_*\",\"TERM\"]",
      START ",\"environment\":{\"LC_ALL\":\"x\",\"TERM\":"
            "\"x\",\"LC_\":\"x\"}}",

@@ -36,12 +36,16 @@ class HangingFuse:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
+    def detach(self):
+        """Its folder is as before, while what waits goes on waiting."""
+        LIBC.umount2(self.folder.encode(), MNT_DETACH)
+
     def close(self):
         """What waits fails."""
         self.over = True
         self.thread.join()
         os.close(self.device)
-        LIBC.umount2(self.folder.encode(), MNT_DETACH)
+        self.detach()
 
     def hold_closes(self):
         """From now on a close of the file takes until let_go()."""
