@@ -4,7 +4,6 @@ file systems of a site policy."""
 
 import contextlib
 import ctypes
-import multiprocessing
 import os
 import subprocess
 import threading
@@ -13,11 +12,11 @@ import time
 import pytest
 
 from harness.fuse import FuseAbove
+from harness.swapping import Swapping, exchange, spawns_while
 from harness.users import acting_as
 from harness.varlink import VarlinkError
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-AT_FDCWD, RENAME_EXCHANGE = -100, 2
 CLONE_NEWNS = 0x20000
 BELOW_A_FUSE = "lies below a file system that the kernel or a program (FUSE) makes up"
 
@@ -220,87 +219,22 @@ def test_a_detached_mount_is_refused(a, mounts):
     os.close(fd)
 
 
-def test_a_folder_that_lies_too_deep_is_refused(a):
+@pytest.mark.parametrize("name, times, told", [
+    ("d", 200, "lies more than 127 folders deep"), ("n" * 250, 17, "its path is longer than")])
+def test_a_folder_that_lies_too_deep_is_refused(a, name, times, told):
     folder = a.user.folder(unique("deep"))
     with acting_as(a.user):
         fd = os.open(folder, os.O_RDONLY)
-        for _ in range(200):
-            os.mkdir("d", dir_fd=fd)
-            inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        for _ in range(times):
+            os.mkdir(name, dir_fd=fd)
+            inner = os.open(name, os.O_RDONLY, dir_fd=fd)
             os.close(fd)
             fd = inner
-    assert "lies more than 127 folders deep" in refusal(a, fd)
-    with acting_as(a.user):
-        for _ in range(4000):  # longer than any path may be
-            os.mkdir("d", dir_fd=fd)
-            inner = os.open("d", os.O_RDONLY, dir_fd=fd)
-            os.close(fd)
-            fd = inner
-    assert "its path is longer than" in refusal(a, fd)
+    assert told in refusal(a, fd)
     os.close(fd)
-    run("rm", "-rf", folder)
 
 
 # -- under the daemon's feet --
-
-
-class Swapping:
-    """A process of root's that does something over and over. (A thread would be whom the test acts
-    as, from one moment to the next.)"""
-
-    def __init__(self, *steps):
-        fork = multiprocessing.get_context("fork")
-        self.steps, self.over, self.count = steps, fork.Event(), fork.Value("Q", 0)
-        self.process = fork.Process(target=self._run)
-
-    @property
-    def rounds(self):
-        return self.count.value
-
-    def _run(self):
-        while not self.over.is_set():
-            for step in self.steps:
-                step()
-            self.count.value += 1
-
-    def __enter__(self):
-        self.process.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.process.join(60)
-        assert self.process.exitcode == 0
-
-
-def exchange(one, other):
-    assert LIBC.renameat2(AT_FDCWD, str(one).encode(), AT_FDCWD, str(other).encode(),
-                          RENAME_EXCHANGE) == 0
-
-
-def spawns_while(swapping, client, open_workspace, script, rounds=200):
-    """Spawns again and again until enough was swapped; (how many ran, outputs, reasons)."""
-    ran, outputs, reasons, tried = 0, set(), set(), 0
-    end = time.monotonic() + 60
-    with swapping:
-        while tried < 40 or swapping.rounds < rounds or ran == 0:
-            assert time.monotonic() < end, (tried, swapping.rounds, ran, reasons)
-            tried += 1
-            try:
-                fd = open_workspace()
-            except OSError:
-                continue
-            try:
-                agent_id = spawn(client, fd, script)
-            except VarlinkError as error:
-                reasons.add(error.parameters.get("reason", str(error)))
-                continue
-            finally:
-                os.close(fd)
-            client.wait(agent_id)
-            outputs.add(client.output(agent_id)[0].decode())
-            ran += 1
-    return ran, outputs, reasons
 
 
 def test_while_a_folder_is_swapped_for_another_users_only_ones_own_is_seen(a, b):
