@@ -44,6 +44,7 @@ json_t *agent_to_json(const struct agent *agent)
     set_if(object, agent->ttl_end_usec > 0 && !ended, "ttl_left", json_integer(ttl_left(agent)));
     if (!ended)
         return object;
+    agent_put_planted(agent, object);
     set_if(object, true, "reason", json_string(end_reason_to_string(agent->reason)));
     set_if(object, agent->have_status && WIFEXITED(agent->status), "exit_status",
            json_integer(WEXITSTATUS(agent->status)));
@@ -55,6 +56,29 @@ json_t *agent_to_json(const struct agent *agent)
         (void)json_object_set_new(object, "detail", json_string_lossy(detail));
     }
     return object;
+}
+
+/* What caged-scan found; nothing of it for an agent that never ran. */
+void agent_put_planted(const struct agent *agent, json_t *object)
+{
+    const struct planted_list *found = &agent->scan.found;
+    json_t *files = agent->scan.state == AGENT_SCAN_OVER ? json_array() : NULL;
+
+    for (size_t i = 0; files && i < found->count; i++) {
+        const struct planted_file *file = &found->files[i];
+        json_t *item = json_pack("{s:o, s:s, s:s}", "path", json_string_lossy(file->path), "kind",
+                                 planted_kind_to_string(file->kind), "change",
+                                 planted_change_to_string(file->change));
+        if (item && file->cut)
+            (void)json_object_set_new(item, "cut", json_true());
+        (void)json_array_append_new(files, item);
+    }
+    if (!files)
+        return;
+    (void)json_object_set_new(object, "planted", files);
+    set_if(object, found->more > 0, "planted_more", json_integer((json_int_t)found->more));
+    if (found->incomplete)
+        (void)json_object_set_new(object, "planted_incomplete", json_string(found->incomplete));
 }
 
 static json_t *strings_to_json(char *const *items, size_t n)

@@ -71,6 +71,8 @@ static int step_claim(struct building *b)
     if (r < 0)
         return r;
     b->agent->workspace = *b->request->workspace;
+    b->agent->scan.tree = TAKE_FD(b->request->workspace->view);
+    b->agent->workspace.view = -EBADF;
     *b->request->workspace = WORKSPACE_INIT;
     b->agent->mounts = TAKE_PTR(*b->request->mounts);
     b->agent->terminal = b->request->terminal;
@@ -152,9 +154,14 @@ static int step_cgroup(struct building *b)
     AUTO_FREE char *why = NULL;
     const struct cgroup_host *host =
         b->request->unit ? &b->request->unit->host : &b->manager->cgroups;
-    int r = cgroup_make(host, agent->owner, agent->card->agent_id, &agent->card->limits,
-                        agent->workspace.device, &agent->cgroup, &why);
+    int r = owner_total_admit(b->manager, agent->owner, agent->rule, b->request->unit, b->problem);
 
+    if (r < 0)
+        return r;
+    r = cgroup_make(host, agent->owner, agent->card->agent_id, &agent->card->limits,
+                    agent->workspace.device, &agent->cgroup, &why);
+    if (r < 0)
+        cgroup_owner_leave(&b->manager->cgroups, agent->owner);
     if (r == -ENOTSUP)
         return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);
     if (r < 0 && why)
@@ -335,6 +342,7 @@ static int step_go(struct building *b)
     CLEANUP(records_writer_deinit) struct records_writer w = {};
     int r = records_put(&w, INIT_MESSAGE_GO, NULL, 0);
 
+    agent_scan_set_start(&b->agent->scan);
     if (r < 0)
         return r;
     ssize_t n = socket_send(b->agent->control, w.data, w.size, NULL, 0);

@@ -17,6 +17,7 @@
 
 #include "agent-hosts.h"
 #include "agent-problem.h"
+#include "agent-scan.h"
 #include "agent-spec.h"
 #include "agent-state.h"
 #include "airlock.h"
@@ -77,6 +78,8 @@ struct agent {
     int control;
     int terminal_master; /* waits to be handed to the one who spawned; negative: none */
     bool init_gone;
+    bool gate_gone; /* since the agent's end */
+    struct agent_scan scan;
 
     sd_event_source *control_source, *init_source, *ttl_source, *grace_source, *spawn_source;
 

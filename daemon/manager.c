@@ -11,6 +11,7 @@
 #include "host-check.h"
 #include "log.h"
 #include "policy-store.h"
+#include "ring-shares.h"
 
 #define SWEEP_USEC (1000 * 1000)
 #define JOURNAL_GROUP "systemd-journal" /* systemd-journald.service(8), "Access control" */
@@ -116,6 +117,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         .data_dir = options->data_dir,
         .init_executable = -EBADF,
         .gate_executable = -EBADF,
+        .scan_executable = -EBADF,
         .null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY),
         .cgroups.lock_fd = -EBADF,
         .events = ring_new(EVENT_RING_SIZE),
@@ -135,6 +137,8 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
     if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-gate", &manager->gate_executable);
+    if (r >= 0)
+        r = open_helper(options->libexec_dir, "caged-scan", &manager->scan_executable);
     if (r >= 0)
         r = load_seccomp(manager);
     if (r >= 0)
@@ -172,6 +176,7 @@ struct manager *manager_free(struct manager *manager)
     seccomp_set_deinit(&manager->seccomp);
     fd_close(manager->init_executable);
     fd_close(manager->gate_executable);
+    fd_close(manager->scan_executable);
     fd_close(manager->null);
     closer_free(manager->closer);
     own_folders_deinit(&manager->own);
@@ -190,6 +195,7 @@ void manager_shutdown(struct manager *manager)
     for (agent = TAILQ_FIRST(&manager->live); agent; agent = next) {
         next = TAILQ_NEXT(agent, entry);
         agent_stop(agent, END_SHUTDOWN, AGENT_STOP_GRACE);
+        agent_scan_hurry(agent);
         agent_update_flow(agent); /* one that ended already may wait for the log alone */
     }
 }
@@ -238,6 +244,7 @@ void manager_add(struct manager *manager, struct agent *agent)
 {
     TAILQ_INSERT_TAIL(&manager->live, agent, entry);
     manager->n_live++;
+    ring_shares_update(manager);
 }
 
 /* Forgets an owner's oldest ended agents, but none that somebody still reads from or whose entries
@@ -302,6 +309,7 @@ void manager_retire(struct manager *manager, struct agent *agent)
     manager->n_live--;
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
     forget_oldest(manager, agent->owner);
+    ring_shares_update(manager);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);
 }

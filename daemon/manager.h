@@ -39,6 +39,7 @@ struct manager {
     int null;            /* /dev/null */
     int init_executable; /* O_PATH */
     int gate_executable;
+    int scan_executable;
     struct seccomp_set seccomp;
     struct uid_ranges ranges;
     struct cgroup_host cgroups;

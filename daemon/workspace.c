@@ -101,6 +101,23 @@ static int clone_mount(const struct folder *folder, char **ret_why)
                    folder->path);
 }
 
+/* Nothing in it can be changed or executed, and no link leads out of it. */
+static int clone_read_only(int fd)
+{
+    struct mount_attr attributes = {
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                    MOUNT_ATTR_NOATIME,
+        .attr_clr = MOUNT_ATTR__ATIME,
+    };
+    AUTO_FD int tree =
+        (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+    if (tree < 0 ||
+        syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) < 0)
+        return negative_errno();
+    return TAKE_FD(tree);
+}
+
 /* Gives the path away. */
 static int make(struct folder *folder, uid_t owner, gid_t group, bool writable,
                 struct workspace *ret, char **ret_why)
@@ -111,6 +128,7 @@ static int make(struct folder *folder, uid_t owner, gid_t group, bool writable,
         return mount;
     *ret = (struct workspace){
         .mount = mount,
+        .view = -EBADF,
         .path = TAKE_PTR(folder->path),
         .owner = owner,
         .group = group,
@@ -134,8 +152,16 @@ int workspace_take(int fd, const struct workspace_request *request, struct works
         r = folder_hold(&folder, &request->rule, ret_why);
     if (r < 0)
         return r;
-    return make(&folder, user ? user->uid : folder.st.stx_uid, user ? user->gid : folder.st.stx_gid,
-                true, ret, ret_why);
+    r = make(&folder, user ? user->uid : folder.st.stx_uid, user ? user->gid : folder.st.stx_gid,
+             true, ret, ret_why);
+    if (r < 0)
+        return r;
+    ret->view = clone_read_only(fd);
+    if (ret->view < 0) {
+        r = ret->view;
+        workspace_deinit(ret);
+    }
+    return r;
 }
 
 int workspace_take_readonly(int fd, const struct workspace_request *request, uid_t owner,
@@ -159,6 +185,7 @@ int workspace_take_readonly(int fd, const struct workspace_request *request, uid
 void workspace_deinit(struct workspace *workspace)
 {
     fd_close(workspace->mount);
+    fd_close(workspace->view);
     free(workspace->path);
     *workspace = WORKSPACE_INIT;
 }

@@ -12,6 +12,7 @@
 
 struct workspace {
     int mount;   /* detached clone of the folder's mount (open_tree(2)) */
+    int view;    /* another, read-only, for who looks through it (agent-scan.h) */
     char *path;  /* as the kernel names it, for people to read */
     uid_t owner; /* as whom the agent acts on disk: whose the folder is, or the card's user */
     gid_t group;
@@ -27,7 +28,7 @@ struct workspace_user {
 };
 
 /* A closed, empty one. */
-#define WORKSPACE_INIT ((struct workspace){.mount = -EBADF})
+#define WORKSPACE_INIT ((struct workspace){.mount = -EBADF, .view = -EBADF})
 
 /* Who asks, and what a folder is held against. All borrowed. */
 struct workspace_request {
