@@ -1,5 +1,6 @@
-"""How closed the installed cagedd.service is: what it keeps from a daemon that was taken over, and
-that agents, who inherit its filters, are answered as if these were not there."""
+"""How closed the installed cagedd.service is: what it keeps from a daemon that was taken over, that
+agents, who inherit its filters, are answered as if these were not there, and that the daemon needs each
+capability which the unit leaves it."""
 
 import json
 
@@ -113,3 +114,84 @@ def test_agents_are_answered_the_same_with_and_without_the_units_filters(fast, f
     assert closed.pop("filters") > opened.pop("filters") == 1  # its own, and what it inherits
     assert closed == opened
     assert closed["x32"] == ENOSYS and closed["personality 0x8"] == closed["policy 0x40000000"] == 0
+
+
+# -- capabilities --
+
+ASK_THE_GATE = """python3 -c '
+import os, socket
+gate = os.environ["http_proxy"].split("/")[2].split(":")
+s = socket.create_connection((gate[0], int(gate[1])), 30)
+s.sendall(b"CONNECT other.example:443 HTTP/1.1\\r\\n\\r\\n")
+print(s.recv(12).decode())'"""
+
+
+def plain(caged):
+    return caged.run("echo started", check=False).text == "started\n"
+
+
+def root_in_a_closed_folder(caged):
+    workspace = caged.workspace("alice")
+    caged.guest.run(["chmod", "700", workspace])
+    return caged.run("pwd", user="root", workspace=workspace, check=False).text == "/workspace\n"
+
+
+def preset(caged):
+    return "README" in caged.run("ls ~/.config", agent="opencode", check=False).text
+
+
+def low_port(caged):
+    return caged.run("echo started", allowed_hosts=["localhost:80"], check=False).text == "started\n"
+
+
+def gate(caged):
+    return caged.run(ASK_THE_GATE, check=False).text == "HTTP/1.1 403\n"
+
+
+def told_to_end(caged):
+    """By root, since it cannot be told of another where it is either."""
+    workspace = caged.workspace("alice")
+    agent_id = caged.spawn("trap 'exit 7' TERM; touch ready; while :; do sleep 0.05; done",
+                           workspace=workspace, user="root")
+    caged.guest.until(["test", "-e", f"{workspace}/ready"])
+    caged.cagectl("stop", "--grace=2", agent_id, user="root", check=False)
+    return caged.cagectl("wait", agent_id, user="root", check=False).status == 7
+
+
+def many_open_files(caged):
+    limits = {"max_open_files": 100000}
+    return caged.run("ulimit -n", resource_limits=limits, check=False).text == "100000\n"
+
+
+# What does not work without: as the table in the unit's comment has it.
+NEEDED_FOR = {
+    "CAP_SYS_ADMIN": plain, "CAP_NET_ADMIN": plain, "CAP_SYS_PTRACE": plain, "CAP_SETUID": plain,
+    "CAP_SETGID": plain, "CAP_SETPCAP": plain, "CAP_DAC_OVERRIDE": root_in_a_closed_folder,
+    "CAP_CHOWN": preset, "CAP_NET_BIND_SERVICE": low_port, "CAP_SYS_CHROOT": gate, "CAP_KILL": told_to_end}
+
+
+def with_capabilities(guest, names):
+    guest.write(DROP_IN.format("capabilities"), "[Service]\nRestart=no\nCapabilityBoundingSet=\n"
+                f"CapabilityBoundingSet={' '.join(names)}\n")
+    guest.systemctl("daemon-reload")
+    guest.run("systemctl stop cagedd.service; systemctl reset-failed; systemctl start cagedd.socket")
+
+
+def capabilities(guest):
+    return {name.upper() for name in guest.show("cagedd.service", "CapabilityBoundingSet").split()}
+
+
+def test_each_capability_that_the_daemon_has_is_needed(fast, fast_caged):
+    kept = capabilities(fast)
+    assert kept == NEEDED_FOR.keys() | {"CAP_SYS_RESOURCE"}
+    for name, works in NEEDED_FOR.items():
+        with_capabilities(fast, kept)
+        assert works(fast_caged), name
+        with_capabilities(fast, kept - {name})
+        assert not works(fast_caged), f"{name} can go"
+
+
+def test_more_open_files_than_the_daemon_may_have_need_a_capability(machine, caged):
+    assert many_open_files(caged)
+    with_capabilities(machine, capabilities(machine) - {"CAP_SYS_RESOURCE"})
+    assert not many_open_files(caged) and plain(caged)
