@@ -50,6 +50,7 @@
 #define CARD_OPEN_FILES_DEFAULT 1024
 #define CARD_SECCOMP_PROFILE_DEFAULT "default"
 #define CARD_TTL_MAX (366 * 24 * 3600)
+#define FOLDER_DEPTH_MAX 128 /* how many folders deep a workspace or mount may lie */
 #define API_KEY_SIZE_MAX 4096
 #define PRESET_SIZE_MAX (64 * 1024) /* a file of policy/agents/ */
 
@@ -81,6 +82,16 @@
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
 #define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
+/* Calls under way: those that are not answered at once. Fewer than connections, so that who has as
+ * many as can be still gets a Stop through. Root is not turned away. */
+#define CALLS_MAX 896
+#define CALLS_PER_UID_MAX 112
+/* Of all connections together: what of requests came already, and what of replies nobody took. Over
+ * it a connection gets more only when it has taken all that it was sent, and in small pieces; calls
+ * are turned away. Root's are not counted. */
+#define WIRE_BUFFERED_MAX (128 * 1024 * 1024)
+#define WIRE_BUFFERED_PER_UID_MAX (16 * 1024 * 1024)
+#define WIRE_DESCRIPTORS_PER_UID_MAX 512 /* that came and are not used yet */
 
 #define SUBORDINATE_UIDS_FILE_MAX (4 * 1024 * 1024) /* /etc/subuid, read for who connects */
 
@@ -100,6 +111,11 @@
 #define AGENT_STOP_GRACE_MAX 3600
 #define AGENT_RING_SIZE (1024 * 1024) /* output kept in memory for late followers */
 #define AGENT_LINE_MAX (48 * 1024)    /* a longer line is passed on in pieces */
+/* All agents' output kept in memory, those that ended included: where they are so many that it
+ * would be more, each keeps an equal part, but this much. */
+#define AGENT_RINGS_MAX (512 * 1024 * 1024)
+#define AGENT_RINGS_PER_UID_MAX (64 * 1024 * 1024) /* root's are counted too */
+#define AGENT_RING_SIZE_MIN (64 * 1024)
 #define EVENT_RING_SIZE (1024 * 1024)
 
 /* -- the log: what is not written yet (log-queue.h) -- */
@@ -116,6 +132,24 @@
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 +-:.,/@_"
 #define HISTORY_MEMORY_MAX (128 * 1024 * 1024) /* RLIMIT_DATA */
 #define HISTORY_FILES_MAX 8192                 /* of the journal, open at once */
+
+/* -- protect: ["git"], for each workspace; what is more is refused -- */
+#define PROTECT_FOLDERS_MAX 16384    /* folders at its top */
+#define PROTECT_REPOSITORIES_MAX 256 /* at its top, with their submodules and worktrees */
+#define PROTECT_PATH_MAX 1024        /* bytes of the path to one of these */
+#define PROTECT_HOOKS_MAX 1024       /* names in one hooks folder */
+#define PROTECT_DEPTH_MAX 16         /* folders in the name of a submodule, and submodules in one */
+
+/* -- the report of planted files, for each agent's end -- */
+#define SCAN_SECONDS 5           /* then it is ended; what it found by then is told */
+#define SCAN_SECONDS_SHUTDOWN 2  /* the same while the daemon is being stopped */
+#define SCAN_ENTRIES_MAX 4000000 /* names that are looked at */
+#define SCAN_DEPTH_MAX 128       /* folders in one another */
+#define SCAN_KIND_FILES_MAX 8    /* files of one kind that are told of; the rest is counted */
+#define SCAN_KIND_BYTES_MAX 1024 /* and of their paths together */
+#define SCAN_PATH_MAX 511        /* a longer path is cut */
+#define SCAN_OUTPUT_MAX (64 * 1024)
+#define SCAN_MEMORY_MAX (16 * 1024 * 1024) /* RLIMIT_AS */
 
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)

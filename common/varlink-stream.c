@@ -356,6 +356,13 @@ size_t varlink_stream_pending_output(const struct varlink_stream *stream)
     return stream->pending_output;
 }
 
+void varlink_stream_measure(const struct varlink_stream *stream, size_t *ret_bytes,
+                            size_t *ret_descriptors)
+{
+    *ret_bytes = stream->allocated + stream->pending_output;
+    *ret_descriptors = stream->n_pending;
+}
+
 int varlink_stream_queue(struct varlink_stream *stream, const json_t *object, const int *fds,
                          size_t n_fds)
 {

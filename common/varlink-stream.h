@@ -76,6 +76,11 @@ int varlink_stream_next(struct varlink_stream *stream, struct varlink_message *r
 bool varlink_stream_has_input(const struct varlink_stream *stream);
 size_t varlink_stream_pending_output(const struct varlink_stream *stream);
 
+/* How much memory both buffers take, and how many descriptors wait for the rest of their message.
+ */
+void varlink_stream_measure(const struct varlink_stream *stream, size_t *ret_bytes,
+                            size_t *ret_descriptors);
+
 /* Queues an object with copies of the descriptors (dup'ed here; `fds` stay the caller's) and
  * sends nothing yet. 0, -ENOMEM, -EMFILE, -E2BIG for more than WIRE_DESCRIPTORS_MAX of them. */
 int varlink_stream_queue(struct varlink_stream *stream, const json_t *object, const int *fds,

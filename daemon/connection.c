@@ -24,6 +24,7 @@ static void set_events(struct connection *c)
 static void end_call(struct connection *c)
 {
     watch_remove(&c->watch);
+    client_load_end_call(&c->load);
     c->busy = c->endless = false;
     c->pump = NULL;
     c->agent = NULL;
@@ -50,6 +51,7 @@ struct connection *connection_free(struct connection *c)
     sd_event_source_disable_unref(c->wake_source);
     sd_event_source_disable_unref(c->half_source);
     varlink_stream_free(c->stream);
+    client_load_deinit(&c->load);
     server_forget(c->server, c);
     peer_deinit(&c->peer);
     free(c);
@@ -70,6 +72,14 @@ void connection_set_foreground(struct connection *c, struct agent *agent)
 
 /* -- replies -- */
 
+static void count_load(struct connection *c)
+{
+    size_t bytes, descriptors;
+
+    varlink_stream_measure(c->stream, &bytes, &descriptors);
+    client_load_set(&c->load, bytes, descriptors);
+}
+
 static void send_object(struct connection *c, json_t *object, const int *fds, size_t n_fds)
 {
     int r = object ? 0 : -ENOMEM;
@@ -80,6 +90,7 @@ static void send_object(struct connection *c, json_t *object, const int *fds, si
         r = varlink_stream_flush(c->stream);
     if (r < 0)
         c->broken = true;
+    count_load(c);
     json_decref(object);
 }
 
@@ -119,15 +130,29 @@ void connection_error(struct connection *c, const char *error, json_t *parameter
     end_call(c);
 }
 
+void connection_busy(struct connection *c, struct load_limit limit)
+{
+    connection_error(c, "io.caged.Busy",
+                     json_pack("{s:s, s:i}", "limit", limit.limit, "maximum", limit.maximum));
+}
+
 void connection_invalid(struct connection *c, const char *parameter)
 {
     connection_error(c, "org.varlink.service.InvalidParameter",
                      json_pack("{s:s}", "parameter", parameter));
 }
 
+bool connection_is_pressed(const struct connection *c)
+{
+    return client_load_find_pressure(&c->load).limit;
+}
+
 bool connection_has_room(const struct connection *c)
 {
-    return !c->broken && varlink_stream_pending_output(c->stream) < WIRE_OUTPUT_BUFFER_MAX;
+    size_t pending = varlink_stream_pending_output(c->stream);
+
+    return !c->broken && pending < WIRE_OUTPUT_BUFFER_MAX &&
+           (pending == 0 || !connection_is_pressed(c));
 }
 
 bool connection_is_calling(const struct connection *c)
@@ -211,6 +236,15 @@ static void refuse_text(struct connection *c, const struct json_text_error *erro
                      json_pack("{s:s+, s:s, s:s}", "path", in_card ? "$" : "",
                                error->path + (in_card ? strlen(card) : 0), "found", error->found,
                                "expected", "JSON (UTF-8, no key twice, no NUL)"));
+}
+
+/* What was read is not used any more. */
+static void refuse_descriptors(struct connection *c)
+{
+    c->busy = true;
+    c->oneway = false;
+    connection_busy(c, client_load_find_excess(&c->load));
+    c->broken = true;
 }
 
 static void refuse_size(struct connection *c)
@@ -312,6 +346,7 @@ static void settle(struct connection *c)
     if (!c->busy && (c->hung_up || connection_has_room(c)))
         take_next_call(c);
     watch_half_message(c);
+    count_load(c);
     if (is_over(c))
         connection_free(c);
     else
@@ -371,8 +406,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
     }
     if (events & EPOLLIN && !wait_for_closes(c)) {
         int r = varlink_stream_read(c->stream);
+        count_load(c);
         if (r == 0)
             c->read_closed = true;
+        else if (r > 0 && client_load_find_excess(&c->load).limit)
+            refuse_descriptors(c);
         else if (r == -EMSGSIZE)
             refuse_size(c);
         else if (r == -EPERM)
@@ -418,6 +456,8 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
                              .closes_watch.wake = wake_after_closes,
                              .foreground_watch.wake = do_nothing};
     r = peer_init(&c->peer, fd);
+    if (r >= 0)
+        r = client_load_init(&c->load, server_loads(server), c->peer.uid);
     if (r < 0)
         fd_close(fd);
     else if (!(c->stream = varlink_stream_new(fd, WIRE_REQUEST_SIZE_MAX)))

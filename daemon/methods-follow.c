@@ -5,6 +5,7 @@
 #include "methods.h"
 
 #define BATCH_BYTES (64 * 1024) /* of payload in one reply */
+#define PRESSED_BYTES 4096      /* the same, where a user's clients read too little */
 #define BATCH_ENTRIES 1024
 #define SINGLE_BYTES (256 * 1024) /* in the only reply to a call without `more` */
 
@@ -35,6 +36,11 @@ static size_t take_batch(const struct ring *ring, uint64_t *cursor, uint64_t end
         *cursor = next;
     }
     return passed;
+}
+
+static size_t batch_bytes(const struct connection *c)
+{
+    return connection_is_pressed(c) ? PRESSED_BYTES : BATCH_BYTES;
 }
 
 /* A policy that came into force meanwhile may have taken the agent out of the caller's sight. */
@@ -79,9 +85,13 @@ static void pump_logs(struct connection *c)
 
     if (!connection_has_room(c) || lost_sight(c))
         return;
+    if (!c->more && connection_is_pressed(c)) { /* since the call came */
+        connection_busy(c, client_load_find_pressure(&c->load));
+        return;
+    }
     json_t *lines = json_array();
     json_int_t lost = c->lost;
-    size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? BATCH_BYTES : SIZE_MAX,
+    size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? batch_bytes(c) : SIZE_MAX,
                           convert_line, c, lines, &lost);
 
     c->lost = 0;
@@ -243,8 +253,8 @@ static void pump_events(struct connection *c)
     json_t *events = json_array();
     json_int_t lost = 0;
     c->sees_others = access_may_see_others(c->manager, &c->peer);
-    size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, BATCH_BYTES, convert_event, c,
-                          events, &lost);
+    size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, batch_bytes(c), convert_event,
+                          c, events, &lost);
 
     if (c->draining && n == 0) {
         connection_reply(c, events_reply(events, lost));

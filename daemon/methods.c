@@ -10,24 +10,25 @@ static const struct method {
     const char *interface, *name;
     enum audience audience;
     void (*run)(struct call *call);
+    enum { AT_ONCE, LATER, URGENT } answered; /* urgent: however much its user left unread */
 } methods[] = {
     {"org.varlink.service", "GetInfo", ANYBODY, method_get_info},
     {"org.varlink.service", "GetInterfaceDescription", ANYBODY, method_get_interface_description},
-    {"io.caged", "Spawn", USERS, method_spawn},
-    {"io.caged", "Reload", USERS, method_reload},
-    {"io.caged", "ReloadPolicy", USERS, method_reload_policy},
+    {"io.caged", "Spawn", USERS, method_spawn, LATER},
+    {"io.caged", "Reload", USERS, method_reload, LATER},
+    {"io.caged", "ReloadPolicy", USERS, method_reload_policy, LATER},
     {"io.caged", "ExplainPolicy", USERS, method_explain_policy},
-    {"io.caged", "ChangeHosts", USERS, method_change_hosts},
+    {"io.caged", "ChangeHosts", USERS, method_change_hosts, LATER},
     {"io.caged", "Hosts", USERS, method_hosts},
-    {"io.caged", "Stop", USERS, method_stop},
-    {"io.caged", "Kill", USERS, method_kill},
+    {"io.caged", "Stop", USERS, method_stop, URGENT},
+    {"io.caged", "Kill", USERS, method_kill, URGENT},
     {"io.caged", "List", USERS, method_list},
     {"io.caged", "Inspect", USERS, method_inspect},
-    {"io.caged", "Logs", USERS, method_logs},
-    {"io.caged", "History", USERS, method_history},
-    {"io.caged", "Audit", USERS, method_audit},
-    {"io.caged", "Wait", USERS, method_wait},
-    {"io.caged", "Events", USERS, method_events},
+    {"io.caged", "Logs", USERS, method_logs, LATER},
+    {"io.caged", "History", USERS, method_history, LATER},
+    {"io.caged", "Audit", USERS, method_audit, LATER},
+    {"io.caged", "Wait", USERS, method_wait, LATER},
+    {"io.caged", "Events", USERS, method_events, LATER},
 };
 
 static bool is_user(const struct connection *c)
@@ -72,6 +73,20 @@ static const struct method *find(const char *interface, size_t length, const cha
     return NULL;
 }
 
+/* Whether the call is one over a limit of the daemon; then that was replied. */
+static bool is_too_much(struct connection *c, const struct method *method)
+{
+    struct load_limit limit = {};
+
+    if (method->answered != URGENT)
+        limit = client_load_find_pressure(&c->load);
+    if (!limit.limit && method->answered == LATER)
+        limit = client_load_begin_call(&c->load);
+    if (limit.limit)
+        connection_busy(c, limit);
+    return limit.limit;
+}
+
 void methods_dispatch(struct connection *c, const char *name, json_t *parameters,
                       struct varlink_message *message)
 {
@@ -82,6 +97,8 @@ void methods_dispatch(struct connection *c, const char *name, json_t *parameters
         dot ? find(name, (size_t)(dot - name), dot + 1, &interface_known) : NULL;
 
     if (method && method->audience == USERS && !admit(c, name))
+        return;
+    if (method && is_too_much(c, method))
         return;
     if (method)
         method->run(&call);

@@ -130,8 +130,8 @@ static int put_in_force(struct manager *manager, uid_t owner, const struct polic
     return r;
 }
 
-static int refuse_full(const struct cgroup_owner *owner, const char *limit, uint64_t maximum,
-                       const char *rule, struct agent_problem *problem)
+static int refuse_full(const char *limit, uint64_t maximum, const char *rule,
+                       struct agent_problem *problem)
 {
     char text[sizeof(problem->step)];
 
@@ -142,20 +142,29 @@ static int refuse_full(const struct cgroup_owner *owner, const char *limit, uint
     return -EBUSY;
 }
 
+static int refuse_unit(struct agent_problem *problem)
+{
+    return agent_problem_set(problem, FAILURE_SUPPORT, -ENOTSUP, "total",
+                             "the total of its owner cannot be enforced: an agent in a systemd "
+                             "unit is not in its owner's cgroup");
+}
+
 int owner_total_admit(struct manager *manager, uid_t owner, const struct policy_rule *rule,
-                      struct agent_problem *ret_problem)
+                      bool in_unit, struct agent_problem *ret_problem)
 {
     AUTO_FREE char *why = NULL;
     uint64_t maximum = 0;
     const char *full = NULL;
 
     forget_absent(manager);
+    if (in_unit)
+        return is_limited(&rule->total) ? refuse_unit(ret_problem) : 0;
     int r = put_in_force(manager, owner, &rule->total, &why);
     const struct cgroup_owner *limited = owner_total_find(manager, owner);
     if (r >= 0 && limited)
         full = cgroup_owner_is_full(&manager->cgroups, limited, &maximum);
     if (full)
-        r = refuse_full(limited, full, maximum, rule->name, ret_problem);
+        r = refuse_full(full, maximum, rule->name, ret_problem);
     if (why)
         (void)agent_problem_set(ret_problem, FAILURE_SUPPORT, r, "total", "%s", why);
     if (r < 0) {
@@ -165,16 +174,30 @@ int owner_total_admit(struct manager *manager, uid_t owner, const struct policy_
     return r;
 }
 
-void owner_total_change(struct manager *manager, uid_t owner, const struct policy_rule *rule)
+/* Whether another agent of its owner's came after it. */
+static bool has_younger(const struct agent *agent)
 {
-    AUTO_FREE char *why = NULL;
+    const struct agent *younger = agent;
 
-    if (!rule)
-        return;
-    int r = put_in_force(manager, owner, &rule->total, &why);
-    if (r < 0)
-        log_error("the total of uid %u by the rule \"%s\" is not in force: %s", owner, rule->name,
-                  why ? why : strerror(-r));
+    while ((younger = TAILQ_NEXT(younger, entry)))
+        if (younger->owner == agent->owner)
+            return true;
+    return false;
+}
+
+void owner_totals_change(struct manager *manager)
+{
+    const struct agent *agent;
+
+    TAILQ_FOREACH (agent, &manager->live, entry) {
+        AUTO_FREE char *why = NULL;
+        if (!agent->rule || has_younger(agent))
+            continue;
+        int r = put_in_force(manager, agent->owner, &agent->rule->total, &why);
+        if (r < 0)
+            log_error("the total of uid %u by the rule \"%s\" is not in force: %s", agent->owner,
+                      agent->rule->name, why ? why : strerror(-r));
+    }
 }
 
 bool owner_total_has_task(const struct manager *manager, uid_t owner)

@@ -21,13 +21,15 @@ struct owner_totals {
 };
 
 /* Before an agent's cgroup is made: has the total of its owner's rule in force, and room left in
- * it for the agent. -EBUSY, -ENOTSUP with *ret_problem, or another -errno. */
+ * it for the agent. In a systemd unit it would not count: a rule with a total refuses that. -EBUSY
+ * or -ENOTSUP with *ret_problem, or another -errno. */
 int owner_total_admit(struct manager *manager, uid_t owner, const struct policy_rule *rule,
-                      struct agent_problem *ret_problem);
+                      bool in_unit, struct agent_problem *ret_problem);
 
-/* When the policy has changed: puts in force the total of this rule, which the agents of `owner`
- * have now. Without a rule, or where it fails, which is logged, the total that it had stays. */
-void owner_total_change(struct manager *manager, uid_t owner, const struct policy_rule *rule);
+/* When the policy has changed: puts in force the totals of the rules that the agents have now; of
+ * an owner's that of the agent that came last. Without a rule, or where it fails, which is logged,
+ * the total that an owner had stays. */
+void owner_totals_change(struct manager *manager);
 
 /* What is in force for an owner; NULL: no total. */
 const struct cgroup_owner *owner_total_find(const struct manager *manager, uid_t owner);

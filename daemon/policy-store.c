@@ -77,6 +77,7 @@ static void swap(struct policy_store *store, struct site_policy *policy)
     store->policy = policy;
     apply_to(&store->manager->live, store);
     apply_to(&store->manager->ended, store);
+    owner_totals_change(store->manager);
     site_policy_free(old);
 }
 
