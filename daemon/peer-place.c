@@ -76,7 +76,9 @@ static int is_in(pid_t pid, const char *kind, dev_t device, ino_t inode)
     return st.st_dev == device && st.st_ino == inode;
 }
 
-/* Whether its cgroup is below the folder of cages. */
+/* Whether its cgroup is below the folder of cages: if that is a unit's, but for where systemd starts
+ * what the unit names (ExecReload=), which is beside them ("Delegation" in its
+ * CGROUP_DELEGATION). */
 static int is_below(pid_t pid, const char *folder)
 {
     AUTO_FREE char *text = NULL;
@@ -90,7 +92,8 @@ static int is_below(pid_t pid, const char *folder)
     if (r < 0)
         return r;
     const char *cgroup = unit_path_from_proc(text);
-    return cgroup && has_prefix(cgroup, folder) && cgroup[strlen(folder)] == '/';
+    return cgroup && has_prefix(cgroup, folder) && cgroup[strlen(folder)] == '/' &&
+           !streq(cgroup + strlen(folder), "/.control");
 }
 
 static enum peer_place look(const struct peer_places *places, pid_t pid)
