@@ -76,9 +76,9 @@ static int is_in(pid_t pid, const char *kind, dev_t device, ino_t inode)
     return st.st_dev == device && st.st_ino == inode;
 }
 
-/* Whether its cgroup is below the folder of cages: if that is a unit's, but for where systemd starts
- * what the unit names (ExecReload=), which is beside them ("Delegation" in its
- * CGROUP_DELEGATION). */
+/* Whether its cgroup is below the folder of cages; but for .control, where systemd starts what a
+ * unit names beside its program (ExecReload=), if the folder is a unit's (its CGROUP_DELEGATION).
+ */
 static int is_below(pid_t pid, const char *folder)
 {
     AUTO_FREE char *text = NULL;
