@@ -1,5 +1,5 @@
 /* What an agent could plant: the table, and how names are held against it. */
-#include "planted.h"
+#include "planted-kind.h"
 
 #include <limits.h>
 
@@ -198,8 +198,7 @@ static bool can_match(const struct planted_folder *folder, const char *name)
     if (!bytes.ready)
         prepare_bytes();
     return folder->git || folder->parent_git || bytes.folders[(unsigned char)folder->name[0]] ||
-           bytes.names[(unsigned char)name[0]] ||
-           bytes.ends[(unsigned char)name[strlen(name) - 1]];
+           bytes.names[(unsigned char)name[0]] || bytes.ends[(unsigned char)name[strlen(name) - 1]];
 }
 
 bool planted_match_file(const struct planted_folder *folder, const char *name,
