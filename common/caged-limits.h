@@ -50,6 +50,7 @@
 #define CARD_OPEN_FILES_DEFAULT 1024
 #define CARD_SECCOMP_PROFILE_DEFAULT "default"
 #define CARD_TTL_MAX (366 * 24 * 3600)
+#define FOLDER_DEPTH_MAX 128 /* how many folders deep a workspace or mount may lie */
 #define API_KEY_SIZE_MAX 4096
 #define PRESET_SIZE_MAX (64 * 1024) /* a file of policy/agents/ */
 
@@ -131,6 +132,24 @@
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 +-:.,/@_"
 #define HISTORY_MEMORY_MAX (128 * 1024 * 1024) /* RLIMIT_DATA */
 #define HISTORY_FILES_MAX 8192                 /* of the journal, open at once */
+
+/* -- protect: ["git"], for each workspace; what is more is refused -- */
+#define PROTECT_FOLDERS_MAX 16384    /* folders at its top */
+#define PROTECT_REPOSITORIES_MAX 256 /* at its top, with their submodules and worktrees */
+#define PROTECT_PATH_MAX 1024        /* bytes of the path to one of these */
+#define PROTECT_HOOKS_MAX 1024       /* names in one hooks folder */
+#define PROTECT_DEPTH_MAX 16         /* folders in the name of a submodule, and submodules in one */
+
+/* -- the report of planted files, for each agent's end -- */
+#define SCAN_SECONDS 5           /* then it is ended; what it found by then is told */
+#define SCAN_SECONDS_SHUTDOWN 2  /* the same while the daemon is being stopped */
+#define SCAN_ENTRIES_MAX 4000000 /* names that are looked at */
+#define SCAN_DEPTH_MAX 128       /* folders in one another */
+#define SCAN_KIND_FILES_MAX 8    /* files of one kind that are told of; the rest is counted */
+#define SCAN_KIND_BYTES_MAX 1024 /* and of their paths together */
+#define SCAN_PATH_MAX 511        /* a longer path is cut */
+#define SCAN_OUTPUT_MAX (64 * 1024)
+#define SCAN_MEMORY_MAX (16 * 1024 * 1024) /* RLIMIT_AS */
 
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)

@@ -44,6 +44,7 @@ json_t *agent_to_json(const struct agent *agent)
     set_if(object, agent->ttl_end_usec > 0 && !ended, "ttl_left", json_integer(ttl_left(agent)));
     if (!ended)
         return object;
+    agent_put_planted(agent, object);
     set_if(object, true, "reason", json_string(end_reason_to_string(agent->reason)));
     set_if(object, agent->have_status && WIFEXITED(agent->status), "exit_status",
            json_integer(WEXITSTATUS(agent->status)));
@@ -55,6 +56,29 @@ json_t *agent_to_json(const struct agent *agent)
         (void)json_object_set_new(object, "detail", json_string_lossy(detail));
     }
     return object;
+}
+
+/* What caged-scan found; nothing of it for an agent that never ran. */
+void agent_put_planted(const struct agent *agent, json_t *object)
+{
+    const struct planted_list *found = &agent->scan.found;
+    json_t *files = agent->scan.state == AGENT_SCAN_OVER ? json_array() : NULL;
+
+    for (size_t i = 0; files && i < found->count; i++) {
+        const struct planted_file *file = &found->files[i];
+        json_t *item = json_pack("{s:o, s:s, s:s}", "path", json_string_lossy(file->path), "kind",
+                                 planted_kind_to_string(file->kind), "change",
+                                 planted_change_to_string(file->change));
+        if (item && file->cut)
+            (void)json_object_set_new(item, "cut", json_true());
+        (void)json_array_append_new(files, item);
+    }
+    if (!files)
+        return;
+    (void)json_object_set_new(object, "planted", files);
+    set_if(object, found->more > 0, "planted_more", json_integer((json_int_t)found->more));
+    if (found->incomplete)
+        (void)json_object_set_new(object, "planted_incomplete", json_string(found->incomplete));
 }
 
 static json_t *strings_to_json(char *const *items, size_t n)
@@ -92,6 +116,19 @@ static void add_limits(json_t *array, const struct cgroup_applied *limits, size_
 }
 
 /* Its own, and those that it shares with its owner's others. */
+static json_t *mounts_to_json(const struct agent *agent)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < agent->card->n_mounts; i++) {
+        const struct card_mount *mount = &agent->card->mounts[i];
+        (void)json_array_append_new(
+            array, json_pack("{s:o, s:s, s:b}", "source", json_string_lossy(agent->mounts[i].path),
+                             "target", mount->target, "readonly", mount->readonly));
+    }
+    return array;
+}
+
 static json_t *limits_to_json(const struct agent *agent)
 {
     const struct cgroup_owner *owner = owner_total_find(agent->manager, agent->owner);
@@ -171,11 +208,12 @@ json_t *agent_inspect_to_json(const struct agent *agent)
 
     if (!card)
         return NULL;
-    object = json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "agent", agent_to_json(agent), "command",
-                       strings_to_json(agent->command.items, agent->command.count), "limits",
-                       limits_to_json(agent), "network", network_to_json(agent, card), "cgroups",
-                       cgroups_to_json(&agent->cgroup), "uid_base",
-                       (json_int_t)(agent->slot >= 0 ? uid_range_base(agent->slot) : 0));
+    object =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "agent", agent_to_json(agent), "command",
+                  strings_to_json(agent->command.items, agent->command.count), "mounts",
+                  mounts_to_json(agent), "limits", limits_to_json(agent), "network",
+                  network_to_json(agent, card), "cgroups", cgroups_to_json(&agent->cgroup),
+                  "uid_base", (json_int_t)(agent->slot >= 0 ? uid_range_base(agent->slot) : 0));
     if (!object || json_object_set_new(object, "card", card) < 0) {
         json_decref(object);
         return NULL;

@@ -5,7 +5,9 @@
 
 #include "agent.h"
 
-json_t *agent_to_json(const struct agent *agent);         /* type Agent */
+json_t *agent_to_json(const struct agent *agent); /* type Agent */
+/* Of an ended one, to an Agent or an Event: the members `planted`... */
+void agent_put_planted(const struct agent *agent, json_t *object);
 json_t *agent_inspect_to_json(const struct agent *agent); /* reply of Inspect */
 json_t *agent_allowed_to_json(const struct agent *agent); /* the patterns that are in force */
 json_t *agent_denied_to_json(const struct agent *agent);

@@ -71,7 +71,10 @@ static int step_claim(struct building *b)
     if (r < 0)
         return r;
     b->agent->workspace = *b->request->workspace;
+    b->agent->scan.tree = TAKE_FD(b->request->workspace->view);
+    b->agent->workspace.view = -EBADF;
     *b->request->workspace = WORKSPACE_INIT;
+    b->agent->mounts = TAKE_PTR(*b->request->mounts);
     b->agent->terminal = b->request->terminal;
     if (b->request->unit)
         b->agent->unit = TAKE_PTR(b->request->unit->name);
@@ -175,6 +178,7 @@ static int step_specification(struct building *b)
         .preset = agent->preset,
         .command = &agent->command,
         .workspace = &agent->workspace,
+        .mounts = agent->mounts,
         .api_key = b->request->api_key,
         .uid_base = uid_range_base(agent->slot),
         .terminal = agent->terminal,
@@ -254,7 +258,8 @@ static int step_process(struct building *b)
 {
     struct agent *agent = b->agent;
     const struct manager *manager = b->manager;
-    const int fds[INIT_FD_COUNT] = {
+    const size_t n_mounts = agent->card->n_mounts;
+    int fds[INIT_FD_COUNT] = {
         [0] = manager->null,
         [1] = agent->terminal ? manager->null : b->pipes[0],
         [2] = agent->terminal ? manager->null : b->pipes[1],
@@ -263,11 +268,13 @@ static int step_process(struct building *b)
         [INIT_FD_WORKSPACE] = agent->workspace.mount,
         [INIT_FD_SECCOMP] = b->seccomp,
     };
+    for (size_t i = 0; i < n_mounts; i++)
+        fds[INIT_FD_MOUNTS + i] = agent->mounts[i].mount;
     const struct process_spec spec = {
         .executable = manager->init_executable,
         .name = "caged-init",
         .fds = fds,
-        .n_fds = ARRAY_SIZE(fds),
+        .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
         .cgroup_fd = agent->cgroup.unified_fd,
         .tasks_fds = agent->cgroup.tasks,
@@ -279,6 +286,7 @@ static int step_process(struct building *b)
         return r;
     agent->init_gone = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
+    workspaces_close(agent->mounts, n_mounts);
     return 0;
 }
 
@@ -334,6 +342,7 @@ static int step_go(struct building *b)
     CLEANUP(records_writer_deinit) struct records_writer w = {};
     int r = records_put(&w, INIT_MESSAGE_GO, NULL, 0);
 
+    agent_scan_set_start(&b->agent->scan);
     if (r < 0)
         return r;
     ssize_t n = socket_send(b->agent->control, w.data, w.size, NULL, 0);

@@ -2,8 +2,8 @@
  *
  * caged-init tells us over the control socket that the agent runs, that something failed, or how
  * the agent ended; its pidfd tells when the last process of the cage is gone (PID 1 goes last).
- * Then what is left in the output pipes is taken in, the gate is let go, and everything is taken
- * down. */
+ * Then what is left in the output pipes is taken in, the gate is let go, the workspace is looked
+ * through for what was planted there, and everything is taken down. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,16 +40,30 @@ static void decide_reason(struct agent *agent)
                                 "caged-init died without saying how the agent ended");
 }
 
-/* The gate is gone too: nothing of the cage is left but what we hold ourselves. */
+/* Once the gate is gone too, and the workspace was looked through: nothing of the cage is left but
+ * what we hold ourselves. */
+static void end_if_over(struct agent *agent)
+{
+    if (!agent->gate_gone || agent->scan.state == AGENT_SCAN_RUNNING)
+        return;
+    agent_release(agent);
+    agent->ended_usec = clock_usec(CLOCK_REALTIME);
+    agent_set_state(agent, AGENT_ENDED);
+    manager_retire(agent->manager, agent); /* may free the agent */
+}
+
+void agent_scan_over(struct agent *agent)
+{
+    end_if_over(agent);
+}
+
 static void on_gate_stopped(void *user)
 {
     struct agent *agent = user;
 
     agent_note_gate_gone(agent);
-    agent_release(agent);
-    agent->ended_usec = clock_usec(CLOCK_REALTIME);
-    agent_set_state(agent, AGENT_ENDED);
-    manager_retire(agent->manager, agent); /* may free the agent */
+    agent->gate_gone = true;
+    end_if_over(agent);
 }
 
 void agent_output_over(struct agent *agent)
@@ -64,6 +78,8 @@ void agent_output_over(struct agent *agent)
 static void finish(struct agent *agent)
 {
     decide_reason(agent);
+    if (agent->started)
+        agent_scan_start(agent);
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_drain(&agent->outputs[i]);
     agent_update_flow(agent);

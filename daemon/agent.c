@@ -32,6 +32,7 @@ struct agent *agent_new(struct manager *manager, uid_t owner)
         .control = -EBADF,
         .terminal_master = -EBADF,
         .init_gone = true,
+        .scan = AGENT_SCAN_INIT,
         .outputs = {{.fd = -EBADF}, {.fd = -EBADF}},
         .ring = ring_new(AGENT_RING_SIZE),
     };
@@ -74,6 +75,7 @@ void agent_release(struct agent *agent)
                   agent->card->agent_id, strerror(-r));
     agent->have_cgroup = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
+    workspaces_close(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     uid_ranges_release(&agent->manager->ranges, agent->slot);
     agent->slot = -1;
 }
@@ -85,7 +87,9 @@ struct agent *agent_free(struct agent *agent)
     agent_release(agent);
     cgroup_deinit(&agent->cgroup);
     cgroup_deinit(&agent->gate_cgroup);
+    agent_scan_deinit(&agent->scan);
     workspace_deinit(&agent->workspace);
+    workspaces_free(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
     free(agent->unit);

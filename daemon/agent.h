@@ -17,6 +17,7 @@
 
 #include "agent-hosts.h"
 #include "agent-problem.h"
+#include "agent-scan.h"
 #include "agent-spec.h"
 #include "agent-state.h"
 #include "airlock.h"
@@ -60,6 +61,7 @@ struct agent {
     /* What it has in the kernel. */
     int slot; /* negative: none */
     struct workspace workspace;
+    struct workspace *mounts; /* of the card's mounts, as many and in their order */
     struct cgroup cgroup;
     bool have_cgroup;
     struct airlock_link link;
@@ -76,6 +78,8 @@ struct agent {
     int control;
     int terminal_master; /* waits to be handed to the one who spawned; negative: none */
     bool init_gone;
+    bool gate_gone; /* since the agent's end */
+    struct agent_scan scan;
 
     sd_event_source *control_source, *init_source, *ttl_source, *grace_source, *spawn_source;
 
@@ -97,6 +101,7 @@ struct agent_request {
     const struct peer *peer;
     const struct policy_rule *rule; /* of the policy in force, that the card was held against */
     struct workspace *workspace;    /* taken over */
+    struct workspace **mounts;      /* taken over; NULL in it without any */
     const char *api_key;            /* borrowed; NULL: none */
     struct peer_unit *unit;         /* to put it into, name taken over; NULL: the daemon's own */
     bool terminal;

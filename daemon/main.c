@@ -96,6 +96,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
                       argv[optind]);
         return -EINVAL;
     }
+    options.manager.socket = options.socket;
     if (strchr(options.manager.cgroup_name, '/') ||
         !has_prefix(options.manager.cgroup_name, "caged")) {
         (void)fprintf(stderr,

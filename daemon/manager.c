@@ -43,6 +43,22 @@ static int load_seccomp(struct manager *manager)
     return seccomp_set_load(folder, &manager->seccomp);
 }
 
+static int find_own_folders(struct manager *manager, const struct manager_options *options)
+{
+    static const char *const helpers[] = {"caged-init", "caged-gate"};
+    int r = own_folders_add_tree(&manager->own, options->data_dir);
+
+    if (r >= 0)
+        r = own_folders_add_tree(&manager->own, options->libexec_dir);
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(helpers); i++) {
+        AUTO_FREE char *path = NULL;
+        if (asprintf(&path, "%s/%s", options->libexec_dir, helpers[i]) < 0)
+            return -ENOMEM;
+        r = own_folders_add_file(&manager->own, path);
+    }
+    return r < 0 ? r : own_folders_add_file(&manager->own, options->socket);
+}
+
 static void find_groups(struct manager *manager, const char *name)
 {
     struct group *group = getgrnam(name);
@@ -100,6 +116,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         .data_dir = options->data_dir,
         .init_executable = -EBADF,
         .gate_executable = -EBADF,
+        .scan_executable = -EBADF,
         .null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY),
         .cgroups.lock_fd = -EBADF,
         .events = ring_new(EVENT_RING_SIZE),
@@ -114,9 +131,13 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         return -ENOMEM;
     r = closer_new(event, &manager->closer);
     if (r >= 0)
+        r = find_own_folders(manager, options);
+    if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
     if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-gate", &manager->gate_executable);
+    if (r >= 0)
+        r = open_helper(options->libexec_dir, "caged-scan", &manager->scan_executable);
     if (r >= 0)
         r = load_seccomp(manager);
     if (r >= 0)
@@ -154,8 +175,10 @@ struct manager *manager_free(struct manager *manager)
     seccomp_set_deinit(&manager->seccomp);
     fd_close(manager->init_executable);
     fd_close(manager->gate_executable);
+    fd_close(manager->scan_executable);
     fd_close(manager->null);
     closer_free(manager->closer);
+    own_folders_deinit(&manager->own);
     sd_event_unref(manager->event);
     free(manager);
     return NULL;
@@ -171,6 +194,7 @@ void manager_shutdown(struct manager *manager)
     for (agent = TAILQ_FIRST(&manager->live); agent; agent = next) {
         next = TAILQ_NEXT(agent, entry);
         agent_stop(agent, END_SHUTDOWN, AGENT_STOP_GRACE);
+        agent_scan_hurry(agent);
         agent_update_flow(agent); /* one that ended already may wait for the log alone */
     }
 }

@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "closer.h"
 #include "history.h"
+#include "own-folders.h"
 #include "owner-total.h"
 #include "peer-place.h"
 #include "refusal-log.h"
@@ -29,6 +30,7 @@ struct manager {
     struct policy_store *policy;
     struct spawn_rate spawn_rate;
     const char *data_dir;
+    struct own_folders own;
     gid_t group; /* whose members may use the daemon */
     bool have_group;
     gid_t journal_group; /* that may read the journal */
@@ -37,6 +39,7 @@ struct manager {
     int null;            /* /dev/null */
     int init_executable; /* O_PATH */
     int gate_executable;
+    int scan_executable;
     struct seccomp_set seccomp;
     struct uid_ranges ranges;
     struct cgroup_host cgroups;
@@ -65,6 +68,7 @@ struct manager_options {
     const char *cgroup_name;
     const char *group_name;
     const char *policy; /* path */
+    const char *socket; /* path */
 };
 
 /* 0 with a manager; on failure the reason is logged. `event` is referenced. */

@@ -125,7 +125,7 @@ void method_explain_policy(struct call *call)
         {"card", PARAMETER_OBJECT, true, &p.card},
         {"user_uid", PARAMETER_INTEGER, false, &p.uid},
         {"user_gid", PARAMETER_INTEGER, false, &p.gid},
-        {"user_groups", PARAMETER_IDS, false, &p.groups},
+        {"user_groups", PARAMETER_INTEGERS, false, &p.groups},
     };
 
     if (!method_read(call, table, ARRAY_SIZE(table)) || !take_subject(c, &p, &subject, &groups))

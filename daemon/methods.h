@@ -55,6 +55,13 @@ void method_reply_ambiguous(struct connection *connection, const char *agent_id,
 
 /* A card out of a call: 0, -EINVAL with *problem for method_reply_problem(), -ENOMEM. */
 int method_take_card(json_t *json, struct card **ret, struct agent_problem *problem);
+
+/* The descriptor that stands for a path of the card: the one of this index, which stays the
+ * message's; or where the index is negative, for root alone, the path opened by us, which is then
+ * *ret_opened too. 0, or -errno with *problem about `what`. */
+int method_get_descriptor(struct call *call, json_int_t index, const char *path, int flags,
+                          const char *what, int *ret, int *ret_opened,
+                          struct agent_problem *problem);
 void method_reply_problem(struct connection *connection, const struct agent_problem *problem);
 
 /* The error for an agent that is not there any more, or not yet, to be dealt with. */

@@ -14,7 +14,7 @@ static bool all_strings(const json_t *array)
     return true;
 }
 
-static bool all_ids(const json_t *array)
+static bool all_integers(const json_t *array)
 {
     size_t i;
     json_t *item;
@@ -52,8 +52,8 @@ static bool store(const struct parameter *parameter, json_t *value)
         if (!json_is_array(value) || !all_strings(value))
             return false;
         break;
-    case PARAMETER_IDS:
-        if (!json_is_array(value) || !all_ids(value))
+    case PARAMETER_INTEGERS:
+        if (!json_is_array(value) || !all_integers(value))
             return false;
         break;
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "agent-json.h"
 #include "clock.h"
 #include "log.h"
 #include "report-event.h"
@@ -62,6 +63,29 @@ static void describe_end(const struct agent *agent, char *buffer, size_t size)
         (void)snprintf(buffer, size, "%s (status %d)", reason, WEXITSTATUS(agent->status));
 }
 
+/* What it left in its workspace that its owner's own tools may run. */
+static void report_planted(struct agent *agent)
+{
+    const struct planted_list *found = &agent->scan.found;
+    struct report_number count;
+    struct report_printable files;
+    char list[1024];
+
+    if (found->count == 0 && !found->incomplete)
+        return;
+    planted_list_format(found, list, sizeof(list));
+    const struct log_field fields[] = {
+        {"CAGED_PLANTED", found->count > 0 ? report_printable(list, &files) : NULL},
+        {"CAGED_COUNT", report_number((long long)(found->count + found->more), &count)},
+        {"CAGED_DETAIL", found->incomplete},
+    };
+    log_entry(agent->log, LOG_WARNING, LOG_ID_AGENT_PLANTED, fields, ARRAY_SIZE(fields),
+              "agent %s of uid %u changed files that its user's tools may run: %s%s%s",
+              agent->card->agent_id, agent->owner, found->count > 0 ? files.text : "none found",
+              found->incomplete ? "; not all was looked at: " : "",
+              found->incomplete ? found->incomplete : "");
+}
+
 static void report_ended(struct agent *agent)
 {
     bool failed = agent->reason == END_FAILED;
@@ -86,6 +110,8 @@ static void report_ended(struct agent *agent)
         (void)json_object_set_new(event, "exit_status", json_integer(WEXITSTATUS(agent->status)));
     if (event && signaled)
         (void)json_object_set_new(event, "signal", json_integer(WTERMSIG(agent->status)));
+    if (event)
+        agent_put_planted(agent, event);
     report_emit(agent, "ended", event);
 }
 
@@ -115,6 +141,7 @@ void report_state(struct agent *agent)
         report_emit(agent, "stopping", json_object());
         break;
     default:
+        report_planted(agent);
         report_ended(agent);
         break;
     }

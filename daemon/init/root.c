@@ -17,6 +17,7 @@
 #include "caged-limits.h"
 #include "card-mounts.h"
 #include "cloned-mount.h"
+#include "protect-git.h"
 #include "root-files.h"
 #include "root-table.h"
 #include "userns.h"
@@ -228,6 +229,8 @@ int root_fill(const struct root *root, struct failure *failure)
 {
     int r = place_workspace(root, failure);
 
+    if (r >= 0 && root->spec->protect_git)
+        r = protect_git(root->spec, &CAGE_WORKSPACE[1], failure);
     if (r < 0)
         return r;
     r = root_act_as((uid_t)root->spec->uid_base);

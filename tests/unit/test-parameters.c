@@ -22,7 +22,7 @@ static int read_text(const char *text, struct values *v, const char **bad)
         {"lines", PARAMETER_INTEGER, false, &v->lines},
         {"card", PARAMETER_OBJECT, false, &v->card},
         {"arguments", PARAMETER_STRINGS, false, &v->arguments},
-        {"groups", PARAMETER_IDS, false, &v->groups},
+        {"groups", PARAMETER_INTEGERS, false, &v->groups},
     };
     json_t *json = text ? json_loads(text, 0, NULL) : NULL;
     int r = parameters_read(json, table, ARRAY_SIZE(table), bad);

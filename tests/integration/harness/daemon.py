@@ -80,6 +80,7 @@ class Daemon:
         self.libexec.mkdir(mode=0o755)
         (self.libexec / "caged-init").symlink_to(paths.CAGED_INIT)
         (self.libexec / "caged-gate").symlink_to(paths.CAGED_GATE)
+        (self.libexec / "caged-scan").symlink_to(paths.CAGED_SCAN)
         self.data = paths.POLICY
         self.policy = self.folder / "policy.json"
         self.write_policy(site_policy(group) if policy is None else policy)

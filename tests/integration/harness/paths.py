@@ -23,6 +23,7 @@ def _for_everybody(program):
 CAGEDD = BUILD / "daemon" / "cagedd"
 CAGED_INIT = BUILD / "daemon" / "init" / "caged-init"
 CAGED_GATE = BUILD / "daemon" / "gate" / "caged-gate"
+CAGED_SCAN = BUILD / "daemon" / "scan" / "caged-scan"
 CAGECTL = _for_everybody(BUILD / "client" / "cagectl")
 ESCAPE = BUILD / "tests" / "escape" / "escape"
 SPEAK = BUILD / "tests" / "integration" / "programs" / "speak"

@@ -1,0 +1,13 @@
+/* protect: ["git"]. A caged agent could leave code in a repository that the user's own git runs
+ * later: hooks, and what the configuration names (core.fsmonitor, core.hooksPath, core.sshCommand,
+ * filters, diff and merge drivers, aliases, credential.helper, include.path, ...). */
+#pragma once
+
+#include "failure.h"
+#include "spec.h"
+
+/* Makes hooks and configuration read-only in the cage, for each repository at the top of the
+ * workspace, which is mounted at `path`: the workspace itself, and each folder directly in it. The
+ * caller's file system ids become the agent's and then root's again. 0, or -errno with *failure if
+ * something cannot be protected. */
+int protect_git(const struct init_spec *spec, const char *path, struct failure *failure);
