@@ -55,6 +55,8 @@ static int find_own_folders(struct manager *manager, const struct manager_option
             return -ENOMEM;
         r = own_folders_add_file(&manager->own, path);
     }
+    if (r >= 0)
+        r = own_folders_add_file(&manager->own, options->policy);
     return r < 0 ? r : own_folders_add_file(&manager->own, options->socket);
 }
 
