@@ -13,7 +13,7 @@
 /* How calls name an agent: two users may use the same id. */
 struct agent_name {
     const char *id;     /* borrowed; NULL, where a call has room for that: all of them */
-    uint64_t owner_uid; /* AGENT_NONE: the caller's own; for root anybody's, if only one has it */
+    uint64_t owner_uid; /* AGENT_NONE: the caller's own, or the only one that it sees */
 };
 
 /* The parameters of a call about it, for more to be added. New reference, NULL without memory. */

@@ -108,21 +108,36 @@ static int open_path(const char *path, int flags, bool no_links)
 static const char no_links_hint[] =
     "write the path without symbolic links: a unit follows none, since their owner could move them";
 
-static int open_workspace(const struct card_file *file, bool no_links, int *ret)
+/* A folder that `key` of the card names. */
+static int open_folder(const struct card_file *file, const char *key, const char *path,
+                       bool no_links, int *ret)
 {
-    const char *path = file->card->workspace;
     int fd = open_path(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, no_links);
 
     if (fd >= 0) {
         *ret = fd;
         return STATUS_OK;
     }
-    return say_cannot_open(file, "workspace", path, strerror(errno),
+    return say_cannot_open(file, key, path, strerror(errno),
                            errno == ENOENT    ? "make the folder first, or correct the card"
-                           : errno == EACCES  ? "the workspace must be a folder that you may read"
-                           : errno == ENOTDIR ? "the workspace must be a folder"
+                           : errno == EACCES  ? "it must be a folder that you may read"
+                           : errno == ENOTDIR ? "it must be a folder"
                            : errno == ELOOP   ? no_links_hint
                                               : NULL);
+}
+
+static int open_mounts(const struct card_file *file, bool no_links, struct card_descriptors *d)
+{
+    const struct card *card = file->card;
+    int status = STATUS_OK;
+    char key[64];
+
+    for (size_t i = 0; status == STATUS_OK && i < card->n_mounts; i++) {
+        (void)snprintf(key, sizeof(key), "mounts[%zu].source", i);
+        status = open_folder(file, key, card->mounts[i].source, no_links, &d->mounts[i]);
+        d->n_mounts += status == STATUS_OK;
+    }
+    return status;
 }
 
 /* A file with a secret, that `key` of the card names; `what` is what it should hold. */
@@ -158,7 +173,7 @@ static int open_secret(const struct card_file *file, const char *key, const char
 int card_file_open(const struct card_file *file, bool no_links, struct card_descriptors *ret)
 {
     struct card_descriptors d = {.workspace = -EBADF, .api_key = -EBADF, .proxy_auth = -EBADF};
-    int status = open_workspace(file, no_links, &d.workspace);
+    int status = open_folder(file, "workspace", file->card->workspace, no_links, &d.workspace);
 
     if (status == STATUS_OK)
         status = open_secret(file, "api_key_file", file->card->api_key_file, "the key", no_links,
@@ -166,6 +181,8 @@ int card_file_open(const struct card_file *file, bool no_links, struct card_desc
     if (status == STATUS_OK)
         status = open_secret(file, "proxy_auth_file", file->card->proxy_auth_file, "user:password",
                              no_links, &d.proxy_auth);
+    if (status == STATUS_OK)
+        status = open_mounts(file, no_links, &d);
     if (status != STATUS_OK) {
         card_descriptors_close(&d);
         return status;
@@ -179,4 +196,7 @@ void card_descriptors_close(struct card_descriptors *descriptors)
     descriptors->workspace = fd_close(descriptors->workspace);
     descriptors->api_key = fd_close(descriptors->api_key);
     descriptors->proxy_auth = fd_close(descriptors->proxy_auth);
+    for (size_t i = 0; i < descriptors->n_mounts; i++)
+        fd_close(descriptors->mounts[i]);
+    descriptors->n_mounts = 0;
 }

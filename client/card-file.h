@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "caged-limits.h"
 #include "card.h"
 
 struct card_file {
@@ -26,6 +27,8 @@ struct card_descriptors {
     int workspace;
     int api_key;
     int proxy_auth;
+    int mounts[CARD_MOUNTS_MAX]; /* as many as the card has, in their order */
+    size_t n_mounts;
 };
 
 /* STATUS_OK with *ret for card_descriptors_close(), or the exit status after telling the user. With

@@ -22,9 +22,11 @@ static const struct option_help table[] = {
     {OPTION_WATCH, 'f', "follow", NULL, "go on with what is recorded from now on"},
     {OPTION_DENIED, 'd', "denied", NULL, "only what was refused"},
     {OPTION_FORM, 'o', "output", "FORM", "how records are shown: short or json"},
-    {OPTION_OWNER, 'u', "owner", "USER", "whose agent, where several users have the id (root)"},
+    {OPTION_OWNER, 'u', "owner", "USER", "whose agent, where several users have the id"},
     {OPTION_ID, 0, "id", "ID", "refuse a card of another agent_id"},
     {OPTION_ASK, 0, "ask", "[=SECONDS]", "hold requests for unknown hosts until they are answered"},
+    {OPTION_POLICY, 0, "policy", "FILE", "by the policy in this file, without a daemon"},
+    {OPTION_AS, 0, "as", "USER", "for this user; without it for yourself"},
     {OPTION_JSON, 'j', "json", NULL, "print JSON"},
     {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
     {OPTION_SOCKET, 0, "socket", "PATH", "where cagedd listens"},
@@ -157,6 +159,16 @@ static int option_set(struct options *o, const struct option_help *row, const ch
         if (!*value)
             return refuse_value(row, value, "the id of an agent", why, size);
         o->id = value;
+        break;
+    case OPTION_POLICY:
+        if (!*value)
+            return refuse_value(row, value, "the file of a policy", why, size);
+        o->policy = value;
+        break;
+    case OPTION_AS:
+        if (!*value)
+            return refuse_value(row, value, "a user", why, size);
+        o->as = value;
         break;
     case OPTION_SINCE:
     case OPTION_UNTIL:

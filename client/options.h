@@ -35,6 +35,8 @@ enum option_bit {
     OPTION_FORM = 1 << 22,  /* -o of audit */
     OPTION_DENIED = 1 << 23,
     OPTION_ASK = 1 << 24,
+    OPTION_POLICY = 1 << 25,
+    OPTION_AS = 1 << 26,
 };
 
 struct options {
@@ -47,6 +49,8 @@ struct options {
     int signal;         /* with OPTION_SIGNAL: 1 to SIGRTMAX */
     const char *owner;  /* with OPTION_OWNER: as given, not empty */
     const char *id;     /* with OPTION_ID: as given, not empty */
+    const char *policy; /* with OPTION_POLICY: as given, not empty */
+    const char *as;     /* with OPTION_AS, likewise; else NULL */
     const char *since;  /* with OPTION_SINCE, as given; likewise `until` */
     const char *until;
     enum line_form form; /* with OPTION_OUTPUT or OPTION_FORM */

@@ -80,12 +80,19 @@ static int put_user(json_t *parameters, const struct spawn_user *user)
 /* The indexes of the descriptors that spawn_send() sends. */
 static int put_descriptors(json_t *parameters, const struct card_descriptors *d)
 {
-    int r = json_object_set_new(parameters, "workspace_fd", json_integer(0));
+    json_int_t next = 0;
+    int r = json_object_set_new(parameters, "workspace_fd", json_integer(next++));
 
     if (r == 0 && d->api_key >= 0)
-        r = json_object_set_new(parameters, "api_key_fd", json_integer(1));
+        r = json_object_set_new(parameters, "api_key_fd", json_integer(next++));
     if (r == 0 && d->proxy_auth >= 0)
-        r = json_object_set_new(parameters, "proxy_auth_fd", json_integer(d->api_key >= 0 ? 2 : 1));
+        r = json_object_set_new(parameters, "proxy_auth_fd", json_integer(next++));
+    if (r < 0 || d->n_mounts == 0)
+        return r;
+    json_t *mounts = json_array();
+    r = json_object_set_new(parameters, "mount_fds", mounts);
+    for (size_t i = 0; r == 0 && i < d->n_mounts; i++)
+        r = json_array_append_new(mounts, json_integer(next++));
     return r;
 }
 
@@ -120,12 +127,14 @@ static int spawn_send(const struct options *options, struct spawned *s, enum spa
                       const struct spawn_user *user, const struct card_descriptors *d)
 {
     const int all[] = {d->workspace, d->api_key, d->proxy_auth};
-    int fds[ARRAY_SIZE(all)];
+    int fds[ARRAY_SIZE(all) + CARD_MOUNTS_MAX];
     size_t n = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         if (all[i] >= 0)
             fds[n++] = all[i];
+    for (size_t i = 0; i < d->n_mounts; i++)
+        fds[n++] = d->mounts[i];
     return connection_send(s->connection, "io.caged.Spawn",
                            spawn_parameters(options, &s->file, mode, user, d), false, fds, n);
 }

@@ -41,7 +41,7 @@ static void audit_deinit(struct audit *a)
 static int print(struct audit *a, const struct audit_record *r)
 {
     if (!a->json) {
-        audit_record_print(r, geteuid() == 0);
+        audit_record_print(r, geteuid() == 0 || r->owner_uid != geteuid());
         return STATUS_OK;
     }
     json_t *json = audit_record_to_json(r);
@@ -307,7 +307,7 @@ static int check_owner(const struct agent_name *agent)
     if (geteuid() == 0 || agent->id || agent->owner_uid == AGENT_NONE ||
         agent->owner_uid == geteuid())
         return STATUS_OK;
-    say("only root may see what agents of another user did");
+    say("only root may see what all agents of another user did: name one");
     return STATUS_PERMISSION;
 }
 

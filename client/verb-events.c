@@ -9,6 +9,7 @@
 #include "field.h"
 #include "options.h"
 #include "output.h"
+#include "owner.h"
 #include "planted.h"
 #include "remote-error.h"
 #include "signals.h"
@@ -149,15 +150,21 @@ static int print_reload(const json_t *event)
 static int event_print(const json_t *event)
 {
     const char *id, *kind;
-    uint64_t usec;
-    char when[64];
+    uint64_t usec, owner_uid;
+    char when[64], owner[64];
     int r = 0;
 
     if (!json_is_object(event) || field_string(event, "agent_id", &id) < 0 ||
-        field_string(event, "kind", &kind) < 0 || field_u64(event, "time_usec", &usec) < 0)
+        field_string(event, "kind", &kind) < 0 || field_u64(event, "time_usec", &usec) < 0 ||
+        field_u64(event, "owner_uid", &owner_uid) < 0)
         return -EPROTO;
     time_format(usec, when, sizeof(when));
     (void)printf("%s ", when);
+    if (owner_uid != geteuid()) {
+        owner_format(owner_uid, owner, sizeof(owner));
+        text_print(stdout, owner);
+        (void)putchar('/');
+    }
     text_print(stdout, id);
     (void)putchar(' ');
     if (streq(kind, "network"))

@@ -112,6 +112,30 @@ static int print_command(const json_t *parameters)
     return 0;
 }
 
+/* "/data is /srv/datasets, read-only" */
+static int print_mounts(const json_t *parameters)
+{
+    json_t *mounts;
+    const json_t *item;
+    size_t i;
+
+    if (field_array(parameters, "mounts", &mounts) < 0)
+        return -EPROTO;
+    json_array_foreach (mounts, i, item) {
+        const char *source, *target;
+        if (!json_is_object(item) || field_string(item, "source", &source) < 0 ||
+            field_string(item, "target", &target) < 0)
+            return -EPROTO;
+        print_label(i == 0 ? "mounts" : "");
+        text_print(stdout, target);
+        (void)printf(" is ");
+        text_print(stdout, source);
+        (void)printf(", %s\n",
+                     json_is_false(json_object_get(item, "readonly")) ? "writable" : "read-only");
+    }
+    return 0;
+}
+
 static int print_cage(const json_t *parameters)
 {
     const char *workspace;
@@ -123,6 +147,8 @@ static int print_cage(const json_t *parameters)
         field_u64(parameters, "uid_base", &uid_base) < 0)
         return -EPROTO;
     print_string("workspace", workspace);
+    if (print_mounts(parameters) < 0)
+        return -EPROTO;
     if (uid_base != 0) /* an agent that ended has given its range back */
         print_number("first uid", uid_base);
     return print_strings(parameters, "cgroups", "cgroups");

@@ -79,9 +79,12 @@ static int stop_many(const struct options *options, struct connection *connectio
     return status;
 }
 
-/* All agents that the caller may stop; their ids are borrowed from the reply. */
-static int names_from_list(const json_t *parameters, struct agent_name **ret, size_t *ret_n)
+/* The agents of this user, or of all (AGENT_NONE), that the caller sees; their ids are borrowed
+ * from the reply. */
+static int names_from_list(const json_t *parameters, uint64_t owner_uid, struct agent_name **ret,
+                           size_t *ret_n)
 {
+    size_t n = 0;
     json_t *agents;
     const json_t *json;
     size_t i;
@@ -95,23 +98,30 @@ static int names_from_list(const json_t *parameters, struct agent_name **ret, si
         struct agent agent;
         if (agent_from_json(json, &agent) < 0)
             return -EPROTO;
-        names[i] = (struct agent_name){agent.id, agent.owner_uid};
+        if (owner_uid == AGENT_NONE || agent.owner_uid == owner_uid)
+            names[n++] = (struct agent_name){agent.id, agent.owner_uid};
     }
-    *ret_n = json_array_size(agents);
+    *ret_n = n;
     *ret = TAKE_PTR(names);
     return 0;
 }
 
+/* Of who sees agents of others, too, all are its own: only root has to mean everybody's. */
 static int stop_all(const struct options *options, struct connection *connection)
 {
     AUTO_FREE struct agent_name *names = NULL;
+    struct agent_name whose;
     struct reply reply = {};
     size_t n;
-    int status = connection_call(connection, "io.caged.List", json_object(), &reply);
+    int status = target_from_options(options, NULL, &whose);
 
+    if (status == STATUS_OK)
+        status = connection_call(connection, "io.caged.List", json_object(), &reply);
     if (status != STATUS_OK)
         return status;
-    int r = names_from_list(reply.parameters, &names, &n);
+    if (whose.owner_uid == AGENT_NONE && geteuid() != 0)
+        whose.owner_uid = geteuid();
+    int r = names_from_list(reply.parameters, whose.owner_uid, &names, &n);
     status = r < 0 ? connection_failed(connection, r) : stop_many(options, connection, names, n);
     reply_deinit(&reply);
     return status;

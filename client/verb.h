@@ -44,5 +44,6 @@ int verb_wait(const struct options *options);
 int verb_audit(const struct options *options);
 int verb_events(const struct options *options);
 int verb_check(const struct options *options);
+int verb_policy(const struct options *options);
 int verb_version(const struct options *options);
 int verb_help(const struct options *options);

@@ -110,46 +110,59 @@ bool address_in_network(const struct ip_address *address, const struct ip_addres
     return rest == 0 || (a[whole] ^ n[whole]) >> (8 - rest) == 0;
 }
 
-static const char *special_block_v4(const struct ip_address *address, unsigned *ret_prefix_length)
+/* Of the blocks that are no smaller than a prefix of `prefix_length`, the smallest that it is in.
+ */
+static const char *special_block_v4(const struct ip_address *address, unsigned prefix_length,
+                                    unsigned *ret_block_length)
 {
     const uint32_t number = ntohl(address->v4.s_addr);
 
     /* By numbers, since a gate does this for each request. No prefix has length 0. */
     for (size_t i = 0; i < ARRAY_SIZE(special_v4); i++) {
-        if ((number ^ special_v4[i].network) >> (32 - special_v4[i].prefix_length) == 0) {
-            *ret_prefix_length = special_v4[i].prefix_length;
+        if (special_v4[i].prefix_length <= prefix_length &&
+            (number ^ special_v4[i].network) >> (32 - special_v4[i].prefix_length) == 0) {
+            *ret_block_length = special_v4[i].prefix_length;
             return special_v4[i].name;
         }
     }
     return NULL;
 }
 
-static const char *special_block_v6(const struct ip_address *address, unsigned *ret_prefix_length)
+static const char *special_block_v6(const struct ip_address *address, unsigned prefix_length,
+                                    unsigned *ret_block_length)
 {
     for (size_t i = 0; i < ARRAY_SIZE(special_v6); i++) {
         struct ip_address network = {.family = AF_INET6, .v6 = special_v6[i].network};
-        if (address_in_network(address, &network, special_v6[i].prefix_length)) {
-            *ret_prefix_length = special_v6[i].prefix_length;
+        if (special_v6[i].prefix_length <= prefix_length &&
+            address_in_network(address, &network, special_v6[i].prefix_length)) {
+            *ret_block_length = special_v6[i].prefix_length;
             return special_v6[i].name;
         }
     }
-    if (address_in_network(address, &global_unicast_v6, GLOBAL_UNICAST_V6_LENGTH))
+    if (address_in_network(address, &global_unicast_v6,
+                           MIN_OF(prefix_length, (unsigned)GLOBAL_UNICAST_V6_LENGTH)))
         return NULL;
-    *ret_prefix_length = GLOBAL_UNICAST_V6_LENGTH;
+    *ret_block_length = GLOBAL_UNICAST_V6_LENGTH;
     return "not global unicast";
+}
+
+const char *address_special_range(const struct ip_address *network, unsigned prefix_length,
+                                  unsigned *ret_block_length)
+{
+    switch (network->family) {
+    case AF_INET:
+        return special_block_v4(network, prefix_length, ret_block_length);
+    case AF_INET6:
+        return special_block_v6(network, prefix_length, ret_block_length);
+    default:
+        *ret_block_length = 0;
+        return "not an IP address";
+    }
 }
 
 const char *address_special_block(const struct ip_address *address, unsigned *ret_prefix_length)
 {
-    switch (address->family) {
-    case AF_INET:
-        return special_block_v4(address, ret_prefix_length);
-    case AF_INET6:
-        return special_block_v6(address, ret_prefix_length);
-    default:
-        *ret_prefix_length = 0;
-        return "not an IP address";
-    }
+    return address_special_range(address, address->family == AF_INET ? 32 : 128, ret_prefix_length);
 }
 
 const char *address_special(const struct ip_address *address)

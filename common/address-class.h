@@ -15,6 +15,11 @@ const char *address_special(const struct ip_address *address);
  * special, so that a caller can tell a range inside that block from one that merely covers it. */
 const char *address_special_block(const struct ip_address *address, unsigned *ret_prefix_length);
 
+/* The same for a range: NULL unless it lies wholly inside a block that is special, which is then
+ * the smallest such block; or has no address of the space that is globally routable at all. */
+const char *address_special_range(const struct ip_address *network, unsigned prefix_length,
+                                  unsigned *ret_block_length);
+
 #define ADDRESS_EMBEDDED_MAX 2
 
 /* The IPv4 addresses that an IPv6 address stands for or leads to: IPv4-mapped, -compatible and

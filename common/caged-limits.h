@@ -13,6 +13,8 @@
 #define CARD_HOSTS_MAX 256
 #define CARD_ENVIRONMENT_MAX 256
 #define CARD_PROXY_MAX 1024
+#define CARD_MOUNTS_MAX 8
+#define CARD_MOUNT_TARGET_MAX 255
 #define PROXY_AUTH_SIZE_MAX 1024 /* user:password of a parent proxy, in a file */
 #define CARD_MEMORY_MB_MIN 16
 #define CARD_MEMORY_MB_MAX (16 * 1024 * 1024)
@@ -46,20 +48,52 @@
 #define CARD_OPEN_FILES_MIN 16
 #define CARD_OPEN_FILES_MAX 1048576
 #define CARD_OPEN_FILES_DEFAULT 1024
+#define CARD_SECCOMP_PROFILE_DEFAULT "default"
 #define CARD_TTL_MAX (366 * 24 * 3600)
+#define FOLDER_DEPTH_MAX 128 /* how many folders deep a workspace or mount may lie */
 #define API_KEY_SIZE_MAX 4096
 #define PRESET_SIZE_MAX (64 * 1024) /* a file of policy/agents/ */
+
+/* -- the site policy (caged.policy(5)) -- */
+#define POLICY_SIZE_MAX (256 * 1024)
+#define POLICY_NESTING_MAX 8
+#define POLICY_RULES_MAX 256
+#define POLICY_RULE_NAME_MAX 63
+#define POLICY_RULE_NAME_CHARACTERS                                                                \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_."
+#define POLICY_NAMES_MAX 256 /* users, or groups, in one list */
+#define POLICY_HOSTS_MAX 256 /* patterns in one list */
+#define POLICY_ROOTS_MAX 64  /* folders in one list */
+#define POLICY_WORDS_MAX 256 /* variables, presets and the like in one list */
+#define POLICY_WORD_MAX 63   /* characters of one */
+#define POLICY_ACCESS_MAX 64 /* entries of one rule */
+#define POLICY_SPAWNS_MAX 1000000
+#define POLICY_PERCENT_MAX 100
+#define SPAWN_RATE_USERS_MAX 1024 /* whose attempts are remembered: daemon/spawn-rate.h */
+#define SECCOMP_PROFILES_MAX 64   /* in the data folder */
 
 /* -- the wire (io.caged.varlink) -- */
 #define WIRE_REQUEST_SIZE_MAX (64 * 1024 + 4096) /* a whole card and the call around it */
 #define WIRE_REPLY_SIZE_MAX (16 * 1024 * 1024)   /* what a client takes from the daemon */
 #define WIRE_NESTING_MAX (CARD_NESTING_MAX + 2)  /* a card inside a call's parameters */
-#define WIRE_DESCRIPTORS_MAX 8                   /* with one message */
+#define WIRE_DESCRIPTORS_MAX 16                  /* with one message */
 #define WIRE_OUTPUT_BUFFER_MAX (1024 * 1024)     /* unsent replies of one connection */
 #define CONNECTIONS_MAX 1024                     /* root is not turned away */
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
 #define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
+/* Calls under way: those that are not answered at once. Fewer than connections, so that who has as
+ * many as can be still gets a Stop through. Root is not turned away. */
+#define CALLS_MAX 896
+#define CALLS_PER_UID_MAX 112
+/* Of all connections together: what of requests came already, and what of replies nobody took. Over
+ * it a connection gets more only when it has taken all that it was sent, and in small pieces; calls
+ * are turned away. Root's are not counted. */
+#define WIRE_BUFFERED_MAX (128 * 1024 * 1024)
+#define WIRE_BUFFERED_PER_UID_MAX (16 * 1024 * 1024)
+#define WIRE_DESCRIPTORS_PER_UID_MAX 512 /* that came and are not used yet */
+
+#define SUBORDINATE_UIDS_FILE_MAX (4 * 1024 * 1024) /* /etc/subuid, read for who connects */
 
 /* A daemon that ends when idle (daemon/leave.h): seconds for clients that have no call under way,
  * and then for those that do not take their last replies. */
@@ -77,6 +111,11 @@
 #define AGENT_STOP_GRACE_MAX 3600
 #define AGENT_RING_SIZE (1024 * 1024) /* output kept in memory for late followers */
 #define AGENT_LINE_MAX (48 * 1024)    /* a longer line is passed on in pieces */
+/* All agents' output kept in memory, those that ended included: where they are so many that it
+ * would be more, each keeps an equal part, but this much. */
+#define AGENT_RINGS_MAX (512 * 1024 * 1024)
+#define AGENT_RINGS_PER_UID_MAX (64 * 1024 * 1024) /* root's are counted too */
+#define AGENT_RING_SIZE_MIN (64 * 1024)
 #define EVENT_RING_SIZE (1024 * 1024)
 
 /* -- the log: what is not written yet (log-queue.h) -- */

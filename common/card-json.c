@@ -1,6 +1,7 @@
 /* A card as JSON, with its defaults and without its secrets. */
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "card.h"
 
 static int put(json_t *object, const char *name, json_t *value)
@@ -70,6 +71,22 @@ static json_t *limits_to_json(const struct card_limits *limits)
     return object;
 }
 
+static json_t *mounts_to_json(const struct card *card)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < card->n_mounts; i++) {
+        const struct card_mount *mount = &card->mounts[i];
+        json_t *object = json_pack("{s:s, s:s, s:b}", "source", mount->source, "target",
+                                   mount->target, "readonly", mount->readonly);
+        if (json_array_append_new(array, object) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 static json_t *environment_to_json(const struct card *card)
 {
     json_t *object = json_object();
@@ -96,6 +113,8 @@ json_t *card_to_json(const struct card *card)
     r |= put(object, "workspace", json_string(card->workspace));
     if (card->user)
         r |= put(object, "user", json_string(card->user));
+    if (card->n_mounts > 0)
+        r |= put(object, "mounts", mounts_to_json(card));
     if (card->command.count > 0)
         r |= put(object, "command", list_to_json(&card->command));
     r |= put(object, "api_provider", json_string(api_provider_to_string(card->api_provider)));
@@ -110,6 +129,9 @@ json_t *card_to_json(const struct card *card)
     r |= put(object, "private_hosts", list_to_json(&card->private_hosts));
     r |= put(object, "denied_hosts", list_to_json(&card->denied_hosts));
     r |= put(object, "ttl_seconds", json_integer((json_int_t)card->ttl_seconds));
+    r |= put(
+        object, "seccomp_profile",
+        json_string(card->seccomp_profile ? card->seccomp_profile : CARD_SECCOMP_PROFILE_DEFAULT));
     if (card->transparent)
         r |= put(object, "transparent", json_true());
     r |= put(object, "protect", card->protect_git ? json_pack("[s]", "git") : json_array());

@@ -4,33 +4,10 @@
 #include "caged-limits.h"
 #include "card-parse.h"
 #include "host-pattern.h"
-#include "json-text.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
-
-int card_parse_ignored(struct card_parser *p, const struct card_key *key, const json_t *value)
-{
-    return 0;
-}
-
-int card_parse_integer(struct card_parser *p, const struct card_key *key, const json_t *value)
-{
-    json_int_t number = json_integer_value(value);
-
-    if (number < 0 || (uint64_t)number < key->min || (uint64_t)number > key->max)
-        return card_refuse_value(p, value, key->secret, "an integer from %ju to %ju (%s)",
-                                 (uintmax_t)key->min, (uintmax_t)key->max, key->expected);
-    *CARD_FIELD(p, key, uint64_t) = (uint64_t)number;
-    return 0;
-}
-
-int card_parse_boolean(struct card_parser *p, const struct card_key *key, const json_t *value)
-{
-    *CARD_FIELD(p, key, bool) = json_is_true(value);
-    return 0;
-}
 
 static int take_copy(char **field, const char *text)
 {
@@ -43,22 +20,21 @@ static int take_copy(char **field, const char *text)
     return 0;
 }
 
-int card_parse_name(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_name(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
     const char *name = json_string_value(value);
     size_t length = strlen(name);
 
     if (length == 0 || length > CARD_AGENT_ID_MAX ||
         strspn(name, CARD_AGENT_ID_CHARACTERS) != length)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
-    return take_copy(CARD_FIELD(p, key, char *), name);
+        return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
+    return take_copy(JSON_FIELD(w, key, char *), name);
 }
 
 /* -- paths -- */
 
-/* The length of a path without one slash at its end, or 0 unless it says only one thing: absolute,
- * no empty component, no "." or "..". Control characters could forge lines of a log or a table. */
-static size_t path_check(const char *path)
+/* Control characters could forge lines of a log or a table. */
+size_t card_path_length(const char *path)
 {
     const char *component = path;
 
@@ -77,17 +53,17 @@ static size_t path_check(const char *path)
     return *component == '\0' ? (size_t)(component - path) : 0;
 }
 
-int card_parse_path(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_path(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
     const char *path = json_string_value(value);
-    size_t length = strlen(path) > CARD_PATH_MAX ? 0 : path_check(path);
+    size_t length = strlen(path) > CARD_PATH_MAX ? 0 : card_path_length(path);
 
     if (length == 0)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+        return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
     char *copy = strndup(path, length);
     if (!copy)
         return -ENOMEM;
-    *CARD_FIELD(p, key, char *) = copy;
+    *JSON_FIELD(w, key, char *) = copy;
     return 0;
 }
 
@@ -95,7 +71,7 @@ int card_parse_path(struct card_parser *p, const struct card_key *key, const jso
 
 /* Not what useradd(8) would take, but what an account can be called at all: names of directory
  * services have spaces, "@" and "\\". */
-int card_parse_user(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_user(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
     const char *user = json_string_value(value);
     size_t length = strlen(user);
@@ -104,35 +80,35 @@ int card_parse_user(struct card_parser *p, const struct card_key *key, const jso
     for (const char *c = user; *c; c++)
         good = good && (unsigned char)*c >= ' ' && *c != 0x7f;
     if (!good)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
-    return take_copy(CARD_FIELD(p, key, char *), user);
+        return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
+    return take_copy(JSON_FIELD(w, key, char *), user);
 }
 
-int card_parse_command(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_command(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
-    size_t used = strlen(p->path), i;
+    size_t used = strlen(w->path), i;
     json_t *word;
 
     if (json_array_size(value) == 0 || json_array_size(value) > CARD_COMMAND_MAX)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+        return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
     json_array_foreach (value, i, word) {
-        json_path_append_index(p->path, sizeof(p->path), i);
+        json_path_append_index(w->path, sizeof(w->path), i);
         if (!json_is_string(word))
-            return card_refuse_value(p, word, key->secret, "a string");
+            return json_walk_refuse_value(w, word, key->secret, "a string");
         if (i == 0 && json_string_length(word) == 0)
-            return card_refuse_value(p, word, key->secret, "the name or path of a program");
-        int r = string_list_append(&p->card->command, json_string_value(word));
+            return json_walk_refuse_value(w, word, key->secret, "the name or path of a program");
+        int r = string_list_append(&CARD(w)->command, json_string_value(word));
         if (r < 0)
             return r;
-        p->path[used] = '\0';
+        w->path[used] = '\0';
     }
     return 0;
 }
 
-int card_parse_provider(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_provider(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
-    if (api_provider_from_string(json_string_value(value), &p->card->api_provider) < 0)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    if (api_provider_from_string(json_string_value(value), &CARD(w)->api_provider) < 0)
+        return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
     return 0;
 }
 
@@ -154,7 +130,7 @@ static bool is_userinfo(const char *text, size_t length)
     return length > 0 && text[0] != ':';
 }
 
-static int refuse_scheme(struct card_parser *p, const struct card_key *key, const json_t *value)
+static int refuse_scheme(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
     static const char *const others[] = {"https",   "socks",  "socks4",
                                          "socks4a", "socks5", "socks5h"};
@@ -166,12 +142,12 @@ static int refuse_scheme(struct card_parser *p, const struct card_key *key, cons
         if (!has_prefix(uri, others[i]) || !has_prefix(uri + length, "://"))
             continue;
         (void)snprintf(found, sizeof(found), "a proxy of kind %s", others[i]);
-        return card_refuse(p, found, "%s; other kinds are not supported", key->expected);
+        return json_walk_refuse(w, found, "%s; other kinds are not supported", key->expected);
     }
-    return card_refuse_value(p, value, key->secret, "%s", key->expected);
+    return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
 }
 
-int card_parse_proxy(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_proxy(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
     const char *uri = json_string_value(value);
     size_t length = strlen(uri);
@@ -180,26 +156,26 @@ int card_parse_proxy(struct card_parser *p, const struct card_key *key, const js
     const char *why = NULL;
 
     if (length > CARD_PROXY_MAX)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+        return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
     if (!has_prefix(uri, "http://"))
-        return refuse_scheme(p, key, value);
+        return refuse_scheme(w, key, value);
     if (uri[length - 1] == '/' && length > strlen("http://"))
         length--; /* the empty path that people copy along */
 
     const char *authority = uri + strlen("http://");
     const char *at = strchr(authority, '@');
     if (at && !is_userinfo(authority, (size_t)(at - authority)))
-        return card_refuse(p, "a proxy whose user or password is not written as in a URI",
-                           "%s, with %%XX for what is not a letter, a digit or one of "
-                           "-._~!$&'()*+,;=",
-                           key->expected);
+        return json_walk_refuse(w, "a proxy whose user or password is not written as in a URI",
+                                "%s, with %%XX for what is not a letter, a digit or one of "
+                                "-._~!$&'()*+,;=",
+                                key->expected);
     if (at)
         authority = at + 1;
     if (host_authority_parse(authority, (size_t)(uri + length - authority), 0, &host, &port, &why) <
         0)
-        return card_refuse_value(p, value, key->secret, "%s: %s", key->expected, why);
-    p->card->proxy = strndup(uri, length);
-    return p->card->proxy ? 0 : -ENOMEM;
+        return json_walk_refuse_value(w, value, key->secret, "%s: %s", key->expected, why);
+    CARD(w)->proxy = strndup(uri, length);
+    return CARD(w)->proxy ? 0 : -ENOMEM;
 }
 
 /* -- hosts -- */
@@ -236,45 +212,24 @@ static const char *denied_host_fault(const char *text)
     return host_pattern_has_options(&pattern) ? "options stand in allowed_hosts alone" : NULL;
 }
 
-static int parse_hosts(struct card_parser *p, const struct card_key *key, const json_t *value,
-                       const char *expected, const char *(*fault)(const char *text))
+int card_parse_allowed_hosts(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
-    size_t used = strlen(p->path), i;
-    json_t *host;
-
-    if (json_array_size(value) > CARD_HOSTS_MAX)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
-    json_array_foreach (value, i, host) {
-        json_path_append_index(p->path, sizeof(p->path), i);
-        if (!json_is_string(host))
-            return card_refuse_value(p, host, key->secret, "%s", expected);
-        const char *why = fault(json_string_value(host));
-        if (why)
-            return card_refuse_value(p, host, key->secret, "%s: %s", expected, why);
-        int r = string_list_append(CARD_FIELD(p, key, struct string_list), json_string_value(host));
-        if (r < 0)
-            return r;
-        p->path[used] = '\0';
-    }
-    return 0;
+    return json_walk_strings(w, key, value,
+                             "a host, *.name, IP address or range, perhaps with :port",
+                             allowed_host_fault, false);
 }
 
-int card_parse_allowed_hosts(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_private_hosts(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
-    return parse_hosts(p, key, value, "a host, *.name, IP address or range, perhaps with :port",
-                       allowed_host_fault);
+    return json_walk_strings(w, key, value, "the name of a host or *.name, without a port",
+                             private_host_fault, false);
 }
 
-int card_parse_private_hosts(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_denied_hosts(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
-    return parse_hosts(p, key, value, "the name of a host or *.name, without a port",
-                       private_host_fault);
-}
-
-int card_parse_denied_hosts(struct card_parser *p, const struct card_key *key, const json_t *value)
-{
-    return parse_hosts(p, key, value, "a host, *.name, IP address or range, perhaps with :port",
-                       denied_host_fault);
+    return json_walk_strings(w, key, value,
+                             "a host, *.name, IP address or range, perhaps with :port",
+                             denied_host_fault, false);
 }
 
 /* -- environment -- */
@@ -287,39 +242,39 @@ static const struct {
 };
 
 /* Not a byte of the value may get into the error. */
-static int check_variable(struct card_parser *p, const char *name, const json_t *value)
+static int check_variable(struct json_walk *w, const char *name, const json_t *value)
 {
     size_t length = strlen(name);
 
     if (length == 0 || strspn(name, LOWER UPPER DIGITS "_") != length || strchr(DIGITS, name[0]))
-        return card_refuse(p, "a name that no variable can have",
-                           "letters, digits and \"_\", not beginning with a digit");
+        return json_walk_refuse(w, "a name that no variable can have",
+                                "letters, digits and \"_\", not beginning with a digit");
     for (size_t i = 0; i < ARRAY_SIZE(reserved_variables); i++)
         if (streq(name, reserved_variables[i].name))
-            return card_refuse(p, "a variable that caged sets itself", "another name: %s",
-                               reserved_variables[i].why);
+            return json_walk_refuse(w, "a variable that caged sets itself", "another name: %s",
+                                    reserved_variables[i].why);
     if (!json_is_string(value))
-        return card_refuse_value(p, value, true, "a string");
+        return json_walk_refuse_value(w, value, true, "a string");
     return 0;
 }
 
-int card_parse_environment(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_environment(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
-    size_t used = strlen(p->path);
+    size_t used = strlen(w->path);
     const char *name;
     json_t *content;
 
     if (json_object_size(value) > CARD_ENVIRONMENT_MAX)
-        return card_refuse_value(p, value, key->secret, "%s", key->expected);
+        return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);
     json_object_foreach ((json_t *)value, name, content) {
-        json_path_append_key(p->path, sizeof(p->path), name, strlen(name));
-        int r = check_variable(p, name, content);
+        json_path_append_key(w->path, sizeof(w->path), name, strlen(name));
+        int r = check_variable(w, name, content);
         if (r == 0)
-            r = card_variables_append(&p->card->environment, &p->card->n_environment, name,
+            r = card_variables_append(&CARD(w)->environment, &CARD(w)->n_environment, name,
                                       json_string_value(content));
         if (r < 0)
             return r;
-        p->path[used] = '\0';
+        w->path[used] = '\0';
     }
     return 0;
 }
@@ -327,20 +282,20 @@ int card_parse_environment(struct card_parser *p, const struct card_key *key, co
 /* -- protect -- */
 
 /* Each kind once: a list that says something twice may have been meant to say something else. */
-int card_parse_protect(struct card_parser *p, const struct card_key *key, const json_t *value)
+int card_parse_protect(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
-    size_t used = strlen(p->path), i;
+    size_t used = strlen(w->path), i;
     json_t *kind;
 
-    p->card->protect_git = false;
+    CARD(w)->protect_git = false;
     json_array_foreach (value, i, kind) {
-        json_path_append_index(p->path, sizeof(p->path), i);
+        json_path_append_index(w->path, sizeof(w->path), i);
         if (!json_is_string(kind) || !streq(json_string_value(kind), "git"))
-            return card_refuse_value(p, kind, key->secret, "\"git\"");
-        if (p->card->protect_git)
-            return card_refuse(p, "\"git\" once more", "each kind once");
-        p->card->protect_git = true;
-        p->path[used] = '\0';
+            return json_walk_refuse_value(w, kind, key->secret, "\"git\"");
+        if (CARD(w)->protect_git)
+            return json_walk_refuse(w, "\"git\" once more", "each kind once");
+        CARD(w)->protect_git = true;
+        w->path[used] = '\0';
     }
     return 0;
 }

@@ -100,6 +100,7 @@ struct card *card_free(struct card *card)
     free(card->agent);
     free(card->workspace);
     free(card->user);
+    card_mounts_free(card->mounts, card->n_mounts);
     string_list_deinit(&card->command);
     free(card->api_key_file);
     free(card->proxy);
@@ -110,6 +111,7 @@ struct card *card_free(struct card *card)
     string_list_deinit(&card->allowed_hosts);
     string_list_deinit(&card->private_hosts);
     string_list_deinit(&card->denied_hosts);
+    free(card->seccomp_profile);
     card_variables_free(card->environment, card->n_environment);
     free(card);
     return NULL;

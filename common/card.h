@@ -10,6 +10,8 @@
 
 #include "util.h"
 
+#define CARD_PRESET_DEFAULT "opencode" /* of a card that has neither agent nor command */
+
 enum api_provider {
     API_PROVIDER_ANTHROPIC,
     API_PROVIDER_OPENAI,
@@ -32,9 +34,35 @@ struct card_limits {
     uint64_t max_open_files;
 };
 
+/* The members of struct card_limits, by number. */
+enum card_limit {
+    CARD_LIMIT_MEMORY,
+    CARD_LIMIT_MEMORY_HIGH,
+    CARD_LIMIT_SWAP,
+    CARD_LIMIT_CPU_SHARES,
+    CARD_LIMIT_CPU_QUOTA,
+    CARD_LIMIT_IO_WEIGHT,
+    CARD_LIMIT_IO_READ_BPS,
+    CARD_LIMIT_IO_WRITE_BPS,
+    CARD_LIMIT_IO_READ_IOPS,
+    CARD_LIMIT_IO_WRITE_IOPS,
+    CARD_LIMIT_PROCESSES,
+    CARD_LIMIT_OPEN_FILES,
+    CARD_LIMIT_COUNT,
+};
+
+uint64_t *card_limit(struct card_limits *limits, enum card_limit limit);
+
 struct card_variable {
     char *name;
     char *value;
+};
+
+/* A folder of the host's that the agent sees besides its workspace. */
+struct card_mount {
+    char *source; /* absolute, as `workspace` */
+    char *target; /* in the cage: mount_target_valid() */
+    bool readonly;
 };
 
 struct string_list {
@@ -48,12 +76,15 @@ int card_variables_append(struct card_variable **variables, size_t *n, const cha
                           const char *value);
 void string_list_deinit(struct string_list *list);
 struct card_variable *card_variables_free(struct card_variable *variables, size_t n); /* NULL */
+struct card_mount *card_mounts_free(struct card_mount *mounts, size_t n);             /* NULL */
 
 struct card {
     char *agent_id;
     char *agent;     /* name of the preset; NULL if the card has none */
     char *workspace; /* absolute, without "." and "..", without a slash at its end; never "/" */
     char *user; /* name or number of whose the agent's files are; NULL: the workspace's owner */
+    struct card_mount *mounts;  /* no target lies in another's */
+    size_t n_mounts;            /* CARD_MOUNTS_MAX at most */
     struct string_list command; /* empty: the preset's */
     enum api_provider api_provider;
     char *api_key_file; /* NULL: no key */
@@ -62,10 +93,12 @@ struct card {
     char *proxy_auth_file; /* NULL: no user, or that in `proxy`; never both */
     char *proxy_auth;      /* its content, "user:password": set by who reads it, never told */
     struct card_limits limits;
+    unsigned limits_given; /* bits 1u << CARD_LIMIT_...: what the card itself says of them */
     struct string_list allowed_hosts; /* as written; empty: the provider's API host alone */
     struct string_list private_hosts;
     struct string_list denied_hosts; /* win over both */
     uint64_t ttl_seconds;            /* 0: none */
+    char *seccomp_profile;           /* name; NULL: CARD_SECCOMP_PROFILE_DEFAULT */
     bool transparent; /* names and TCP reach the gate also from tools that know no proxy */
     bool protect_git; /* `protect`: hooks and configuration of repositories are read-only inside */
     struct card_variable *environment;

@@ -136,11 +136,31 @@ static bool take_descriptors(struct msghdr *message, int *ret_fds, size_t max, s
     return fits;
 }
 
+static struct ucred get_sender(struct msghdr *message)
+{
+    struct ucred sender = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
+            c->cmsg_len == CMSG_LEN(sizeof(sender)))
+            memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+    return sender;
+}
+
 ssize_t socket_receive(int fd, void *data, size_t size, int *ret_fds, size_t max_fds,
                        size_t *ret_n_fds)
 {
+    struct ucred sender;
+
+    return socket_receive_from(fd, data, size, ret_fds, max_fds, ret_n_fds, &sender);
+}
+
+ssize_t socket_receive_from(int fd, void *data, size_t size, int *ret_fds, size_t max_fds,
+                            size_t *ret_n_fds, struct ucred *ret_sender)
+{
     union {
-        char bytes[CMSG_SPACE(sizeof(int) * SOCKET_DESCRIPTORS_MAX)];
+        char bytes[CMSG_SPACE(sizeof(int) * SOCKET_DESCRIPTORS_MAX) +
+                   CMSG_SPACE(sizeof(struct ucred))];
         struct cmsghdr align;
     } control;
     struct iovec iov = {.iov_base = data, .iov_len = size};
@@ -169,6 +189,7 @@ ssize_t socket_receive(int fd, void *data, size_t size, int *ret_fds, size_t max
     if (n_fds > 0)
         memcpy(ret_fds, fds, sizeof(int) * n_fds);
     *ret_n_fds = n_fds;
+    *ret_sender = get_sender(&message);
     return n;
 }
 

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct ucred; /* sys/socket.h */
+
 /* The most descriptors that one message can carry: the kernel's SCM_MAX_FD (unix(7)). */
 #define SOCKET_DESCRIPTORS_MAX 253
 
@@ -32,6 +34,12 @@ ssize_t socket_send(int fd, const void *data, size_t size, const int *fds, size_
  * where data or descriptors did not fit (descriptors that came are closed). */
 ssize_t socket_receive(int fd, void *data, size_t size, int *ret_fds, size_t max_fds,
                        size_t *ret_n_fds);
+
+/* The same of a socket with SO_PASSCRED (unix(7)), which tells who sent these bytes: all of them
+ * came from one process with that real uid and gid. The pid is 0 if the kernel did not note who it
+ * was (the uid is that of nobody then), or if it is in a PID namespace that cannot be seen. */
+ssize_t socket_receive_from(int fd, void *data, size_t size, int *ret_fds, size_t max_fds,
+                            size_t *ret_n_fds, struct ucred *ret_sender);
 
 /* A memfd with this content that nobody can change any more: F_SEAL_WRITE, SHRINK, GROW and SEAL
  * (memfd_create(2)). Returns the descriptor (O_CLOEXEC, at offset 0) or -errno. */

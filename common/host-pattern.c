@@ -239,7 +239,7 @@ static bool port_matches(const struct host_pattern *pattern, uint16_t port)
     return pattern->port ? port == pattern->port : port == 80 || port == 443;
 }
 
-static bool is_subdomain(const char *name, const char *parent)
+bool host_name_is_below(const char *name, const char *parent)
 {
     size_t n = strlen(name);
     size_t p = strlen(parent);
@@ -248,7 +248,7 @@ static bool is_subdomain(const char *name, const char *parent)
 
 static bool name_matches(const struct host_pattern *pattern, const char *name)
 {
-    return pattern->kind == HOST_PATTERN_SUBDOMAINS ? is_subdomain(name, pattern->name)
+    return pattern->kind == HOST_PATTERN_SUBDOMAINS ? host_name_is_below(name, pattern->name)
                                                     : streq(name, pattern->name);
 }
 

@@ -3,7 +3,10 @@
  * A pattern is an exact name, `*.name` (every subdomain, not the name itself), `localhost`, an
  * IPv4 or [IPv6] literal, or a CIDR range (10.0.0.0/8, [fd00::]/8, fd00::/8), each with an
  * optional `:port`, or `:*` for every port; without one it allows ports 80 and 443, and denies
- * every port. Options may stand behind it: `;sni=any`. */
+ * every port. Options may stand behind it: `;sni=any`.
+ *
+ * In a site policy a pattern is a ceiling as well (host-cover.c): what lists of cards are held
+ * against. There `*` stands for any host, on every port unless one follows (`*:443`). */
 #pragma once
 
 #include "host.h"
@@ -12,6 +15,7 @@ enum host_pattern_kind {
     HOST_PATTERN_NAME,
     HOST_PATTERN_SUBDOMAINS,
     HOST_PATTERN_NETWORK, /* a literal is a network of full length */
+    HOST_PATTERN_ANY,     /* only from host_pattern_parse_ceiling() */
 };
 
 struct host_pattern {
@@ -64,3 +68,21 @@ bool host_pattern_denies(const struct host_pattern *pattern, const struct host *
  * address of zeros stands for. */
 bool host_pattern_denies_address(const struct host_pattern *pattern,
                                  const struct ip_address *address, uint16_t port);
+
+/* -- ceilings -- */
+
+/* As host_pattern_parse, and `*` is taken too. */
+int host_pattern_parse_ceiling(const char *text, struct host_pattern *ret, const char **ret_why);
+
+/* Whether whatever the entry of an allowed_hosts lets through, the ceiling would let through as an
+ * entry itself: every host on every port, and options. A range of addresses counts by what it lists
+ * (host_pattern_lists_address): 169.254.0.0/16 does not cover 169.254.169.254. What embeds an IPv4
+ * address is covered by itself and `*` alone, since it is consent to wherever that leads. */
+bool host_pattern_covers(const struct host_pattern *ceiling, const struct host_pattern *entry);
+
+/* Whether the entry stands for what is not globally routable: localhost, or addresses all of which
+ * are special. A name is none, wherever it may lead: the gate asks for consent to that address. */
+bool host_pattern_is_special(const struct host_pattern *entry);
+
+/* Whether `name` is a subdomain of `parent`, which it is not of itself. */
+bool host_name_is_below(const char *name, const char *parent);

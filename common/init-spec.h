@@ -19,7 +19,8 @@ enum init_fd {
     INIT_FD_SPEC = 4,      /* sealed memfd of the records below */
     INIT_FD_WORKSPACE = 5, /* detached mount (open_tree(2), OPEN_TREE_CLONE), not yet idmapped */
     INIT_FD_SECCOMP = 6,   /* sealed memfd: struct sock_filter[], native order */
-    INIT_FD_COUNT = 7,
+    INIT_FD_MOUNTS = 7,    /* detached mounts, one for each INIT_SPEC_MOUNT, in their order */
+    INIT_FD_COUNT = 15,    /* INIT_FD_MOUNTS + CARD_MOUNTS_MAX */
 };
 
 #define INIT_SPEC_VERSION 4
@@ -44,6 +45,17 @@ enum init_spec_record {
     INIT_SPEC_ENVIRONMENT,        /* string, any number: NAME=value */
     INIT_SPEC_FILE,       /* path NUL content: root's, 0644, in folders that are root's, 0755 */
     INIT_SPEC_AGENT_FILE, /* path NUL content: the agent's, 0644, in folders of the agent's */
+    INIT_SPEC_MOUNT,      /* struct init_spec_mount_ids, then the target as a string; any number up
+                             to CARD_MOUNTS_MAX */
+};
+
+/* As whom the agent acts in a mount besides the workspace: neither 0. `folder_...` is whose the
+ * folder itself is on disk, where the agent may write in a folder of somebody else's; otherwise
+ * the same as the agent's. */
+struct init_spec_mount_ids {
+    uint32_t writable; /* 0 or 1 */
+    uint32_t uid, gid;
+    uint32_t folder_uid, folder_gid;
 };
 
 /* Messages. */

@@ -25,6 +25,8 @@
 #define LOG_ID_NETWORK_CUT "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a11"
 #define LOG_ID_NETWORK_ENDED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a12"
 #define LOG_ID_NETWORK_HELD "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a13"
+#define LOG_ID_POLICY_LOADED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a20"
+#define LOG_ID_POLICY_REFUSED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a21"
 #define LOG_ID_AGENT_PLANTED "8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a30"
 
 struct log_field {

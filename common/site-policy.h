@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "card.h"
+#include "host-pattern.h"
 #include "util.h"
 
 /* Whose rule is looked for: a peer of the daemon's, by the kernel's word. */
@@ -28,7 +29,13 @@ struct policy_who {
     uid_t *uids;                      /* by site_policy_resolve() */
     gid_t *gids;
     size_t n_uids, n_gids;
-    bool everybody;
+    bool everybody; /* "*" */
+};
+
+/* Hosts that lists of cards are held against: the patterns of texts.items, one by one. */
+struct policy_hosts {
+    struct string_list texts; /* as written */
+    struct host_pattern *patterns;
 };
 
 /* What somebody else than an agent's owner and root may do with it. */
@@ -63,9 +70,9 @@ struct policy_rule {
     struct string_list mount_roots;     /* for the card's mounts; none: no mounts */
     struct string_list writable_mount_roots;
     struct string_list excluded_file_systems; /* types as in /proc/self/mountinfo: "nfs4" */
-    struct string_list allowed_hosts;         /* patterns (site_policy_host_covers()) */
-    struct string_list private_hosts;         /* the same, for what is not globally routable */
-    struct string_list parent_proxies;        /* patterns that a card's proxy is held against */
+    struct policy_hosts allowed_hosts;        /* for names and what is globally routable */
+    struct policy_hosts private_hosts;        /* for what is not, and for names of private_hosts */
+    struct policy_hosts parent_proxies;       /* for a card's proxy */
     struct string_list environment;           /* names of variables; "LC_*", "*" */
     struct string_list presets;               /* names; "*" */
     struct string_list seccomp_profiles;      /* names; "*" */
@@ -111,7 +118,7 @@ DEFINE_CLEANUP(struct site_policy, site_policy_free);
 const struct policy_rule *site_policy_find(const struct site_policy *policy,
                                            const struct policy_subject *subject);
 
-/* A rule without any ceiling. Static. */
+/* A rule without any ceiling, but for namespaced_peers: that is for a policy to say. Static. */
 const struct policy_rule *site_policy_root_rule(void);
 
 /* Whether `subject`, neither root nor the owner, has this right over agents of the rule's users.
@@ -119,24 +126,24 @@ const struct policy_rule *site_policy_root_rule(void);
 bool policy_rule_grants(const struct policy_rule *rule, const struct policy_subject *subject,
                         enum policy_right right);
 
-/* Why a card is not within a rule: `path` "$.resource_limits.memory_mb", `found` what the card asks
- * for, `expected` the ceiling ("at most 4096"). The rule's name is for the caller to add. */
-
-/* Holds a card against a rule. What the card leaves open is filled in by the ceiling (limits, time
- * to live). 0, or -EPERM with *ret_error about the first key that is over; the card is then as it
- * was. What only a descriptor can tell (workspace_roots, mount_roots, file systems) is not asked
- * here. */
+/* Holds a card against a rule. What the card leaves open is lowered to the ceiling (limits, time to
+ * live). 0, or -EPERM with *ret_error about the first key that is over, and the card as it was:
+ * `path` "$.resource_limits.memory_mb", `found` what the card asks for ("8192"), `expected` the
+ * ceiling ("at most 4096"); the rule's name is for the caller to add. What only a descriptor can
+ * tell (workspace_roots, mount_roots, file systems) is not asked here. */
 int policy_rule_hold(const struct policy_rule *rule, struct card *card,
                      struct card_error *ret_error);
 
 /* Each ceiling beside what the card asks for: an array of
  * {key, ceiling, asked, effective, ok: bool, reason: string if not ok}; texts for people, but for
  * `key` (of the card, "resource_limits.memory_mb", or of the rule where no key of the card asks:
- * "max_agents") and `ok`. The card is not changed. New reference, or NULL without memory. */
+ * "max_agents") and `ok`. Some is not ok exactly if policy_rule_hold() refuses. The card is not
+ * changed. New reference, or NULL without memory. */
 json_t *policy_rule_explain(const struct policy_rule *rule, const struct card *card);
 
 /* Whether one entry of allowed_hosts is within the rule: 0, or -EPERM with *ret_why, a static
- * sentence. For entries that come while an agent runs. -EINVAL if it is no entry at all. */
+ * sentence. For entries that come while an agent runs. -EINVAL, likewise with *ret_why, if it is no
+ * entry at all. `rule` may be NULL: nothing is within none. */
 int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, const char **ret_why);
 
 const char *policy_right_to_string(enum policy_right right); /* "see", "stop", "change" */

@@ -39,6 +39,8 @@ struct varlink_stream {
     size_t max_message;
     varlink_closer closer;
     void *closer_user;
+    varlink_sender_check check;
+    void *check_user;
 
     char *input;
     size_t allocated;
@@ -244,22 +246,41 @@ static int pending_add(struct varlink_stream *stream, const int *fds, size_t n)
     return 0;
 }
 
+int varlink_stream_check_senders(struct varlink_stream *stream, varlink_sender_check check,
+                                 void *user)
+{
+    const int on = 1;
+
+    if (setsockopt(stream->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+        return negative_errno();
+    stream->check = check;
+    stream->check_user = user;
+    return 0;
+}
+
+/* What one read gave is never of several senders (SO_PASSCRED), so it is taken or refused whole. */
 int varlink_stream_read(struct varlink_stream *stream)
 {
     int fds[SOCKET_DESCRIPTORS_MAX];
+    struct ucred sender;
     size_t n_fds = 0;
     int r;
 
     r = input_make_room(stream);
     if (r < 0)
         return r;
-    ssize_t n = socket_receive(stream->fd, stream->input + stream->end,
-                               stream->allocated - stream->end, fds, ARRAY_SIZE(fds), &n_fds);
+    ssize_t n =
+        socket_receive_from(stream->fd, stream->input + stream->end,
+                            stream->allocated - stream->end, fds, ARRAY_SIZE(fds), &n_fds, &sender);
     if (n < 0)
         return (int)n;
-    stream->end += (size_t)n;
     r = n == 0 ? 0 : 1;
-    if (n > 0 && n_fds > 0)
+    int refused = n > 0 && stream->check ? stream->check(stream->check_user, &sender) : 0;
+    if (refused < 0)
+        r = refused;
+    else
+        stream->end += (size_t)n;
+    if (r > 0 && n_fds > 0)
         r = pending_add(stream, fds, n_fds) < 0 ? -EBADMSG : 1;
     if (r <= 0)
         peer_fds_close(stream->closer, stream->closer_user, fds, n_fds);
@@ -333,6 +354,13 @@ bool varlink_stream_has_input(const struct varlink_stream *stream)
 size_t varlink_stream_pending_output(const struct varlink_stream *stream)
 {
     return stream->pending_output;
+}
+
+void varlink_stream_measure(const struct varlink_stream *stream, size_t *ret_bytes,
+                            size_t *ret_descriptors)
+{
+    *ret_bytes = stream->allocated + stream->pending_output;
+    *ret_descriptors = stream->n_pending;
 }
 
 int varlink_stream_queue(struct varlink_stream *stream, const json_t *object, const int *fds,

@@ -15,6 +15,8 @@
 #include "json-text.h"
 #include "util.h"
 
+struct ucred; /* sys/socket.h */
+
 /* Closes descriptors that the peer sent, which may take as long as the peer likes; `fds` is
  * borrowed, the descriptors are the function's. */
 typedef void (*varlink_closer)(void *user, const int *fds, size_t n);
@@ -50,6 +52,14 @@ int varlink_stream_fd(const struct varlink_stream *stream);
  * the socket with them. */
 void varlink_stream_set_closer(struct varlink_stream *stream, varlink_closer closer, void *user);
 
+/* Judges who sent what was just read (socket_receive_from()): 0, or -EPERM, which
+ * varlink_stream_read() then returns; nothing of it comes into a message. */
+typedef int (*varlink_sender_check)(void *user, const struct ucred *sender);
+
+/* Has the kernel say of all that is received who sent it (SO_PASSCRED). 0 or -errno. */
+int varlink_stream_check_senders(struct varlink_stream *stream, varlink_sender_check check,
+                                 void *user);
+
 /* One read from the socket into the buffer. Returns 1 if something came, 0 at the end of file,
  * -EAGAIN, -EMSGSIZE when the buffer holds an unfinished message of the greatest size, -ENOBUFS
  * when it is full of messages that varlink_stream_next must take out first, -EBADMSG for too many
@@ -65,6 +75,11 @@ int varlink_stream_next(struct varlink_stream *stream, struct varlink_message *r
 /* Whether the input buffer holds part of a message, and whether output waits to be sent. */
 bool varlink_stream_has_input(const struct varlink_stream *stream);
 size_t varlink_stream_pending_output(const struct varlink_stream *stream);
+
+/* How much memory both buffers take, and how many descriptors wait for the rest of their message.
+ */
+void varlink_stream_measure(const struct varlink_stream *stream, size_t *ret_bytes,
+                            size_t *ret_descriptors);
 
 /* Queues an object with copies of the descriptors (dup'ed here; `fds` stay the caller's) and
  * sends nothing yet. 0, -ENOMEM, -EMFILE, -E2BIG for more than WIRE_DESCRIPTORS_MAX of them. */

@@ -66,7 +66,7 @@ static int prepare(const struct agent *agent, const struct host_change *host_cha
 {
     const struct host_lists now = lists_now(&agent->hosts);
     bool left_out[CARD_HOSTS_MAX];
-    int r = host_lists_change(&now, host_change, agent->owner, ret_lists, ret_fault);
+    int r = host_lists_change(&now, host_change, agent->rule, ret_lists, ret_fault);
 
     if (r == 0)
         r = agent_hosts_take(&agent->hosts, ret_lists, ret_hosts, left_out);

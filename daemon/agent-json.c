@@ -105,18 +105,38 @@ json_t *agent_private_to_json(const struct agent *agent)
     return strings_to_json(agent->card->private_hosts.items, agent->card->private_hosts.count);
 }
 
-static json_t *limits_to_json(const struct agent *agent)
+static json_t *mounts_to_json(const struct agent *agent)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; array && i < agent->cgroup.n_applied; i++) {
-        const struct cgroup_applied *applied = &agent->cgroup.applied[i];
-        (void)json_array_append_new(array,
-                                    json_pack("{s:s, s:I, s:s, s:s, s:s}", "limit", applied->limit,
-                                              "value", (json_int_t)applied->value, "controller",
-                                              cgroup_controller_to_string(applied->controller),
-                                              "file", applied->file, "written", applied->written));
+    for (size_t i = 0; array && i < agent->card->n_mounts; i++) {
+        const struct card_mount *mount = &agent->card->mounts[i];
+        (void)json_array_append_new(
+            array, json_pack("{s:o, s:s, s:b}", "source", json_string_lossy(agent->mounts[i].path),
+                             "target", mount->target, "readonly", mount->readonly));
     }
+    return array;
+}
+
+static void add_limits(json_t *array, const struct cgroup_applied *limits, size_t n)
+{
+    for (size_t i = 0; array && i < n; i++)
+        (void)json_array_append_new(
+            array, json_pack("{s:s, s:I, s:s, s:s, s:s}", "limit", limits[i].limit, "value",
+                             (json_int_t)limits[i].value, "controller",
+                             cgroup_controller_to_string(limits[i].controller), "file",
+                             limits[i].file, "written", limits[i].written));
+}
+
+/* Its own, and those that it shares with its owner's others. */
+static json_t *limits_to_json(const struct agent *agent)
+{
+    const struct cgroup_owner *owner = owner_total_find(agent->manager, agent->owner);
+    json_t *array = json_array();
+
+    add_limits(array, agent->cgroup.applied, agent->cgroup.n_applied);
+    if (owner && agent->state != AGENT_ENDED)
+        add_limits(array, owner->limits, owner->n_limits);
     return array;
 }
 
@@ -188,11 +208,12 @@ json_t *agent_inspect_to_json(const struct agent *agent)
 
     if (!card)
         return NULL;
-    object = json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "agent", agent_to_json(agent), "command",
-                       strings_to_json(agent->command.items, agent->command.count), "limits",
-                       limits_to_json(agent), "network", network_to_json(agent, card), "cgroups",
-                       cgroups_to_json(&agent->cgroup), "uid_base",
-                       (json_int_t)(agent->slot >= 0 ? uid_range_base(agent->slot) : 0));
+    object =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "agent", agent_to_json(agent), "command",
+                  strings_to_json(agent->command.items, agent->command.count), "mounts",
+                  mounts_to_json(agent), "limits", limits_to_json(agent), "network",
+                  network_to_json(agent, card), "cgroups", cgroups_to_json(&agent->cgroup),
+                  "uid_base", (json_int_t)(agent->slot >= 0 ? uid_range_base(agent->slot) : 0));
     if (!object || json_object_set_new(object, "card", card) < 0) {
         json_decref(object);
         return NULL;

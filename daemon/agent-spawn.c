@@ -16,8 +16,8 @@
 #include "process.h"
 #include "records.h"
 #include "report.h"
+#include "spawn-policy.h"
 
-#define DEFAULT_PRESET "opencode"
 #define CAGE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 #define OUTPUT_PIPE_SIZE (256 * 1024)
 
@@ -27,6 +27,7 @@ struct building {
     struct agent_request *request;
     struct agent *agent;
     struct agent_problem *problem;
+    int seccomp; /* the manager's */
     int spec;
     int pipes[2]; /* writing ends of stdout and stderr */
     int init_end; /* caged-init's end of the control socket */
@@ -58,19 +59,48 @@ static int step_claim(struct building *b)
     if (b->request->peer->uid != 0 &&
         manager_count(manager, b->request->peer->uid) >= AGENTS_PER_UID_MAX)
         return too_many(b->problem, "agents of one user", AGENTS_PER_UID_MAX);
+    int r = spawn_policy_check_agents(manager, b->request->peer->uid, b->request->rule, b->problem);
+    if (r < 0)
+        return r;
     b->agent = agent_new(manager, b->request->peer->uid);
     if (!b->agent)
         return -ENOMEM;
     b->agent->card = TAKE_PTR(b->request->card);
+    b->agent->rule = b->request->rule;
+    r = peer_copy(b->request->peer, &b->agent->peer);
+    if (r < 0)
+        return r;
     b->agent->workspace = *b->request->workspace;
     b->agent->scan.tree = TAKE_FD(b->request->workspace->view);
     b->agent->workspace.view = -EBADF;
     *b->request->workspace = WORKSPACE_INIT;
+    b->agent->mounts = TAKE_PTR(*b->request->mounts);
     b->agent->terminal = b->request->terminal;
     if (b->request->unit)
         b->agent->unit = TAKE_PTR(b->request->unit->name);
     b->agent->slot = uid_ranges_claim(&manager->ranges);
     return b->agent->slot < 0 ? b->agent->slot : 0;
+}
+
+static int step_seccomp(struct building *b)
+{
+    const char *name = b->agent->card->seccomp_profile, *why = "";
+
+    if (!name)
+        name = CARD_SECCOMP_PROFILE_DEFAULT;
+    b->seccomp = seccomp_set_get(&b->manager->seccomp, name, &why);
+    if (b->seccomp == -ENOENT) {
+        (void)agent_problem_set(b->problem, FAILURE_CARD, -EINVAL, "$.seccomp_profile",
+                                "a profile, that is the name of a file in %s/seccomp",
+                                b->manager->data_dir);
+        (void)snprintf(b->problem->found, sizeof(b->problem->found),
+                       "\"%s\", of which there is none", name);
+        return -EINVAL;
+    }
+    if (b->seccomp < 0)
+        return agent_problem_set(b->problem, FAILURE_SUPPORT, -ENOTSUP, "seccomp_profile",
+                                 "the profile \"%s\" of this host cannot be used: %s", name, why);
+    return 0;
 }
 
 /* The preset that the card names; for a card that has only a command, the preset of that program,
@@ -88,7 +118,7 @@ static int step_preset(struct building *b)
         if (name[strspn(name, CARD_AGENT_ID_CHARACTERS)] != 0 || !*name)
             return 0;
     } else if (!name) {
-        name = DEFAULT_PRESET;
+        name = CARD_PRESET_DEFAULT;
     }
     int r = preset_load(b->manager->data_dir, name, &agent->preset, &why);
     if (r == -ENOENT && !card->agent && card->command.count > 0)
@@ -124,9 +154,14 @@ static int step_cgroup(struct building *b)
     AUTO_FREE char *why = NULL;
     const struct cgroup_host *host =
         b->request->unit ? &b->request->unit->host : &b->manager->cgroups;
-    int r = cgroup_make(host, agent->owner, agent->card->agent_id, &agent->card->limits,
-                        agent->workspace.device, &agent->cgroup, &why);
+    int r = owner_total_admit(b->manager, agent->owner, agent->rule, b->request->unit, b->problem);
 
+    if (r < 0)
+        return r;
+    r = cgroup_make(host, agent->owner, agent->card->agent_id, &agent->card->limits,
+                    agent->workspace.device, &agent->cgroup, &why);
+    if (r < 0)
+        cgroup_owner_leave(&b->manager->cgroups, agent->owner);
     if (r == -ENOTSUP)
         return agent_problem_set(b->problem, FAILURE_SUPPORT, r, "resource_limits", "%s", why);
     if (r < 0 && why)
@@ -143,6 +178,7 @@ static int step_specification(struct building *b)
         .preset = agent->preset,
         .command = &agent->command,
         .workspace = &agent->workspace,
+        .mounts = agent->mounts,
         .api_key = b->request->api_key,
         .uid_base = uid_range_base(agent->slot),
         .terminal = agent->terminal,
@@ -222,20 +258,23 @@ static int step_process(struct building *b)
 {
     struct agent *agent = b->agent;
     const struct manager *manager = b->manager;
-    const int fds[INIT_FD_COUNT] = {
+    const size_t n_mounts = agent->card->n_mounts;
+    int fds[INIT_FD_COUNT] = {
         [0] = manager->null,
         [1] = agent->terminal ? manager->null : b->pipes[0],
         [2] = agent->terminal ? manager->null : b->pipes[1],
         [INIT_FD_CONTROL] = b->init_end,
         [INIT_FD_SPEC] = b->spec,
         [INIT_FD_WORKSPACE] = agent->workspace.mount,
-        [INIT_FD_SECCOMP] = manager->seccomp,
+        [INIT_FD_SECCOMP] = b->seccomp,
     };
+    for (size_t i = 0; i < n_mounts; i++)
+        fds[INIT_FD_MOUNTS + i] = agent->mounts[i].mount;
     const struct process_spec spec = {
         .executable = manager->init_executable,
         .name = "caged-init",
         .fds = fds,
-        .n_fds = ARRAY_SIZE(fds),
+        .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
         .cgroup_fd = agent->cgroup.unified_fd,
         .tasks_fds = agent->cgroup.tasks,
@@ -247,6 +286,7 @@ static int step_process(struct building *b)
         return r;
     agent->init_gone = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
+    workspaces_close(agent->mounts, n_mounts);
     return 0;
 }
 
@@ -315,6 +355,7 @@ static const struct step {
     int (*run)(struct building *b);
 } steps[] = {
     {"claim", step_claim},
+    {"seccomp", step_seccomp},
     {"preset", step_preset},
     {"command", step_command},
     {"cgroup", step_cgroup},
@@ -349,6 +390,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         .manager = manager,
         .request = request,
         .problem = &problem,
+        .seccomp = -EBADF,
         .spec = -EBADF,
         .pipes = {-EBADF, -EBADF},
         .init_end = -EBADF,

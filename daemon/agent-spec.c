@@ -8,6 +8,7 @@
 #include "fd-io.h"
 #include "gate-proto.h"
 #include "init-spec.h"
+#include "secret-file.h"
 
 #define CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
@@ -147,6 +148,27 @@ static void put_files(struct records_writer *w, const struct preset *preset)
     }
 }
 
+static void put_mounts(struct records_writer *w, const struct agent_spec_input *input)
+{
+    for (size_t i = 0; i < input->card->n_mounts; i++) {
+        const struct card_mount *mount = &input->card->mounts[i];
+        const struct workspace *folder = &input->mounts[i];
+        const struct init_spec_mount_ids ids = {
+            .writable = !mount->readonly,
+            .uid = folder->owner,
+            .gid = folder->group,
+            .folder_uid = folder->folder_owner,
+            .folder_gid = folder->folder_group,
+        };
+        uint8_t value[sizeof(ids) + CARD_MOUNT_TARGET_MAX + 1];
+        size_t size = strlen(mount->target) + 1;
+
+        memcpy(value, &ids, sizeof(ids));
+        memcpy(value + sizeof(ids), mount->target, size);
+        (void)records_put(w, INIT_SPEC_MOUNT, value, sizeof(ids) + size);
+    }
+}
+
 int agent_spec_new(const struct agent_spec_input *input)
 {
     CLEANUP(records_writer_deinit) struct records_writer w = {};
@@ -170,6 +192,7 @@ int agent_spec_new(const struct agent_spec_input *input)
     (void)records_put_u64(&w, INIT_SPEC_PROTECT_GIT, card->protect_git);
     for (size_t i = 0; i < input->command->count; i++)
         (void)records_put_string(&w, INIT_SPEC_ARGUMENT, input->command->items[i]);
+    put_mounts(&w, input);
     put_environment(&w, input);
     put_files(&w, input->preset);
 

@@ -22,7 +22,8 @@ struct agent_spec_input {
     const struct preset *preset; /* NULL: none */
     const struct string_list *command;
     const struct workspace *workspace;
-    const char *api_key; /* NULL: none */
+    const struct workspace *mounts; /* as many as the card has */
+    const char *api_key;            /* NULL: none */
     uint32_t uid_base;
     bool terminal;
     uint16_t terminal_rows, terminal_columns; /* 0: unknown */

@@ -286,6 +286,15 @@ static void on_gate_failure(void *user, const char *why, uint64_t n_without_end)
     agent_update_flow(agent);
 }
 
+static const char *on_gate_wanted(void *user)
+{
+    const struct agent *agent = user;
+
+    return owner_total_has_task(agent->manager, agent->owner)
+               ? NULL
+               : "it was not started: total.max_processes of its agent's owner is reached";
+}
+
 static bool on_gate_killed(void *user)
 {
     struct agent *agent = user;
@@ -338,6 +347,7 @@ static int supervise_gate(struct agent *agent)
         .decided = on_decision,
         .ended = on_request_ended,
         .failed = on_gate_failure,
+        .refuse_start = on_gate_wanted,
         .ran_out_of_memory = on_gate_killed,
         .updated = on_gate_updated,
         .stopped = on_gate_stopped,

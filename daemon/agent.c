@@ -75,6 +75,7 @@ void agent_release(struct agent *agent)
                   agent->card->agent_id, strerror(-r));
     agent->have_cgroup = false;
     agent->workspace.mount = fd_close(agent->workspace.mount);
+    workspaces_close(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     uid_ranges_release(&agent->manager->ranges, agent->slot);
     agent->slot = -1;
 }
@@ -88,9 +89,11 @@ struct agent *agent_free(struct agent *agent)
     cgroup_deinit(&agent->gate_cgroup);
     agent_scan_deinit(&agent->scan);
     workspace_deinit(&agent->workspace);
+    workspaces_free(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     string_list_deinit(&agent->command);
     preset_free(agent->preset);
     free(agent->unit);
+    peer_deinit(&agent->peer);
     host_lists_deinit(&agent->live);
     held_requests_clear(&agent->held_requests);
     refused_hosts_deinit(&agent->refused_hosts);

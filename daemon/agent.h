@@ -42,6 +42,8 @@ struct agent {
     struct preset *preset; /* NULL: none */
     struct string_list command;
     uid_t owner;
+    struct peer peer;                        /* its owner, as the kernel told at spawn */
+    const struct policy_rule *rule;          /* for its owner in the policy in force; NULL: none */
     char invocation_id[SD_ID128_STRING_MAX]; /* of this run */
     char *unit;                              /* whose cgroup it is in; NULL: the daemon's own */
     bool terminal;
@@ -59,6 +61,7 @@ struct agent {
     /* What it has in the kernel. */
     int slot; /* negative: none */
     struct workspace workspace;
+    struct workspace *mounts; /* of the card's mounts, as many and in their order */
     struct cgroup cgroup;
     bool have_cgroup;
     struct airlock_link link;
@@ -96,9 +99,11 @@ struct agent_request {
     struct card *card;            /* taken over */
     struct string_list arguments; /* borrowed */
     const struct peer *peer;
-    struct workspace *workspace; /* taken over */
-    const char *api_key;         /* borrowed; NULL: none */
-    struct peer_unit *unit;      /* to put it into, name taken over; NULL: the daemon's own */
+    const struct policy_rule *rule; /* of the policy in force, that the card was held against */
+    struct workspace *workspace;    /* taken over */
+    struct workspace **mounts;      /* taken over; NULL in it without any */
+    const char *api_key;            /* borrowed; NULL: none */
+    struct peer_unit *unit;         /* to put it into, name taken over; NULL: the daemon's own */
     bool terminal;
     uint16_t terminal_rows, terminal_columns; /* 0: unknown */
     bool foreground;

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/queue.h>
 
 #include "caged-limits.h"
@@ -14,9 +16,10 @@
 
 struct job {
     LIST_ENTRY(job) entry;
+    const struct closer *closer;
     uid_t uid;
     pthread_t thread;
-    atomic_bool done; /* the last that the thread does */
+    atomic_bool done; /* then it says so and ends */
     size_t n_fds;
     int fds[];
 };
@@ -24,6 +27,9 @@ struct job {
 struct closer {
     sd_event *event;
     sd_event_source *timer; /* enabled while there are jobs */
+    sd_event_source *done_source;
+    int done_fd; /* eventfd(2): a job is done */
+    struct watch_list watches;
     pthread_attr_t attributes;
     LIST_HEAD(, job) jobs;
 };
@@ -31,10 +37,13 @@ struct closer {
 static void *run(void *user)
 {
     struct job *job = user;
+    const uint64_t one = 1;
+    int done_fd = job->closer->done_fd;
 
     for (size_t i = 0; i < job->n_fds; i++)
         fd_close(job->fds[i]);
-    atomic_store(&job->done, true);
+    atomic_store(&job->done, true);           /* and the job may be gone, once this thread is */
+    (void)!write(done_fd, &one, sizeof(one)); /* fails only if it is readable already */
     return NULL;
 }
 
@@ -50,6 +59,17 @@ static void forget_done(struct closer *closer)
         LIST_REMOVE(job, entry);
         free(job);
     }
+}
+
+static int on_done(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct closer *closer = user;
+    uint64_t count;
+
+    (void)!read(fd, &count, sizeof(count));
+    forget_done(closer);
+    watch_list_wake(&closer->watches);
+    return 0;
 }
 
 /* A socket that lingers lets itself be interrupted. A FUSE does not: it has to answer, or to end.
@@ -80,7 +100,10 @@ int closer_new(sd_event *event, struct closer **ret)
 
     if (!closer)
         return -ENOMEM;
-    *closer = (struct closer){.event = sd_event_ref(event)};
+    *closer = (struct closer){.event = sd_event_ref(event),
+                              .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (closer->done_fd < 0)
+        return negative_errno();
     r = -pthread_attr_init(&closer->attributes);
     if (r == 0)
         r = -pthread_attr_setstacksize(&closer->attributes,
@@ -90,6 +113,8 @@ int closer_new(sd_event *event, struct closer **ret)
     if (r == 0)
         r = sd_event_add_time_relative(event, &closer->timer, CLOCK_MONOTONIC, LOOK_USEC, 0,
                                        on_timer, closer);
+    if (r >= 0)
+        r = sd_event_add_io(event, &closer->done_source, closer->done_fd, EPOLLIN, on_done, closer);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(closer);
@@ -102,10 +127,12 @@ struct closer *closer_free(struct closer *closer)
         return NULL;
     forget_done(closer);
     sd_event_source_disable_unref(closer->timer);
+    sd_event_source_disable_unref(closer->done_source);
     sd_event_unref(closer->event);
     if (!LIST_EMPTY(&closer->jobs))
         return NULL; /* their threads still use them */
     (void)pthread_attr_destroy(&closer->attributes);
+    fd_close(closer->done_fd);
     free(closer);
     return NULL;
 }
@@ -131,7 +158,7 @@ void closer_close(struct closer *closer, uid_t uid, const int *fds, size_t n)
     forget_done(closer);
     job = malloc(sizeof(*job) + n * sizeof(job->fds[0]));
     if (job) {
-        *job = (struct job){.uid = uid, .n_fds = n};
+        *job = (struct job){.closer = closer, .uid = uid, .n_fds = n};
         memcpy(job->fds, fds, n * sizeof(fds[0]));
         if (start(closer, job))
             return;
@@ -153,4 +180,9 @@ bool closer_is_full(struct closer *closer, uid_t uid)
     LIST_FOREACH (job, &closer->jobs, entry)
         n += job->uid == uid;
     return n >= CLOSES_PER_UID_MAX;
+}
+
+struct watch_list *closer_watches(struct closer *closer)
+{
+    return &closer->watches;
 }

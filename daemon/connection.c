@@ -7,6 +7,7 @@
 #include "caged-limits.h"
 #include "log.h"
 #include "methods.h"
+#include "process.h"
 #include "server.h"
 
 static void set_events(struct connection *c)
@@ -14,7 +15,7 @@ static void set_events(struct connection *c)
     uint32_t events = 0;
 
     /* While a call is under way, or waits to be, the next one waits in the socket. */
-    if (!c->read_closed && !c->busy && !c->backlog)
+    if (!c->read_closed && !c->busy && !c->backlog && !c->closes_watch.list)
         events |= EPOLLIN;
     if (varlink_stream_pending_output(c->stream) > 0)
         events |= EPOLLOUT;
@@ -24,6 +25,7 @@ static void set_events(struct connection *c)
 static void end_call(struct connection *c)
 {
     watch_remove(&c->watch);
+    client_load_end_call(&c->load);
     c->busy = c->endless = false;
     c->pump = NULL;
     c->agent = NULL;
@@ -39,6 +41,7 @@ struct connection *connection_free(struct connection *c)
     if (!c)
         return NULL;
     end_call(c);
+    watch_remove(&c->closes_watch);
     if (c->foreground) {
         struct agent *agent = c->foreground;
         connection_set_foreground(c, NULL);
@@ -49,7 +52,9 @@ struct connection *connection_free(struct connection *c)
     sd_event_source_disable_unref(c->wake_source);
     sd_event_source_disable_unref(c->half_source);
     varlink_stream_free(c->stream);
+    client_load_deinit(&c->load);
     server_forget(c->server, c);
+    fd_close(c->pidfd);
     peer_deinit(&c->peer);
     free(c);
     return NULL;
@@ -69,6 +74,14 @@ void connection_set_foreground(struct connection *c, struct agent *agent)
 
 /* -- replies -- */
 
+static void count_load(struct connection *c)
+{
+    size_t bytes, descriptors;
+
+    varlink_stream_measure(c->stream, &bytes, &descriptors);
+    client_load_set(&c->load, bytes, descriptors);
+}
+
 static void send_object(struct connection *c, json_t *object, const int *fds, size_t n_fds)
 {
     int r = object ? 0 : -ENOMEM;
@@ -79,6 +92,7 @@ static void send_object(struct connection *c, json_t *object, const int *fds, si
         r = varlink_stream_flush(c->stream);
     if (r < 0)
         c->broken = true;
+    count_load(c);
     json_decref(object);
 }
 
@@ -118,15 +132,29 @@ void connection_error(struct connection *c, const char *error, json_t *parameter
     end_call(c);
 }
 
+void connection_busy(struct connection *c, struct load_limit limit)
+{
+    connection_error(c, "io.caged.Busy",
+                     json_pack("{s:s, s:i}", "limit", limit.limit, "maximum", limit.maximum));
+}
+
 void connection_invalid(struct connection *c, const char *parameter)
 {
     connection_error(c, "org.varlink.service.InvalidParameter",
                      json_pack("{s:s}", "parameter", parameter));
 }
 
+bool connection_is_pressed(const struct connection *c)
+{
+    return client_load_find_pressure(&c->load).limit;
+}
+
 bool connection_has_room(const struct connection *c)
 {
-    return !c->broken && varlink_stream_pending_output(c->stream) < WIRE_OUTPUT_BUFFER_MAX;
+    size_t pending = varlink_stream_pending_output(c->stream);
+
+    return !c->broken && pending < WIRE_OUTPUT_BUFFER_MAX &&
+           (pending == 0 || !connection_is_pressed(c));
 }
 
 bool connection_is_calling(const struct connection *c)
@@ -212,6 +240,15 @@ static void refuse_text(struct connection *c, const struct json_text_error *erro
                                "expected", "JSON (UTF-8, no key twice, no NUL)"));
 }
 
+/* What was read is not used any more. */
+static void refuse_descriptors(struct connection *c)
+{
+    c->busy = true;
+    c->oneway = false;
+    connection_busy(c, client_load_find_excess(&c->load));
+    c->broken = true;
+}
+
 static void refuse_size(struct connection *c)
 {
     c->busy = true;
@@ -221,6 +258,41 @@ static void refuse_size(struct connection *c)
                                "a message that is too long", "expected",
                                json_sprintf("a card of %d KiB at most", CARD_SIZE_MAX / 1024)));
     c->broken = true;
+}
+
+/* Another user's process has come to this connection, or a program that is another user's for its
+ * caller made it. What it sent stays unread; who connected can connect again. */
+static void refuse_sender(struct connection *c)
+{
+    const struct ucred *sender = &c->sender;
+
+    c->busy = true;
+    c->oneway = false;
+    connection_error(
+        c, "io.caged.NotPermitted",
+        json_pack(
+            "{s:s, s:o}", "what", "connection", "reason",
+            sender->pid == 0 && c->peer.pid != 0
+                ? json_string("the kernel does not tell who sent this: connect again")
+                : json_sprintf("uid %u, gid %u made it, and uid %u, gid %u sent this: connect "
+                               "as the user who sends",
+                               c->peer.uid, c->peer.gid, sender->uid, sender->gid)));
+    c->broken = true;
+}
+
+/* Another process of the same user's may go on with a connection, but gets no further by it than by
+ * one of its own; nor does one that has got the number of who connected, when that has ended. */
+static int check_sender(void *user, const struct ucred *sender)
+{
+    struct connection *c = user;
+
+    c->sender = *sender;
+    if (!peer_is_sender(&c->peer, sender))
+        return -EPERM;
+    bool same = sender->pid == c->peer.pid && process_signal(c->pidfd, 0) >= 0;
+    if (!same && c->place == PEER_PLACE_HOST)
+        c->place = peer_place_of_process(&c->manager->places, sender->pid, sender->uid);
+    return 0;
 }
 
 static int on_half_too_long(sd_event_source *source, uint64_t usec, void *user)
@@ -276,6 +348,7 @@ static void settle(struct connection *c)
     if (!c->busy && (c->hung_up || connection_has_room(c)))
         take_next_call(c);
     watch_half_message(c);
+    count_load(c);
     if (is_over(c))
         connection_free(c);
     else
@@ -287,16 +360,43 @@ void connection_settle(struct connection *c)
     settle(c);
 }
 
+/* Descriptors come with what is read, and too many of this user's are still being closed: what more
+ * it sends stays in the socket until some are. True if it has to wait. */
+static bool wait_for_closes(struct connection *c)
+{
+    if (!closer_is_full(c->manager->closer, c->peer.uid))
+        return false;
+    if (!c->closes_watch.list)
+        watch_add(closer_watches(c->manager->closer), &c->closes_watch);
+    return true;
+}
+
+static void go_on_after_closes(struct connection *c)
+{
+    if (!c->closes_watch.list || closer_is_full(c->manager->closer, c->peer.uid))
+        return;
+    watch_remove(&c->closes_watch);
+    if (!c->hung_up) /* it was off if the client hung up meanwhile */
+        (void)sd_event_source_set_enabled(c->io_source, SD_EVENT_ON);
+}
+
+static void wake_after_closes(struct watch *watch)
+{
+    wake(&CONTAINER_OF(watch, struct connection, closes_watch)->watch);
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct connection *c = user;
 
     if (events & (EPOLLHUP | EPOLLERR)) {
+        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
         /* The client is gone. Calls that it left behind are still calls: they may be oneway. */
-        if (!c->busy && !closer_is_full(c->manager->closer, c->peer.uid))
+        if (!c->busy && wait_for_closes(c))
+            return 0;
+        if (!c->busy)
             (void)varlink_stream_read(c->stream);
         c->hung_up = c->read_closed = true;
-        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
         settle(c);
         return 0;
     }
@@ -306,13 +406,17 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
         else if (c->pump || c->backlog)
             wake(&c->watch);
     }
-    if (events & EPOLLIN) {
-        int r = closer_is_full(c->manager->closer, c->peer.uid) ? -EMFILE
-                                                                : varlink_stream_read(c->stream);
+    if (events & EPOLLIN && !wait_for_closes(c)) {
+        int r = varlink_stream_read(c->stream);
+        count_load(c);
         if (r == 0)
             c->read_closed = true;
+        else if (r > 0 && client_load_find_excess(&c->load).limit)
+            refuse_descriptors(c);
         else if (r == -EMSGSIZE)
             refuse_size(c);
+        else if (r == -EPERM)
+            refuse_sender(c);
         else if (r < 0 && r != -EAGAIN)
             c->broken = true;
     }
@@ -325,6 +429,7 @@ static int on_wake(sd_event_source *source, void *user)
     struct connection *c = user;
 
     c->wake_source = sd_event_source_disable_unref(c->wake_source);
+    go_on_after_closes(c);
     if (c->pump)
         c->pump(c);
     settle(c);
@@ -349,9 +454,13 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
     }
     *c = (struct connection){.server = server,
                              .manager = manager,
+                             .pidfd = -EBADF,
                              .watch.wake = wake,
+                             .closes_watch.wake = wake_after_closes,
                              .foreground_watch.wake = do_nothing};
     r = peer_init(&c->peer, fd);
+    if (r >= 0)
+        r = client_load_init(&c->load, server_loads(server), c->peer.uid);
     if (r < 0)
         fd_close(fd);
     else if (!(c->stream = varlink_stream_new(fd, WIRE_REQUEST_SIZE_MAX)))
@@ -359,7 +468,12 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
     if (c->stream)
         varlink_stream_set_closer(c->stream, close_for_user, c);
     if (r >= 0)
+        r = varlink_stream_check_senders(c->stream, check_sender, c);
+    if (r >= 0) {
+        c->pidfd = peer_open_pidfd(&c->peer, fd);
+        c->place = peer_place_of_connection(&manager->places, c->pidfd, &c->peer);
         r = sd_event_add_io(manager->event, &c->io_source, fd, EPOLLIN, on_io, c);
+    }
     server_remember(server, c);
     if (r < 0) {
         connection_free(c);

@@ -5,8 +5,9 @@
  * watches has changed, or when its socket takes more; it sends what there is to send, and ends the
  * call by a last reply. In each turn of the loop a connection has one call at most, so that a heap
  * of them does not come before those of others, and none while it does not read its replies. What
- * waits for a slow reader is bounded (WIRE_OUTPUT_BUFFER_MAX): pumps ask connection_has_room()
- * first, and what they have not sent stays in the ring. */
+ * waits for a slow reader is bounded (WIRE_OUTPUT_BUFFER_MAX, and for all of a user's connections
+ * together, client-load.h): pumps ask connection_has_room() first, and what they have not sent
+ * stays in the ring. */
 #pragma once
 
 #include <jansson.h>
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "agent.h"
+#include "client-load.h"
 #include "history.h"
 #include "manager.h"
 #include "peer.h"
@@ -31,6 +33,10 @@ struct connection {
     struct manager *manager;
     struct varlink_stream *stream;
     struct peer peer;
+    int pidfd; /* of who connected; negative: it was gone */
+    struct client_load load;
+    enum peer_place place; /* of who connected, or of who spoke last, if that is worse */
+    struct ucred sender;   /* who spoke last */
     sd_event_source *io_source, *half_source;
     sd_event_source *wake_source; /* while it is woken */
     bool read_closed;             /* the client sends no more, but may still take replies */
@@ -38,6 +44,7 @@ struct connection {
     bool backlog;                 /* the input may hold whole calls: none is read to them */
     bool broken;                  /* to be freed by whoever runs on it now */
     bool draining;                /* connection_drain() */
+    struct watch closes_watch;    /* while it waits for closes to be done: see wait_for_closes() */
 
     /* The call under way. */
     bool busy, more, oneway;
@@ -49,6 +56,7 @@ struct connection {
     json_int_t lost;      /* entries that were passed over, to be told with the next reply */
     bool follow;
     char *filter;          /* an agent's id, for Events */
+    bool sees_others;      /* agents, maybe, for Events */
     enum agent_state told; /* for Wait: the state that the client knows */
     json_t *result;        /* what will be the reply, for Reload */
     uint64_t update;       /* of a gate: what the reply waits for */
@@ -69,6 +77,9 @@ void connection_reply(struct connection *connection, json_t *parameters);
 void connection_reply_fd(struct connection *connection, json_t *parameters, int fd);
 void connection_continue(struct connection *connection, json_t *parameters);
 void connection_error(struct connection *connection, const char *error, json_t *parameters);
+
+/* io.caged.Busy; `limit` has one. */
+void connection_busy(struct connection *connection, struct load_limit limit);
 
 /* org.varlink.service.InvalidParameter */
 void connection_invalid(struct connection *connection, const char *parameter);
@@ -93,5 +104,7 @@ bool connection_is_calling(const struct connection *connection);
  * then the connection ends. A call that has no end of its own gets a last reply. */
 void connection_drain(struct connection *connection);
 
-/* Whether more output may be queued. */
+/* Whether more output may be queued; and whether its user's clients have left so much unread that
+ * it should be little. */
 bool connection_has_room(const struct connection *connection);
+bool connection_is_pressed(const struct connection *connection);

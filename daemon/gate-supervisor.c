@@ -442,7 +442,8 @@ static int start_process(struct gate_supervisor *gate)
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct gate_supervisor *gate = user;
-    int r = start_process(gate);
+    const char *why = gate->setup.refuse_start ? gate->setup.refuse_start(gate->setup.user) : NULL;
+    int r = why ? -EAGAIN : start_process(gate);
 
     if (r >= 0) {
         set_state(gate, GATE_RUNNING);
@@ -450,7 +451,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
     }
     process_end(gate->pidfd);
     forget_process(gate);
-    gate->setup.failed(gate->setup.user, strerror(-r), 0);
+    gate->setup.failed(gate->setup.user, why ? why : strerror(-r), 0);
     set_state(gate, GATE_PAUSED);
     return set_timer(gate, PAUSE_USEC);
 }

@@ -28,6 +28,9 @@ struct gate_setup {
     /* A gate died or misbehaved; another will follow, unless it is being stopped. So many requests
      * were allowed whose end it has not told. */
     void (*failed)(void *user, const char *why, uint64_t n_without_end);
+    /* Why none can be started now, or NULL: a static sentence. The pointer may be NULL: no reason.
+     */
+    const char *(*refuse_start)(void *user);
     /* Whether the gate that just was killed was it by the kernel, for want of memory. NULL: unknown
      */
     bool (*ran_out_of_memory)(void *user);

@@ -2,9 +2,14 @@
 #include "host-ceiling.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-int host_ceiling_check(uid_t owner, enum host_list list, const char *text, struct host_pattern *ret,
-                       const char **ret_why)
+static const char no_rule[] =
+    "no rule of the site policy is for the agent's owner any more, so that "
+    "hosts can only be denied";
+
+int host_ceiling_check(const struct policy_rule *rule, enum host_list list, const char *text,
+                       struct host_pattern *ret, const char **ret_why)
 {
     struct host_pattern pattern;
     int r = host_pattern_parse(text, &pattern, ret_why);
@@ -15,6 +20,33 @@ int host_ceiling_check(uid_t owner, enum host_list list, const char *text, struc
         *ret_why = "an entry of denied_hosts has no options";
         return -EINVAL;
     }
+    if (list == HOST_LIST_ALLOWED && !rule) {
+        *ret_why = no_rule;
+        return -EPERM;
+    }
+    if (list == HOST_LIST_ALLOWED)
+        r = policy_rule_hold_host(rule, text, ret_why);
+    if (r < 0)
+        return r;
     *ret = pattern;
     return 0;
+}
+
+int host_ceiling_check_card(const struct policy_rule *rule, const struct card *card,
+                            enum api_provider provider, struct card_error *ret_error)
+{
+    if (!rule) {
+        *ret_error = (struct card_error){.path = "$.allowed_hosts"};
+        (void)snprintf(ret_error->found, sizeof(ret_error->found), "hosts");
+        (void)snprintf(ret_error->expected, sizeof(ret_error->expected), "%s", no_rule);
+        return -EPERM;
+    }
+    /* Nothing but its hosts counts: the agent keeps all else. */
+    struct policy_rule hosts = *site_policy_root_rule();
+    struct card probe = *card;
+    hosts.name = rule->name;
+    hosts.allowed_hosts = rule->allowed_hosts;
+    hosts.private_hosts = rule->private_hosts;
+    probe.api_provider = provider;
+    return policy_rule_hold(&hosts, &probe, ret_error);
 }

@@ -1,15 +1,19 @@
-/* What an agent may be given to reach while it runs: the one place that is asked for each entry.
- * Today it is what a card of its owner may list. */
+/* What an agent may be given to reach while it runs: the one place that is asked for each entry. It
+ * is what its owner's rule allows in the site policy that is in force; there may be none any more
+ * (NULL), and then nothing is added. To deny is always possible. */
 #pragma once
 
-#include <stdbool.h>
-#include <sys/types.h>
-
 #include "host-pattern.h"
+#include "site-policy.h"
 
 enum host_list { HOST_LIST_ALLOWED, HOST_LIST_DENIED };
 
-/* Whether an agent of this owner may have the entry in that list: 0 with the parsed pattern, or
- * -EINVAL with *ret_why, a static sentence. Pure. */
-int host_ceiling_check(uid_t owner, enum host_list list, const char *text, struct host_pattern *ret,
-                       const char **ret_why);
+/* Whether an agent of this rule may have the entry in that list: 0 with the parsed pattern, -EINVAL
+ * if it is no such entry, or -EPERM if it is over the rule, with *ret_why, a static sentence. */
+int host_ceiling_check(const struct policy_rule *rule, enum host_list list, const char *text,
+                       struct host_pattern *ret, const char **ret_why);
+
+/* The same for the lists of a card whose hosts an agent with this provider is to get. 0, or -EPERM
+ * with *ret_error; -ENOMEM. */
+int host_ceiling_check_card(const struct policy_rule *rule, const struct card *card,
+                            enum api_provider provider, struct card_error *ret_error);

@@ -16,9 +16,9 @@ struct entries {
     size_t count;
 };
 
-/* What its owner may put into which list. */
+/* What may be put into which list. */
 struct ceiling {
-    uid_t owner;
+    const struct policy_rule *rule;
     enum host_list list;
 };
 
@@ -67,10 +67,11 @@ static void put(struct entries *entries, const struct entry *entry)
 
 /* -- from and to lists -- */
 
-static int refuse(struct host_change_fault *ret, const char *list, size_t index, const char *why)
+static int refuse(struct host_change_fault *ret, int error, const char *list, size_t index,
+                  const char *why)
 {
     *ret = (struct host_change_fault){.list = list, .index = index, .why = why};
-    return -EINVAL;
+    return error;
 }
 
 /* `name` is how a fault calls the list. Without a ceiling only the form counts: what is in force
@@ -80,19 +81,17 @@ static int parse(const struct string_list *list, const char *name, const struct 
 {
     const char *why = "";
 
-    if (list->count > CARD_HOSTS_MAX) {
-        (void)refuse(ret_fault, name, 0, "there are too many entries");
-        return -E2BIG;
-    }
+    if (list->count > CARD_HOSTS_MAX)
+        return refuse(ret_fault, -E2BIG, name, 0, "there are too many entries");
     ret->count = list->count;
     for (size_t i = 0; i < list->count; i++) {
         struct entry *entry = &ret->items[i];
         entry->text = list->items[i];
-        int r = ceiling ? host_ceiling_check(ceiling->owner, ceiling->list, entry->text,
+        int r = ceiling ? host_ceiling_check(ceiling->rule, ceiling->list, entry->text,
                                              &entry->pattern, &why)
                         : host_pattern_parse(entry->text, &entry->pattern, &why);
         if (r < 0)
-            return refuse(ret_fault, name, i, why);
+            return refuse(ret_fault, r, name, i, why);
     }
     return 0;
 }
@@ -102,10 +101,8 @@ static int to_list(const struct entries *entries, const char *name, struct strin
 {
     int r = 0;
 
-    if (entries->count > CARD_HOSTS_MAX) {
-        (void)refuse(ret_fault, name, 0, "the list would have too many entries");
-        return -E2BIG;
-    }
+    if (entries->count > CARD_HOSTS_MAX)
+        return refuse(ret_fault, -E2BIG, name, 0, "the list would have too many entries");
     for (size_t i = 0; r == 0 && i < entries->count; i++)
         r = string_list_append(ret, entries->items[i].text);
     return r;
@@ -119,7 +116,7 @@ static int apply(struct both *lists, const struct both *change, struct host_chan
 
     for (size_t i = 0; i < deny->count; i++)
         if (find(allow, &deny->items[i].pattern) < allow->count)
-            return refuse(ret_fault, "deny", i, "the same is to be allowed");
+            return refuse(ret_fault, -EINVAL, "deny", i, "the same is to be allowed");
     for (size_t i = 0; i < allow->count; i++) {
         take_out(&lists->denied, &allow->items[i].pattern);
         put(&lists->allowed, &allow->items[i]);
@@ -131,8 +128,9 @@ static int apply(struct both *lists, const struct both *change, struct host_chan
     return 0;
 }
 
-int host_lists_change(const struct host_lists *now, const struct host_change *change, uid_t owner,
-                      struct host_lists *ret, struct host_change_fault *ret_fault)
+int host_lists_change(const struct host_lists *now, const struct host_change *change,
+                      const struct policy_rule *rule, struct host_lists *ret,
+                      struct host_change_fault *ret_fault)
 {
     AUTO_FREE struct both *both = calloc(2, sizeof(*both)); /* too large for the stack */
     struct host_lists lists = {};
@@ -140,7 +138,7 @@ int host_lists_change(const struct host_lists *now, const struct host_change *ch
     if (!both)
         return -ENOMEM;
     struct both *old = &both[0], *asked = &both[1];
-    const struct ceiling to_allow = {owner, HOST_LIST_ALLOWED}, to_deny = {owner, HOST_LIST_DENIED};
+    const struct ceiling to_allow = {rule, HOST_LIST_ALLOWED}, to_deny = {rule, HOST_LIST_DENIED};
     int r = parse(change->allow, "allow", &to_allow, &asked->allowed, ret_fault);
     if (r == 0)
         r = parse(change->deny, "deny", &to_deny, &asked->denied, ret_fault);

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "card.h"
+#include "site-policy.h"
 
 struct host_lists {
     struct string_list allowed, denied; /* patterns of common/host-pattern.h, CARD_HOSTS_MAX each */
@@ -31,7 +32,8 @@ struct host_change_fault {
 /* `allow` is added to what is allowed and taken out of what is denied, `deny` the other way round.
  * Entries are the same if they stand for the same hosts and ports, however they are written and
  * whatever their options are; of two such in a list the newer stays, in the place of the older.
- * `owner` is the agent's, for host_ceiling_check(). 0 with lists for host_lists_deinit(); -EINVAL
- * or -E2BIG with *ret_fault; -ENOMEM. */
-int host_lists_change(const struct host_lists *now, const struct host_change *change, uid_t owner,
-                      struct host_lists *ret, struct host_change_fault *ret_fault);
+ * `rule` is the agent's, for host_ceiling_check(). 0 with lists for host_lists_deinit(); -EINVAL,
+ * -EPERM (over the rule) or -E2BIG with *ret_fault; -ENOMEM. */
+int host_lists_change(const struct host_lists *now, const struct host_change *change,
+                      const struct policy_rule *rule, struct host_lists *ret,
+                      struct host_change_fault *ret_fault);

@@ -26,6 +26,7 @@ static const char help[] =
     "  --group NAME        whose members may use the daemon (default caged)\n"
     "  --cgroup NAME       folder of our own at the top of each cgroup hierarchy, where systemd\n"
     "                      delegates none (default caged)\n"
+    "  --policy FILE       the site policy (default " CAGED_CONFIG_DIR "/policy.json)\n"
     "  --data-dir DIR      presets and seccomp profiles (default " CAGED_DATA_DIR ")\n"
     "  --libexec-dir DIR   caged-init and caged-gate (default " CAGED_LIBEXEC_DIR ")\n"
     "  --help, --version\n";
@@ -39,17 +40,23 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *ret)
 {
     static const struct option table[] = {
-        {"socket", required_argument, NULL, 's'},      {"group", required_argument, NULL, 'g'},
-        {"cgroup", required_argument, NULL, 'c'},      {"data-dir", required_argument, NULL, 'd'},
-        {"libexec-dir", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},           {},
+        {"socket", required_argument, NULL, 's'},
+        {"group", required_argument, NULL, 'g'},
+        {"cgroup", required_argument, NULL, 'c'},
+        {"data-dir", required_argument, NULL, 'd'},
+        {"libexec-dir", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {"policy", required_argument, NULL, 'p'},
+        {},
     };
     struct options options = {
         .socket = "/run/caged/caged.sock",
         .manager = {.data_dir = CAGED_DATA_DIR,
                     .libexec_dir = CAGED_LIBEXEC_DIR,
                     .cgroup_name = "caged",
-                    .group_name = "caged"},
+                    .group_name = "caged",
+                    .policy = CAGED_CONFIG_DIR "/policy.json"},
     };
     int option;
 
@@ -70,6 +77,9 @@ static int parse_options(int argc, char **argv, struct options *ret)
         case 'l':
             options.manager.libexec_dir = optarg;
             break;
+        case 'p':
+            options.manager.policy = optarg;
+            break;
         case 'h':
             (void)fputs(help, stdout);
             return 0;
@@ -86,6 +96,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
                       argv[optind]);
         return -EINVAL;
     }
+    options.manager.socket = options.socket;
     if (strchr(options.manager.cgroup_name, '/') ||
         !has_prefix(options.manager.cgroup_name, "caged")) {
         (void)fprintf(stderr,
@@ -129,6 +140,7 @@ static int block_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)sigaddset(&set, SIGUSR1);
     (void)signal(SIGPIPE, SIG_IGN);
     return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? negative_errno() : 0;

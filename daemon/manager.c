@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include "agent.h"
@@ -10,7 +11,8 @@
 #include "clock.h"
 #include "host-check.h"
 #include "log.h"
-#include "seccomp-profile.h"
+#include "policy-store.h"
+#include "ring-shares.h"
 
 #define SWEEP_USEC (1000 * 1000)
 #define JOURNAL_GROUP "systemd-journal" /* systemd-journald.service(8), "Access control" */
@@ -34,17 +36,29 @@ static int open_helper(const char *folder, const char *name, int *ret)
 
 static int load_seccomp(struct manager *manager)
 {
-    AUTO_FREE char *path = NULL, *why = NULL;
-    size_t instructions;
+    AUTO_FREE char *folder = NULL;
 
-    if (asprintf(&path, "%s/seccomp/default.json", manager->data_dir) < 0)
+    if (asprintf(&folder, "%s/seccomp", manager->data_dir) < 0)
         return -ENOMEM;
-    int r = seccomp_profile_compile(path, &manager->seccomp, &instructions, &why);
-    if (r < 0)
-        log_error("the seccomp profile %s cannot be used: %s", path, why ? why : strerror(-r));
-    else
-        log_debug("seccomp profile %s: %zu instructions", path, instructions);
-    return r;
+    return seccomp_set_load(folder, &manager->seccomp);
+}
+
+static int find_own_folders(struct manager *manager, const struct manager_options *options)
+{
+    static const char *const helpers[] = {"caged-init", "caged-gate"};
+    int r = own_folders_add_tree(&manager->own, options->data_dir);
+
+    if (r >= 0)
+        r = own_folders_add_tree(&manager->own, options->libexec_dir);
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(helpers); i++) {
+        AUTO_FREE char *path = NULL;
+        if (asprintf(&path, "%s/%s", options->libexec_dir, helpers[i]) < 0)
+            return -ENOMEM;
+        r = own_folders_add_file(&manager->own, path);
+    }
+    if (r >= 0)
+        r = own_folders_add_file(&manager->own, options->policy);
+    return r < 0 ? r : own_folders_add_file(&manager->own, options->socket);
 }
 
 static void find_groups(struct manager *manager, const char *name)
@@ -81,6 +95,11 @@ static int init_host(struct manager *manager, const char *cgroup_name)
         log_error("no cgroups: %s", cgroup_why ? cgroup_why : strerror(-r));
         return r;
     }
+    r = peer_places_init(&manager->places, &manager->cgroups);
+    if (r < 0) {
+        log_error("the daemon's own namespaces cannot be told: %s", strerror(-r));
+        return r;
+    }
     r = airlock_new(&manager->airlock, &network_why);
     if (r < 0)
         log_error("no airlock: %s", network_why ? network_why : strerror(-r));
@@ -100,7 +119,6 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
         .init_executable = -EBADF,
         .gate_executable = -EBADF,
         .scan_executable = -EBADF,
-        .seccomp = -EBADF,
         .null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY),
         .cgroups.lock_fd = -EBADF,
         .events = ring_new(EVENT_RING_SIZE),
@@ -108,11 +126,14 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
     TAILQ_INIT(&manager->live);
     TAILQ_INIT(&manager->ended);
     LIST_INIT(&manager->histories);
+    LIST_INIT(&manager->totals.list);
     if (manager->null < 0)
         return negative_errno();
     if (!manager->events)
         return -ENOMEM;
     r = closer_new(event, &manager->closer);
+    if (r >= 0)
+        r = find_own_folders(manager, options);
     if (r >= 0)
         r = open_helper(options->libexec_dir, "caged-init", &manager->init_executable);
     if (r >= 0)
@@ -126,6 +147,9 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
     if (r < 0)
         return r;
     find_groups(manager, options->group_name);
+    r = policy_store_new(manager, options->policy, &manager->policy);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(manager);
     return 0;
 }
@@ -141,18 +165,22 @@ struct manager *manager_free(struct manager *manager)
         TAILQ_REMOVE(&manager->ended, agent, entry);
         agent_free(agent);
     }
+    policy_store_free(manager->policy);
     refusal_logs_deinit(&manager->refusals);
+    owner_totals_deinit(&manager->totals);
     sd_event_source_disable_unref(manager->sweep_source);
     airlock_free(manager->airlock);
+    peer_places_deinit(&manager->places);
     cgroup_host_deinit(&manager->cgroups);
     uid_ranges_deinit(&manager->ranges);
     ring_free(manager->events);
-    fd_close(manager->seccomp);
+    seccomp_set_deinit(&manager->seccomp);
     fd_close(manager->init_executable);
     fd_close(manager->gate_executable);
     fd_close(manager->scan_executable);
     fd_close(manager->null);
     closer_free(manager->closer);
+    own_folders_deinit(&manager->own);
     sd_event_unref(manager->event);
     free(manager);
     return NULL;
@@ -217,6 +245,7 @@ void manager_add(struct manager *manager, struct agent *agent)
 {
     TAILQ_INSERT_TAIL(&manager->live, agent, entry);
     manager->n_live++;
+    ring_shares_update(manager);
 }
 
 /* Forgets an owner's oldest ended agents, but none that somebody still reads from or whose entries
@@ -263,6 +292,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *user)
     if (more && sd_event_source_set_time_relative(source, SWEEP_USEC) >= 0)
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     manager->sweep_source = sd_event_source_disable_unref(manager->sweep_source);
+    (void)malloc_trim(0); /* what ended agents had lies between what is still in use */
     return 0;
 }
 
@@ -281,6 +311,7 @@ void manager_retire(struct manager *manager, struct agent *agent)
     manager->n_live--;
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
     forget_oldest(manager, agent->owner);
+    ring_shares_update(manager);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);
 }

@@ -9,19 +9,28 @@
 #include "cgroup.h"
 #include "closer.h"
 #include "history.h"
+#include "own-folders.h"
+#include "owner-total.h"
+#include "peer-place.h"
 #include "refusal-log.h"
 #include "ring.h"
+#include "seccomp-set.h"
+#include "spawn-rate.h"
 #include "uid-range.h"
 #include "util.h"
 #include "watch.h"
 
 struct agent;
+struct policy_store;
 TAILQ_HEAD(agent_list, agent);
 
 struct manager {
     sd_event *event;
     struct closer *closer; /* of descriptors that users sent */
+    struct policy_store *policy;
+    struct spawn_rate spawn_rate;
     const char *data_dir;
+    struct own_folders own;
     gid_t group; /* whose members may use the daemon */
     bool have_group;
     gid_t journal_group; /* that may read the journal */
@@ -31,9 +40,10 @@ struct manager {
     int init_executable; /* O_PATH */
     int gate_executable;
     int scan_executable;
-    int seccomp; /* sealed memfd of the compiled filter */
+    struct seccomp_set seccomp;
     struct uid_ranges ranges;
     struct cgroup_host cgroups;
+    struct peer_places places;
     struct airlock *airlock;
     uint64_t sweep_at[AGENTS_MAX]; /* when a slot's link is looked after once more; 0: never */
     sd_event_source *sweep_source; /* enabled while one is to be */
@@ -41,6 +51,8 @@ struct manager {
     struct agent_list live;  /* everything that still has something in the kernel */
     struct agent_list ended; /* what is remembered, oldest first */
     size_t n_live;
+
+    struct owner_totals totals;
 
     struct history_list histories; /* under way */
 
@@ -55,6 +67,8 @@ struct manager_options {
     const char *libexec_dir;
     const char *cgroup_name;
     const char *group_name;
+    const char *policy; /* path */
+    const char *socket; /* path */
 };
 
 /* 0 with a manager; on failure the reason is logged. `event` is referenced. */

@@ -43,6 +43,9 @@ static void refuse(struct connection *c, const struct agent *agent, int error,
     if (error == -EINVAL) {
         (void)snprintf(entry, sizeof(entry), "%s[%zu]", fault->list, fault->index);
         connection_invalid(c, entry);
+    } else if (error == -EPERM && fault->list) {
+        (void)snprintf(entry, sizeof(entry), "%s[%zu]", fault->list, fault->index);
+        method_reply_over_rule(c, agent->rule, entry, fault->why);
     } else if (error == -E2BIG) {
         connection_error(c, "io.caged.TooManyHosts",
                          json_pack("{s:s, s:i}", "list", fault->list, "maximum", CARD_HOSTS_MAX));
@@ -99,7 +102,7 @@ void method_change_hosts(struct call *call)
 
     if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    struct agent *agent = method_find_agent(c, id, owner);
+    struct agent *agent = method_find_agent(c, id, owner, POLICY_CHANGE);
     if (!agent)
         return;
     if (json_array_size(allow) + json_array_size(deny) == 0)
@@ -222,7 +225,7 @@ void method_hosts(struct call *call)
 
     if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    struct agent *agent = method_find_agent(call->connection, id, owner);
+    struct agent *agent = method_find_agent(call->connection, id, owner, POLICY_SEE);
     if (agent)
         connection_reply(call->connection, hosts_to_json(agent));
 }

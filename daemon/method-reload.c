@@ -1,7 +1,10 @@
 /* Reload: the hosts of a running agent by its card as it is now. It is answered when the gate has
  * taken them, so that what was removed is cut by then. */
+#include <stdio.h>
+
 #include "agent-json.h"
 #include "agent-reload.h"
+#include "host-ceiling.h"
 #include "methods.h"
 
 /* An agent that ended meanwhile reaches nobody: that will do, too. */
@@ -37,6 +40,35 @@ void method_reply_reload_failed(struct connection *c, const struct agent *agent,
                                error == -EBUSY ? "the log does not take what was changed before; "
                                                  "try again later"
                                                : strerror(-error)));
+}
+
+void method_reply_over_rule(struct connection *c, const struct policy_rule *rule, const char *what,
+                            const char *why)
+{
+    json_t *reason =
+        rule ? json_sprintf("%s (rule \"%s\")", why, rule->name) : json_string_lossy(why);
+
+    connection_error(c, "io.caged.NotPermitted",
+                     json_pack("{s:o, s:o}", "what", json_string_lossy(what), "reason", reason));
+}
+
+/* Whether the card's hosts are within the agent's rule; else it was replied. What the card leaves
+ * open is then filled in as it was at the agent's start, so that it is no difference. */
+static bool hold(struct connection *c, const struct agent *agent, struct card *card)
+{
+    char why[sizeof(struct card_error)];
+    struct card_error error;
+    int r = host_ceiling_check_card(agent->rule, card, agent->card->api_provider, &error);
+
+    if (r == -EPERM) {
+        (void)snprintf(why, sizeof(why), "%s, %s", error.found, error.expected);
+        method_reply_over_rule(c, agent->rule, error.path, why);
+    } else if (r < 0) {
+        connection_reply(c, NULL);
+    } else {
+        (void)policy_rule_hold(agent->rule, card, &error);
+    }
+    return r >= 0;
 }
 
 static void reload(struct connection *c, struct agent *agent, struct card *card)
@@ -80,9 +112,9 @@ void method_reload(struct call *call)
         method_reply_problem(c, &problem);
         return;
     }
-    struct agent *agent = method_find_agent(c, card->agent_id, owner);
-    if (agent && agent->gate)
-        reload(c, agent, card);
-    else if (agent)
+    struct agent *agent = method_find_agent(c, card->agent_id, owner, POLICY_CHANGE);
+    if (agent && !agent->gate)
         method_reply_not_running(c, agent);
+    else if (agent && hold(c, agent, card))
+        reload(c, agent, card);
 }

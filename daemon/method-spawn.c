@@ -7,10 +7,14 @@
 #include "log.h"
 #include "methods.h"
 #include "report.h"
+#include "secret-file.h"
+#include "spawn-mounts.h"
+#include "spawn-policy.h"
 
 struct spawn_parameters {
     json_t *card;
     json_t *arguments;
+    json_t *mount_fds;
     json_int_t workspace_fd, api_key_fd, proxy_auth_fd, user_uid, user_gid;
     bool foreground, terminal, unit;
     json_int_t rows, columns;
@@ -113,9 +117,7 @@ int method_take_card(json_t *json, struct card **ret, struct agent_problem *prob
     return r;
 }
 
-/* The descriptor that stands for a path of the card: the one sent along, which stays the message's,
- * or for root the path opened by us, which is then *ret_opened too. */
-static int get_descriptor(struct call *call, json_int_t index, const char *path, int flags,
+int method_get_descriptor(struct call *call, json_int_t index, const char *path, int flags,
                           const char *what, int *ret, int *ret_opened,
                           struct agent_problem *problem)
 {
@@ -176,9 +178,11 @@ static int take_user(const struct call *call, const struct spawn_parameters *p,
     return 1;
 }
 
-static int take_workspace(struct call *call, const struct spawn_parameters *p,
-                          const struct card *card, struct workspace *ret,
-                          struct agent_problem *problem)
+/* The workspace, and what else the card mounts. */
+static int take_folders(struct call *call, const struct spawn_parameters *p,
+                        const struct card *card, const struct policy_rule *rule,
+                        struct workspace *ret, struct workspace **ret_mounts,
+                        struct agent_problem *problem)
 {
     AUTO_FD int opened = -EBADF;
     AUTO_FREE char *why = NULL;
@@ -188,14 +192,24 @@ static int take_workspace(struct call *call, const struct spawn_parameters *p,
 
     if (has_user < 0)
         return has_user;
-    int r = get_descriptor(call, p->workspace_fd, card->workspace, O_RDONLY | O_DIRECTORY,
-                           "workspace", &fd, &opened, problem);
+    int r = method_get_descriptor(call, p->workspace_fd, card->workspace, O_RDONLY | O_DIRECTORY,
+                                  "workspace", &fd, &opened, problem);
     if (r < 0)
         return r;
-    r = workspace_take(fd, &call->connection->peer, has_user ? &user : NULL, ret, &why);
+    const struct workspace_request request = {
+        .peer = &call->connection->peer,
+        .user = has_user ? &user : NULL,
+        .rule = {.policy = rule,
+                 .roots = &rule->workspace_roots,
+                 .roots_name = "workspace_roots",
+                 .own = &call->connection->manager->own},
+    };
+    r = workspace_take(fd, &request, ret, &why);
     if (why)
         (void)agent_problem_set(problem, FAILURE_PERMITTED, r, "workspace", "%s", why);
-    return r;
+    if (r < 0)
+        return r;
+    return spawn_mounts_take(call, p->mount_fds, card, ret, &request, ret_mounts, problem);
 }
 
 /* A file of the card's with a secret in it. Without it in the card, nothing is read. */
@@ -215,7 +229,7 @@ static int take_secret(struct call *call, json_int_t index, const char *key, con
         return agent_problem_set(problem, FAILURE_CARD, -EINVAL, where,
                                  "a path, since a descriptor for it was sent");
     }
-    r = get_descriptor(call, index, path, O_RDONLY, key, &fd, &opened, problem);
+    r = method_get_descriptor(call, index, path, O_RDONLY, key, &fd, &opened, problem);
     if (r < 0)
         return r;
     r = read(fd, ret, &why);
@@ -241,14 +255,20 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
 {
     CLEANUP(card_freep) struct card *card = NULL;
     CLEANUP(workspace_deinit) struct workspace workspace = WORKSPACE_INIT;
+    struct workspace *mounts = NULL;
+    size_t n_mounts = 0;
     CLEANUP(secret_freep) char *key = NULL;
     CLEANUP(peer_unit_deinit) struct peer_unit unit = PEER_UNIT_INIT;
     struct string_list arguments = {};
-    int r;
+    const struct policy_rule *rule = NULL;
+    int r = spawn_policy_admit(call->connection->manager, &call->connection->peer, &rule, problem);
 
-    r = method_take_card(p->card, &card, problem);
     if (r >= 0)
-        r = take_workspace(call, p, card, &workspace, problem);
+        r = method_take_card(p->card, &card, problem);
+    if (r >= 0)
+        r = spawn_policy_hold(rule, card, problem);
+    if (r >= 0)
+        r = take_folders(call, p, card, rule, &workspace, &mounts, problem);
     if (r >= 0)
         r = take_secret(call, p->api_key_fd, "api_key_file", card->api_key_file, api_key_read, &key,
                         problem);
@@ -266,14 +286,18 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
             (void)agent_problem_set(problem, FAILURE_SPAWN, r, "request", "%s", strerror(-r));
         report_refusal(call->connection->manager, call->connection->peer.uid,
                        card ? card->agent_id : NULL, NULL, problem);
+        workspaces_free(mounts, card ? card->n_mounts : 0);
         free(arguments.items);
         return r;
     }
+    n_mounts = card->n_mounts;
     struct agent_request request = {
         .card = card,
         .arguments = arguments,
         .peer = &call->connection->peer,
+        .rule = rule,
         .workspace = &workspace,
+        .mounts = &mounts,
         .api_key = key,
         .terminal = p->terminal,
         .terminal_rows = (uint16_t)p->rows,
@@ -283,7 +307,8 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
         .unit = p->unit ? &unit : NULL,
     };
     r = agent_spawn(call->connection->manager, &request, ret, problem);
-    card = request.card; /* NULL where the agent has taken it */
+    card = request.card;               /* NULL where the agent has taken it */
+    workspaces_free(mounts, n_mounts); /* likewise */
     free(arguments.items);
     return r;
 }
@@ -303,6 +328,7 @@ void method_spawn(struct call *call)
         {"workspace_fd", PARAMETER_INTEGER, false, &p.workspace_fd},
         {"api_key_fd", PARAMETER_INTEGER, false, &p.api_key_fd},
         {"proxy_auth_fd", PARAMETER_INTEGER, false, &p.proxy_auth_fd},
+        {"mount_fds", PARAMETER_INTEGERS, false, &p.mount_fds},
         {"user_uid", PARAMETER_INTEGER, false, &p.user_uid},
         {"user_gid", PARAMETER_INTEGER, false, &p.user_gid},
         {"foreground", PARAMETER_BOOLEAN, false, &p.foreground},

@@ -1,15 +1,18 @@
 /* Stop, Kill, List, Inspect: what is answered at once. */
 #include <signal.h>
 
+#include "access.h"
 #include "agent-json.h"
 #include "caged-limits.h"
 #include "methods.h"
 
 /* Reads the parameters and finds the agent; NULL: an error was replied. */
 static struct agent *read_and_find(struct call *call, const struct parameter *table, size_t n,
-                                   const char *const *id, const json_int_t *owner)
+                                   const char *const *id, const json_int_t *owner,
+                                   enum policy_right right)
 {
-    return method_read(call, table, n) ? method_find_agent(call->connection, *id, *owner) : NULL;
+    return method_read(call, table, n) ? method_find_agent(call->connection, *id, *owner, right)
+                                       : NULL;
 }
 
 void method_reply_not_running(struct connection *c, const struct agent *agent)
@@ -29,7 +32,7 @@ void method_stop(struct call *call)
         {"owner_uid", PARAMETER_INTEGER, false, &owner},
         {"grace_seconds", PARAMETER_INTEGER, false, &grace},
     };
-    struct agent *agent = read_and_find(call, table, ARRAY_SIZE(table), &id, &owner);
+    struct agent *agent = read_and_find(call, table, ARRAY_SIZE(table), &id, &owner, POLICY_STOP);
 
     if (!agent)
         return;
@@ -53,7 +56,7 @@ void method_kill(struct call *call)
         {"owner_uid", PARAMETER_INTEGER, false, &owner},
         {"signal", PARAMETER_INTEGER, false, &number},
     };
-    struct agent *agent = read_and_find(call, table, ARRAY_SIZE(table), &id, &owner);
+    struct agent *agent = read_and_find(call, table, ARRAY_SIZE(table), &id, &owner, POLICY_STOP);
 
     if (!agent)
         return;
@@ -79,7 +82,7 @@ static void list_agents(const struct connection *c, const struct agent_list *lis
     struct agent *agent;
 
     TAILQ_FOREACH (agent, list, entry)
-        if (c->peer.uid == 0 || agent->owner == c->peer.uid)
+        if (access_has(&c->peer, agent, POLICY_SEE))
             (void)json_array_append_new(array, agent_to_json(agent));
 }
 
@@ -108,7 +111,7 @@ void method_inspect(struct call *call)
         {"agent_id", PARAMETER_STRING, true, &id},
         {"owner_uid", PARAMETER_INTEGER, false, &owner},
     };
-    struct agent *agent = read_and_find(call, table, ARRAY_SIZE(table), &id, &owner);
+    struct agent *agent = read_and_find(call, table, ARRAY_SIZE(table), &id, &owner, POLICY_SEE);
 
     if (agent)
         connection_reply(call->connection, agent_inspect_to_json(agent));

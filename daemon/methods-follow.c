@@ -1,9 +1,11 @@
 /* Logs, Wait, Events: what goes on for a while. Each is a pump (see connection.h). */
+#include "access.h"
 #include "agent-json.h"
 #include "caged-limits.h"
 #include "methods.h"
 
 #define BATCH_BYTES (64 * 1024) /* of payload in one reply */
+#define PRESSED_BYTES 4096      /* the same, where a user's clients read too little */
 #define BATCH_ENTRIES 1024
 #define SINGLE_BYTES (256 * 1024) /* in the only reply to a call without `more` */
 
@@ -34,6 +36,20 @@ static size_t take_batch(const struct ring *ring, uint64_t *cursor, uint64_t end
         *cursor = next;
     }
     return passed;
+}
+
+static size_t batch_bytes(const struct connection *c)
+{
+    return connection_is_pressed(c) ? PRESSED_BYTES : BATCH_BYTES;
+}
+
+/* A policy that came into force meanwhile may have taken the agent out of the caller's sight. */
+static bool lost_sight(struct connection *c)
+{
+    if (access_has(&c->peer, c->agent, POLICY_SEE))
+        return false;
+    method_reply_no_agent(c, c->agent->card->agent_id);
+    return true;
 }
 
 /* -- Logs -- */
@@ -67,11 +83,15 @@ static void pump_logs(struct connection *c)
 {
     struct agent *agent = c->agent;
 
-    if (!connection_has_room(c))
+    if (!connection_has_room(c) || lost_sight(c))
         return;
+    if (!c->more && connection_is_pressed(c)) { /* since the call came */
+        connection_busy(c, client_load_find_pressure(&c->load));
+        return;
+    }
     json_t *lines = json_array();
     json_int_t lost = c->lost;
-    size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? BATCH_BYTES : SIZE_MAX,
+    size_t n = take_batch(agent->ring, &c->cursor, c->end, c->more ? batch_bytes(c) : SIZE_MAX,
                           convert_line, c, lines, &lost);
 
     c->lost = 0;
@@ -133,7 +153,7 @@ void method_logs(struct call *call)
         connection_error(c, "org.varlink.service.ExpectedMore", json_object());
         return;
     }
-    agent = method_find_agent(c, id, owner);
+    agent = method_find_agent(c, id, owner, POLICY_SEE);
     if (!agent)
         return;
     c->agent = agent;
@@ -152,6 +172,8 @@ static void pump_wait(struct connection *c)
 {
     enum agent_state state = c->agent->state;
 
+    if (lost_sight(c))
+        return;
     if (state == AGENT_ENDED) {
         connection_reply(c, json_pack("{s:o}", "agent", agent_to_json(c->agent)));
     } else if (c->more && state != c->told) {
@@ -173,7 +195,7 @@ void method_wait(struct call *call)
 
     if (!method_read(call, table, ARRAY_SIZE(table)))
         return;
-    agent = method_find_agent(c, id, owner);
+    agent = method_find_agent(c, id, owner, POLICY_SEE);
     if (!agent)
         return;
     if (c->more && agent->state != AGENT_ENDED)
@@ -185,18 +207,31 @@ void method_wait(struct call *call)
 
 /* -- Events -- */
 
+/* Whether an event is this client's to see: its agent's owner's, root's, and theirs who may see
+ * that agent now. Of an agent that is not known any more, nobody else can tell. */
+static bool shows_event(const struct connection *c, uid_t owner, const char *agent_id)
+{
+    const struct agent *agent;
+
+    if (c->filter && !streq_null(agent_id, c->filter))
+        return false;
+    if (c->peer.uid == 0 || owner == c->peer.uid)
+        return true;
+    agent = agent_id ? manager_find(c->manager, owner, agent_id) : NULL;
+    return agent && access_has(&c->peer, agent, POLICY_SEE);
+}
+
 /* An event, with what the ring knows of it, if it is this client's to see; NULL if not. */
 static json_t *convert_event(const struct connection *c, const struct ring_entry *entry)
 {
     json_t *event;
 
-    if (c->peer.uid != 0 && entry->tag != c->peer.uid)
+    if (!c->sees_others && entry->tag != c->peer.uid)
         return NULL;
     event = json_loadb((const char *)entry->data, entry->size, 0, NULL);
     if (!event)
         return NULL;
-    if (c->filter &&
-        !streq_null(json_string_value(json_object_get(event, "agent_id")), c->filter)) {
+    if (!shows_event(c, (uid_t)entry->tag, json_string_value(json_object_get(event, "agent_id")))) {
         json_decref(event);
         return NULL;
     }
@@ -217,8 +252,9 @@ static void pump_events(struct connection *c)
         return;
     json_t *events = json_array();
     json_int_t lost = 0;
-    size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, BATCH_BYTES, convert_event, c,
-                          events, &lost);
+    c->sees_others = access_may_see_others(c->manager, &c->peer);
+    size_t n = take_batch(c->manager->events, &c->cursor, UINT64_MAX, batch_bytes(c), convert_event,
+                          c, events, &lost);
 
     if (c->draining && n == 0) {
         connection_reply(c, events_reply(events, lost));

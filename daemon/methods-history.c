@@ -44,20 +44,47 @@ static const char *find_bad(const struct history_parameters *p)
     return bad_lines ? "lines" : NULL;
 }
 
-/* Whose agents a caller may read about: its own, or for root those of the one it names, or all
- * (negative). False: an error was replied, as for an agent that never was. */
+static bool reply_nothing_there(struct connection *c, const struct history_parameters *p)
+{
+    if (p->agent_id)
+        method_reply_no_agent(c, p->agent_id);
+    else
+        connection_invalid(c, "owner_uid");
+    return false;
+}
+
+/* Who may see an agent that the daemon knows may read of its past, and of what its owner had by
+ * that id before. Of owners whose agents are not known any more there is no rule to ask: they
+ * alone, and root, may read of them; the same is true of all that an owner has. */
+static bool find_owner_of_agent(struct connection *c, const struct history_parameters *p,
+                                int64_t *ret)
+{
+    struct agent *agent;
+    json_t *owners;
+    int r = method_look_for_agent(c, p->agent_id, p->owner, &agent, &owners);
+
+    if (r < 0)
+        method_reply_ambiguous(c, p->agent_id, owners);
+    else if (r == 0 && p->owner >= 0)
+        return reply_nothing_there(c, p);
+    else
+        *ret = r > 0 ? (int64_t)agent->owner : (int64_t)c->peer.uid;
+    return r >= 0;
+}
+
+/* Whose agents a caller may read about: its own or what find_owner_of_agent() says, or for root
+ * those of the one it names, or all (negative). False: an error was replied, as for an agent that
+ * never was. */
 static bool find_owner(struct connection *c, const struct history_parameters *p, int64_t *ret)
 {
-    bool known = (!p->agent_id || is_agent_id(p->agent_id)) && p->owner <= (json_int_t)UINT32_MAX;
+    bool own = p->owner == (json_int_t)c->peer.uid;
 
-    if (!known || (c->peer.uid != 0 && p->owner >= 0 && p->owner != (json_int_t)c->peer.uid)) {
-        if (p->agent_id)
-            connection_error(c, "io.caged.NoSuchAgent",
-                             json_pack("{s:s}", "agent_id", p->agent_id));
-        else
-            connection_invalid(c, "owner_uid");
-        return false;
-    }
+    if ((p->agent_id && !is_agent_id(p->agent_id)) || p->owner > (json_int_t)UINT32_MAX)
+        return reply_nothing_there(c, p);
+    if (c->peer.uid != 0 && p->agent_id && !own)
+        return find_owner_of_agent(c, p, ret);
+    if (c->peer.uid != 0 && p->owner >= 0 && !own)
+        return reply_nothing_there(c, p);
     *ret = c->peer.uid == 0 ? p->owner : (int64_t)c->peer.uid;
     return true;
 }

@@ -1,7 +1,7 @@
 /* The table of methods and the dispatch. */
 #include "methods.h"
 
-#include "log.h"
+#include "policy-store.h"
 
 /* Who may call: everybody who can connect, or those whom the daemon serves (root and the group). */
 enum audience { ANYBODY, USERS };
@@ -10,28 +10,53 @@ static const struct method {
     const char *interface, *name;
     enum audience audience;
     void (*run)(struct call *call);
+    enum { AT_ONCE, LATER, URGENT } answered; /* urgent: however much its user left unread */
 } methods[] = {
     {"org.varlink.service", "GetInfo", ANYBODY, method_get_info},
     {"org.varlink.service", "GetInterfaceDescription", ANYBODY, method_get_interface_description},
-    {"io.caged", "Spawn", USERS, method_spawn},
-    {"io.caged", "Reload", USERS, method_reload},
-    {"io.caged", "ChangeHosts", USERS, method_change_hosts},
+    {"io.caged", "Spawn", USERS, method_spawn, LATER},
+    {"io.caged", "Reload", USERS, method_reload, LATER},
+    {"io.caged", "ReloadPolicy", USERS, method_reload_policy, LATER},
+    {"io.caged", "ExplainPolicy", USERS, method_explain_policy},
+    {"io.caged", "ChangeHosts", USERS, method_change_hosts, LATER},
     {"io.caged", "Hosts", USERS, method_hosts},
-    {"io.caged", "Stop", USERS, method_stop},
-    {"io.caged", "Kill", USERS, method_kill},
+    {"io.caged", "Stop", USERS, method_stop, URGENT},
+    {"io.caged", "Kill", USERS, method_kill, URGENT},
     {"io.caged", "List", USERS, method_list},
     {"io.caged", "Inspect", USERS, method_inspect},
-    {"io.caged", "Logs", USERS, method_logs},
-    {"io.caged", "History", USERS, method_history},
-    {"io.caged", "Audit", USERS, method_audit},
-    {"io.caged", "Wait", USERS, method_wait},
-    {"io.caged", "Events", USERS, method_events},
+    {"io.caged", "Logs", USERS, method_logs, LATER},
+    {"io.caged", "History", USERS, method_history, LATER},
+    {"io.caged", "Audit", USERS, method_audit, LATER},
+    {"io.caged", "Wait", USERS, method_wait, LATER},
+    {"io.caged", "Events", USERS, method_events, LATER},
 };
 
 static bool is_user(const struct connection *c)
 {
     return c->peer.uid == 0 ||
            (c->manager->have_group && peer_in_group(&c->peer, c->manager->group));
+}
+
+static bool is_let_in_from_anywhere(const struct connection *c)
+{
+    const struct policy_rule *rule = policy_store_rule(c->manager->policy, &c->peer);
+
+    return rule && rule->namespaced_peers;
+}
+
+/* Whether the caller may have its method done. False: an error was replied. */
+static bool admit(struct connection *c, const char *method)
+{
+    const char *reason = NULL;
+
+    if (c->place != PEER_PLACE_HOST && !is_let_in_from_anywhere(c))
+        reason = peer_place_reason(c->place);
+    else if (!is_user(c))
+        reason = "you are neither root nor in the group that may use caged";
+    if (reason)
+        connection_error(c, "io.caged.NotPermitted",
+                         json_pack("{s:s, s:s}", "what", method, "reason", reason));
+    return !reason;
 }
 
 static const struct method *find(const char *interface, size_t length, const char *name,
@@ -48,6 +73,20 @@ static const struct method *find(const char *interface, size_t length, const cha
     return NULL;
 }
 
+/* Whether the call is one over a limit of the daemon; then that was replied. */
+static bool is_too_much(struct connection *c, const struct method *method)
+{
+    struct load_limit limit = {};
+
+    if (method->answered != URGENT)
+        limit = client_load_find_pressure(&c->load);
+    if (!limit.limit && method->answered == LATER)
+        limit = client_load_begin_call(&c->load);
+    if (limit.limit)
+        connection_busy(c, limit);
+    return limit.limit;
+}
+
 void methods_dispatch(struct connection *c, const char *name, json_t *parameters,
                       struct varlink_message *message)
 {
@@ -57,12 +96,10 @@ void methods_dispatch(struct connection *c, const char *name, json_t *parameters
     const struct method *method =
         dot ? find(name, (size_t)(dot - name), dot + 1, &interface_known) : NULL;
 
-    if (method && method->audience == USERS && !is_user(c)) {
-        connection_error(c, "io.caged.NotPermitted",
-                         json_pack("{s:s, s:s}", "what", name, "reason",
-                                   "you are neither root nor in the group that may use caged"));
+    if (method && method->audience == USERS && !admit(c, name))
         return;
-    }
+    if (method && is_too_much(c, method))
+        return;
     if (method)
         method->run(&call);
     else if (interface_known)
@@ -82,69 +119,4 @@ bool method_read(struct call *call, const struct parameter *table, size_t n)
         return true;
     connection_invalid(call->connection, bad);
     return false;
-}
-
-/* -- finding an agent -- */
-
-static struct agent *not_found(struct connection *c, const char *agent_id)
-{
-    connection_error(c, "io.caged.NoSuchAgent", json_pack("{s:s}", "agent_id", agent_id));
-    return NULL;
-}
-
-/* For root without an owner: the only one of that id in the list, or how many there are. */
-static size_t find_any(const struct agent_list *list, const char *agent_id, struct agent **ret,
-                       json_t *owners)
-{
-    struct agent *agent;
-    size_t n = 0;
-
-    TAILQ_FOREACH (agent, list, entry) {
-        if (!streq(agent->card->agent_id, agent_id) || (*ret && (*ret)->owner == agent->owner))
-            continue;
-        (void)json_array_append_new(owners, json_integer(agent->owner));
-        *ret = agent;
-        n++;
-    }
-    return n;
-}
-
-static struct agent *find_for_root(struct connection *c, const char *agent_id)
-{
-    struct agent *agent = manager_find(c->manager, 0, agent_id);
-    json_t *owners = json_array();
-    size_t n;
-
-    if (agent && agent->state != AGENT_ENDED) {
-        json_decref(owners);
-        return agent;
-    }
-    agent = NULL;
-    n = find_any(&c->manager->live, agent_id, &agent, owners);
-    if (n == 0)
-        n = find_any(&c->manager->ended, agent_id, &agent, owners);
-    if (n > 1) {
-        connection_error(c, "io.caged.Ambiguous",
-                         json_pack("{s:s, s:O}", "agent_id", agent_id, "owners", owners));
-        agent = NULL;
-    } else if (n == 1) {
-        agent = manager_find(c->manager, agent->owner, agent_id);
-    } else {
-        agent = not_found(c, agent_id);
-    }
-    json_decref(owners);
-    return agent;
-}
-
-struct agent *method_find_agent(struct connection *c, const char *agent_id, json_int_t owner)
-{
-    struct agent *agent;
-
-    if (c->peer.uid == 0 && owner < 0)
-        return find_for_root(c, agent_id);
-    if (owner > (json_int_t)UINT32_MAX ||
-        (c->peer.uid != 0 && owner >= 0 && owner != (json_int_t)c->peer.uid))
-        return not_found(c, agent_id);
-    agent = manager_find(c->manager, owner >= 0 ? (uid_t)owner : c->peer.uid, agent_id);
-    return agent ? agent : not_found(c, agent_id);
 }

@@ -14,6 +14,18 @@ static bool all_strings(const json_t *array)
     return true;
 }
 
+static bool all_integers(const json_t *array)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (array, i, item)
+        if (!json_is_integer(item) || json_integer_value(item) < 0 ||
+            json_integer_value(item) >= (json_int_t)UINT32_MAX)
+            return false;
+    return true;
+}
+
 static bool store(const struct parameter *parameter, json_t *value)
 {
     switch (parameter->type) {
@@ -38,6 +50,10 @@ static bool store(const struct parameter *parameter, json_t *value)
         break;
     case PARAMETER_STRINGS:
         if (!json_is_array(value) || !all_strings(value))
+            return false;
+        break;
+    case PARAMETER_INTEGERS:
+        if (!json_is_array(value) || !all_integers(value))
             return false;
         break;
     }

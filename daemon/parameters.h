@@ -8,11 +8,12 @@
 #include "card.h"
 
 enum parameter_type {
-    PARAMETER_STRING,  /* const char **, borrowed */
-    PARAMETER_BOOLEAN, /* bool * */
-    PARAMETER_INTEGER, /* json_int_t *; negative numbers are refused */
-    PARAMETER_OBJECT,  /* json_t **, borrowed */
-    PARAMETER_STRINGS, /* json_t **, borrowed: an array of strings */
+    PARAMETER_STRING,   /* const char **, borrowed */
+    PARAMETER_BOOLEAN,  /* bool * */
+    PARAMETER_INTEGER,  /* json_int_t *; negative numbers are refused */
+    PARAMETER_OBJECT,   /* json_t **, borrowed */
+    PARAMETER_STRINGS,  /* json_t **, borrowed: an array of strings */
+    PARAMETER_INTEGERS, /* json_t **, borrowed: an array of ids or indexes: 0 to UINT32_MAX - 1 */
 };
 
 struct parameter {

@@ -12,9 +12,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
@@ -25,25 +23,6 @@
 
 #define PROC_FILE_MAX 65536
 
-#if !defined(SO_PEERPIDFD) && !defined(__hppa__) && !defined(__sparc__)
-#define SO_PEERPIDFD 77 /* asm-generic/socket.h; Debian 12's headers are older */
-#endif
-
-static int open_pidfd(int socket, const struct peer *peer)
-{
-    int pidfd;
-#ifdef SO_PEERPIDFD
-    socklen_t size = sizeof(pidfd);
-
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) >= 0)
-        return pidfd;
-    if (errno != ENOPROTOOPT)
-        return negative_errno();
-#endif
-    pidfd = (int)syscall(SYS_pidfd_open, peer->pid, 0);
-    return pidfd < 0 ? negative_errno() : pidfd;
-}
-
 /* The text of the peer's /proc/PID/cgroup. */
 static int read_cgroup(int socket, const struct peer *peer, char **ret, char **ret_why)
 {
@@ -53,7 +32,7 @@ static int read_cgroup(int socket, const struct peer *peer, char **ret, char **r
 
     if (peer->pid <= 0)
         return why_set(ret_why, -EPERM, "you are in a PID namespace that is not seen from here");
-    AUTO_FD int pidfd = open_pidfd(socket, peer);
+    AUTO_FD int pidfd = peer_open_pidfd(peer, socket);
     (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", peer->pid);
     int r = pidfd < 0 ? pidfd : file_read_all(path, PROC_FILE_MAX, &text, &size);
     if (r >= 0)

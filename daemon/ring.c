@@ -26,9 +26,10 @@ static struct ring_entry **slot_at(const struct ring *ring, size_t i)
     return &ring->slots[(ring->head + i) & (ring->n_slots - 1)];
 }
 
+/* With what malloc(3) adds, and its slot. */
 static size_t entry_cost(const struct ring_entry *entry)
 {
-    return sizeof(*entry) + entry->size;
+    return sizeof(*entry) + entry->size + RING_ENTRY_OVERHEAD;
 }
 
 static void drop_oldest(struct ring *ring)
@@ -70,6 +71,18 @@ static int reserve_slot(struct ring *ring)
     return 0;
 }
 
+static void drop_beyond_bound(struct ring *ring)
+{
+    while (ring->bytes > ring->max_bytes && ring->count > 1 && ring_first(ring) < ring->hold)
+        drop_oldest(ring);
+}
+
+void ring_set_bound(struct ring *ring, size_t max_bytes)
+{
+    ring->max_bytes = max_bytes;
+    drop_beyond_bound(ring);
+}
+
 int ring_push(struct ring *ring, uint64_t time_usec, uint32_t tag, const void *data, size_t size)
 {
     uint64_t sequence = ring->next_sequence++;
@@ -87,9 +100,7 @@ int ring_push(struct ring *ring, uint64_t time_usec, uint32_t tag, const void *d
     ring->count++;
     *slot_at(ring, ring->count - 1) = entry;
     ring->bytes += entry_cost(entry);
-
-    while (ring->bytes > ring->max_bytes && ring->count > 1 && ring_first(ring) < ring->hold)
-        drop_oldest(ring);
+    drop_beyond_bound(ring);
     return 0;
 }
 

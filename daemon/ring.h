@@ -18,10 +18,16 @@ struct ring_entry {
 
 struct ring;
 
-/* `max_bytes` bounds the entries with their heads. NULL: no memory. */
+/* What an entry takes beside its head and data, on average. */
+#define RING_ENTRY_OVERHEAD 24
+
+/* `max_bytes` bounds the memory of the entries. NULL: no memory. */
 struct ring *ring_new(size_t max_bytes);
 struct ring *ring_free(struct ring *ring);
 DEFINE_CLEANUP(struct ring, ring_free);
+
+/* Changes the bound; what is beyond it now is dropped, but none at or after the hold. */
+void ring_set_bound(struct ring *ring, size_t max_bytes);
 
 /* Adds an entry and drops the oldest ones beyond the bound, but none at or after the hold.
  * 0 or -ENOMEM (the entry is not added, its sequence number is used up: readers see the gap). */

@@ -20,36 +20,28 @@ struct server {
     int listener;
     sd_event_source *source, *retry_source;
     LIST_HEAD(, connection) connections;
-    size_t n_connections;
+    struct client_loads loads;
 };
 
 void server_remember(struct server *server, struct connection *connection)
 {
     LIST_INSERT_HEAD(&server->connections, connection, entry);
-    server->n_connections++;
 }
 
 void server_forget(struct server *server, struct connection *connection)
 {
     LIST_REMOVE(connection, entry);
-    server->n_connections--;
 }
 
-static size_t count_of_uid(const struct server *server, uid_t uid)
+struct client_loads *server_loads(struct server *server)
 {
-    const struct connection *c;
-    size_t n = 0;
-
-    LIST_FOREACH (c, &server->connections, entry)
-        n += c->peer.uid == uid;
-    return n;
+    return &server->loads;
 }
 
 /* A connection too many learns why, if it looks before it writes. */
-static void turn_away(struct connection *c, const char *limit, int maximum)
+static void turn_away(struct connection *c, struct load_limit limit)
 {
-    connection_error(c, "io.caged.Busy",
-                     json_pack("{s:s, s:i}", "limit", limit, "maximum", maximum));
+    connection_busy(c, limit);
     connection_free(c);
 }
 
@@ -78,10 +70,8 @@ static int take_connection(struct server *server)
     int r = connection_new(server, server->manager, client, &c);
     if (r < 0)
         log_warning("a connection cannot be taken: %s", strerror(-r));
-    else if (c->peer.uid != 0 && server->n_connections > CONNECTIONS_MAX)
-        turn_away(c, "connections", CONNECTIONS_MAX);
-    else if (c->peer.uid != 0 && count_of_uid(server, c->peer.uid) > CONNECTIONS_PER_UID_MAX)
-        turn_away(c, "connections of one user", CONNECTIONS_PER_UID_MAX);
+    else if (client_load_find_excess(&c->load).limit)
+        turn_away(c, client_load_find_excess(&c->load));
     return 1;
 }
 
@@ -97,6 +87,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
 int server_new(struct manager *manager, int listener, struct server **ret)
 {
     CLEANUP(server_freep) struct server *server = malloc(sizeof(*server));
+    const int on = 1;
     int r;
 
     if (!server) {
@@ -105,6 +96,9 @@ int server_new(struct manager *manager, int listener, struct server **ret)
     }
     *server = (struct server){.manager = manager, .listener = listener};
     if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
+        return negative_errno();
+    /* Connections inherit it, so that nothing comes by them without its sender (unix(7)). */
+    if (setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
         return negative_errno();
     r = sd_event_add_io(manager->event, &server->source, listener, EPOLLIN, on_connection, server);
     if (r < 0)
@@ -207,7 +201,8 @@ int server_bind(const struct manager *manager, const char *path)
         return r;
     if (manager->have_group && (chown(path, 0, manager->group) < 0 || chmod(path, 0660) < 0))
         return negative_errno();
-    if (listen(fd, SOMAXCONN) < 0)
+    const int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 || listen(fd, SOMAXCONN) < 0)
         return negative_errno();
     return TAKE_FD(fd);
 }

@@ -3,6 +3,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "client-load.h"
 #include "manager.h"
 #include "util.h"
 
@@ -32,5 +33,6 @@ bool server_is_empty(const struct server *server);
 void server_drain(struct server *server, bool take_waiting);
 
 /* For connection.c. */
+struct client_loads *server_loads(struct server *server);
 void server_remember(struct server *server, struct connection *connection);
 void server_forget(struct server *server, struct connection *connection);

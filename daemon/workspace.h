@@ -1,11 +1,14 @@
-/* What a request's descriptors stand for: the workspace folder, and files with a secret. The
- * descriptor is the proof of access; these checks say whether it is a proof of enough. */
+/* The folders that a request's descriptors stand for: the workspace, and what else the card mounts.
+ * The descriptor is the proof of access; these checks say whether it is a proof of enough. */
 #pragma once
 
 #include <sys/types.h>
 
+#include "folder.h"
 #include "peer.h"
 #include "util.h"
+
+/* One such folder. */
 
 struct workspace {
     int mount;   /* detached clone of the folder's mount (open_tree(2)) */
@@ -27,26 +30,31 @@ struct workspace_user {
 /* A closed, empty one. */
 #define WORKSPACE_INIT ((struct workspace){.mount = -EBADF, .view = -EBADF})
 
-/* Checks the folder and clones its mount; `fd` stays the caller's. `user` is NULL, or the card's
- * user, neither id of whom is 0, for a peer that is root. 0, -EPERM or -EINVAL with *ret_why (the
- * caller's) saying what is wrong with it, or another -errno. */
-int workspace_take(int fd, const struct peer *peer, const struct workspace_user *user,
-                   struct workspace *ret, char **ret_why);
+/* Who asks, and what a folder is held against. All borrowed. */
+struct workspace_request {
+    const struct peer *peer;
+    const struct workspace_user *user; /* NULL, or the card's user, neither id of whom is 0, for a
+                                          peer that is root */
+    struct folder_rule rule;
+};
+
+/* Checks a folder that the agent is to write in, the workspace above all, and clones its mount;
+ * `fd` stays the caller's. 0, -EPERM or -EINVAL with *ret_why (the caller's) saying what is wrong
+ * with it, or another -errno. */
+int workspace_take(int fd, const struct workspace_request *request, struct workspace *ret,
+                   char **ret_why);
+
+/* The same for one that it only reads: of anybody, if the peer can list it. The agent acts there as
+ * `owner`, and as the folder's group if the peer is in it, else as `group`. */
+int workspace_take_readonly(int fd, const struct workspace_request *request, uid_t owner,
+                            gid_t group, struct workspace *ret, char **ret_why);
+
 void workspace_deinit(struct workspace *workspace);
+
+/* An array of them on the heap, NULL for none. workspaces_close() closes the mounts alone. */
+struct workspace *workspaces_free(struct workspace *workspaces, size_t n); /* NULL */
+void workspaces_close(struct workspace *workspaces, size_t n);
 
 /* Opens a path that root named without a descriptor, without following any symbolic link
  * (openat2(2) RESOLVE_NO_SYMLINKS). Returns a descriptor or -errno. */
 int workspace_open_for_root(const char *path, int flags);
-
-/* Reads a key from a descriptor: a regular file, one line of printable ASCII, API_KEY_SIZE_MAX at
- * most, white space around it removed. *ret is the caller's: secret_free(). -EINVAL or -EPERM with
- * *ret_why. */
-int api_key_read(int fd, char **ret, char **ret_why);
-
-/* The same for user:password of a proxy (RFC 7617): PROXY_AUTH_SIZE_MAX at most, with spaces inside
- * if it has any. */
-int proxy_auth_read(int fd, char **ret, char **ret_why);
-
-/* Overwrites and frees. */
-char *secret_free(char *secret);
-DEFINE_CLEANUP(char, secret_free);

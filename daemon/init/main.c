@@ -60,7 +60,12 @@ static int read_spec(struct cage *cage, struct failure *failure)
 
     if (r >= 0)
         r = init_spec_parse(data, size, &cage->spec, &why);
-    return r < 0 ? failure_set(failure, "spec", why, r) : 0;
+    if (r < 0)
+        return failure_set(failure, "spec", why, r);
+    /* Numbers that no mount has are for others from here on. */
+    if (close_range(INIT_FD_MOUNTS + (unsigned)cage->spec.n_mounts, ~0U, 0) < 0)
+        return failure_set(failure, "descriptors", NULL, negative_errno());
+    return 0;
 }
 
 static int read_filter(struct cage *cage, struct failure *failure)
@@ -164,7 +169,7 @@ static void forget(struct cage *cage)
     (void)munmap((void *)cage->spec.data, cage->spec.size);
     (void)munmap(cage->filter.filter, cage->filter.len * sizeof(struct sock_filter));
     cage->userns_fd = fd_close(cage->userns_fd);
-    for (int fd = INIT_FD_SPEC; fd < INIT_FD_COUNT; fd++)
+    for (int fd = INIT_FD_SPEC; fd < INIT_FD_MOUNTS + (int)cage->spec.n_mounts; fd++)
         (void)close(fd);
 }
 

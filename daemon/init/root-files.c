@@ -68,6 +68,17 @@ static int open_folders(const char *path, uid_t owner, const char **ret_name)
     return TAKE_FD(folder);
 }
 
+int root_make_folders(const char *path, uid_t owner)
+{
+    const char *name;
+    AUTO_FD int parent = open_folders(path + 1, owner, &name);
+
+    if (parent < 0)
+        return parent;
+    AUTO_FD int folder = open_folder(parent, name, owner);
+    return folder < 0 ? folder : 0;
+}
+
 static int place_file(const struct init_spec_file *file, uid_t owner)
 {
     const char *name;

@@ -11,6 +11,10 @@
  * -EPERM if the kernel didn't. */
 int root_act_as(uid_t id);
 
+/* The folder `path`, absolute, below the working directory, and those above it that are not there
+ * yet, all of them the owner's, 0755. No link is followed. 0 or -errno. */
+int root_make_folders(const char *path, uid_t owner);
+
 /* A new file, 0644, relative to the working directory. 0 or -errno, -EEXIST too. */
 int root_file_write(const char *path, const void *content, size_t size);
 

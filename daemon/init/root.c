@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 
 #include "caged-limits.h"
+#include "card-mounts.h"
+#include "cloned-mount.h"
 #include "protect-git.h"
 #include "root-files.h"
 #include "root-table.h"
@@ -77,22 +79,6 @@ static int make_mount_point(const char *target, bool directory)
     return result_of(directory ? mkdir(target, 0755) : mknod(target, S_IFREG | 0644, 0));
 }
 
-static int idmap_mount(int fd, int userns_fd, uint64_t attributes)
-{
-    struct mount_attr attr = {
-        .attr_set = attributes | MOUNT_ATTR_IDMAP,
-        .propagation = MS_PRIVATE,
-        .userns_fd = (uint64_t)userns_fd,
-    };
-
-    return result_of(mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)));
-}
-
-static int attach_mount(int fd, const char *target)
-{
-    return result_of(move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH));
-}
-
 static int make_bind(const struct root *root, const struct root_row *row)
 {
     int r;
@@ -101,11 +87,12 @@ static int make_bind(const struct root *root, const struct root_row *row)
 
     if (fd < 0)
         return negative_errno();
-    r = idmap_mount(fd, root->userns_fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    r = cloned_mount_idmap(fd, root->userns_fd,
+                           MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (r >= 0)
         r = make_mount_point(row->target, row->kind == ROOT_BIND_TREE);
     if (r >= 0)
-        r = attach_mount(fd, row->target);
+        r = cloned_mount_attach(fd, row->target);
     return r;
 }
 
@@ -196,32 +183,21 @@ static int make_row(const struct root *root, const struct root_row *row, struct 
     return failure_set(failure, "root", what, r);
 }
 
-/* On disk the agent is `owner`. The kernel lets nobody write to what belongs to an id without a
- * counterpart, whatever its mode says; so a folder of somebody else's, in which the owner may
- * write, gets one that nobody in the cage is. What belongs to third ones below it stays read-only.
- */
-static struct id_maps workspace_maps(const struct init_spec *spec, uint64_t owner, uint64_t folder)
-{
-    uint32_t base = (uint32_t)spec->uid_base;
-    struct id_maps maps = {.maps = {{(uint32_t)owner, base + CAGE_AGENT_UID, 1}}, .count = 1};
-
-    if (folder != owner)
-        maps.maps[maps.count++] = (struct id_map){(uint32_t)folder, base + CAGE_NOBODY, 1};
-    return maps;
-}
-
 static int place_workspace(const struct root *root, struct failure *failure)
 {
     const struct init_spec *spec = root->spec;
-    const struct id_maps uids = workspace_maps(spec, spec->owner_uid, spec->folder_uid);
-    const struct id_maps gids = workspace_maps(spec, spec->owner_gid, spec->folder_gid);
+    const uint32_t base = (uint32_t)spec->uid_base;
+    const struct id_maps uids =
+        cloned_mount_map(base, (uint32_t)spec->owner_uid, (uint32_t)spec->folder_uid);
+    const struct id_maps gids =
+        cloned_mount_map(base, (uint32_t)spec->owner_gid, (uint32_t)spec->folder_gid);
     int r;
 
-    AUTO_FD int userns_fd = userns_new((uid_t)spec->uid_base, &uids, &gids);
+    AUTO_FD int userns_fd = userns_new(base, &uids, &gids);
     if (userns_fd < 0)
         return failure_set(failure, "user namespace", "the workspace's map", userns_fd);
 
-    r = idmap_mount(root->workspace_fd, userns_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    r = cloned_mount_idmap(root->workspace_fd, userns_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (r == -EINVAL)
         return failure_set(failure, "workspace",
                            "its file system cannot be idmapped; move the workspace to one that "
@@ -230,7 +206,7 @@ static int place_workspace(const struct root *root, struct failure *failure)
     if (r >= 0)
         r = make_mount_point(&CAGE_WORKSPACE[1], true);
     if (r >= 0)
-        r = attach_mount(root->workspace_fd, &CAGE_WORKSPACE[1]);
+        r = cloned_mount_attach(root->workspace_fd, &CAGE_WORKSPACE[1]);
     return r < 0 ? failure_set(failure, "workspace", CAGE_WORKSPACE, r) : 0;
 }
 
@@ -268,7 +244,8 @@ int root_fill(const struct root *root, struct failure *failure)
     r = root_act_as(0);
     if (r < 0)
         return failure_set(failure, "root", "setfsuid", r);
-    return root_place_files(root->spec, failure);
+    r = root_place_files(root->spec, failure);
+    return r < 0 ? r : card_mounts_place(root->spec, failure);
 }
 
 int root_enter(struct failure *failure)

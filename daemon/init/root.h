@@ -14,7 +14,7 @@ struct root {
  * it the working directory. 0 or -errno with *failure. */
 int root_begin(const struct init_spec *spec, struct failure *failure);
 
-/* Second: everything in root_table, the files of the specification, the workspace. */
+/* Second: everything in root_table, the workspace, the files of the specification, the mounts. */
 int root_fill(const struct root *root, struct failure *failure);
 
 /* Last: makes it read-only and the root of the process; nothing of the host's mounts stays. */

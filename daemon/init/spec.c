@@ -2,9 +2,12 @@
 #include "spec.h"
 
 #include "caged-limits.h"
+#include "mount-target.h"
 #include "util.h"
 
 #define FILE_PATH_MAX 255
+
+_Static_assert(INIT_FD_COUNT == INIT_FD_MOUNTS + CARD_MOUNTS_MAX, "a descriptor for each mount");
 
 /* The greatest uid that is one: (uid_t)-1 means "no id" to the kernel. */
 #define UID_LAST ((uint64_t)UINT32_MAX - 1)
@@ -127,6 +130,34 @@ static bool take_variable(const struct record *record, struct init_spec *spec)
            ++spec->n_environment <= SPEC_ENVIRONMENT_MAX;
 }
 
+static bool ids_valid(const struct init_spec_mount_ids *ids)
+{
+    return ids->writable <= 1 && ids->uid >= 1 && ids->uid <= UID_LAST && ids->gid >= 1 &&
+           ids->gid <= UID_LAST && ids->folder_uid <= UID_LAST && ids->folder_gid <= UID_LAST;
+}
+
+static bool take_mount(const struct record *record, struct init_spec *spec)
+{
+    struct init_spec_mount *mount = &spec->mounts[spec->n_mounts];
+    size_t head = sizeof(mount->ids);
+
+    if (spec->n_mounts >= CARD_MOUNTS_MAX || record->size < head)
+        return false;
+    const struct record target = {
+        .value = (const char *)record->value + head,
+        .size = record->size - head,
+    };
+    memcpy(&mount->ids, record->value, head);
+    mount->target = record_string(&target);
+    if (!ids_valid(&mount->ids) || !mount->target || !mount_target_valid(mount->target))
+        return false;
+    for (size_t i = 0; i < spec->n_mounts; i++)
+        if (mount_targets_overlap(mount->target, spec->mounts[i].target))
+            return false;
+    spec->n_mounts++;
+    return true;
+}
+
 static int take_record(const struct record *record, struct init_spec *spec, const char **ret_why)
 {
     struct init_spec_file file;
@@ -151,6 +182,10 @@ static int take_record(const struct record *record, struct init_spec *spec, cons
         *ret_why = "a file's path is not a plain one below /etc or the agent's home";
         good = file_from_record(record, &file);
         break;
+    case INIT_SPEC_MOUNT:
+        *ret_why = "a mount's ids or target are none, targets overlap, or there are too many";
+        good = take_mount(record, spec);
+        break;
     default:
         return take_number(record, spec, ret_why);
     }
@@ -161,7 +196,7 @@ static int take_record(const struct record *record, struct init_spec *spec, cons
 static bool repeatable(uint16_t type)
 {
     return type == INIT_SPEC_ARGUMENT || type == INIT_SPEC_ENVIRONMENT || type == INIT_SPEC_FILE ||
-           type == INIT_SPEC_AGENT_FILE;
+           type == INIT_SPEC_AGENT_FILE || type == INIT_SPEC_MOUNT;
 }
 
 static bool all_seen(uint64_t seen, const char **ret_why)

@@ -6,8 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "caged-limits.h"
 #include "init-spec.h"
 #include "records.h"
+
+/* A folder to be mounted: the descriptor is INIT_FD_MOUNTS and its index. */
+struct init_spec_mount {
+    struct init_spec_mount_ids ids;
+    const char *target; /* mount_target_valid() */
+};
 
 struct init_spec {
     const void *data; /* the whole text, borrowed */
@@ -27,8 +34,10 @@ struct init_spec {
     uint64_t terminal_columns;
     uint64_t name_server;
     uint64_t protect_git;
-    size_t n_arguments;   /* 1..CARD_COMMAND_MAX */
-    size_t n_environment; /* 0..SPEC_ENVIRONMENT_MAX */
+    size_t n_arguments;                             /* 1..CARD_COMMAND_MAX */
+    size_t n_environment;                           /* 0..SPEC_ENVIRONMENT_MAX */
+    struct init_spec_mount mounts[CARD_MOUNTS_MAX]; /* no target in another's */
+    size_t n_mounts;
 };
 
 /* A file to be placed in the cage. */

@@ -1,9 +1,10 @@
 /* Starts caged-init the way cagedd does, for tests of caged-init alone:
  *
- *     launch-init CAGED-INIT CONTROL SPEC STDOUT STDERR WORKSPACE PROFILE
+ *     launch-init CAGED-INIT CONTROL SPEC STDOUT STDERR WORKSPACE PROFILE [FOLDER...]
  *
  * CONTROL, SPEC, STDOUT and STDERR are numbers of inherited descriptors, WORKSPACE is a folder,
- * PROFILE a seccomp profile to compile, or the number of a descriptor that is passed as it is.
+ * PROFILE a seccomp profile to compile, or the number of a descriptor that is passed as it is;
+ * each FOLDER is one to be mounted as the specification says.
  * Prints the new process's pid and, when it has ended, its wait status. */
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -17,6 +18,7 @@
 #include <sys/wait.h>
 
 #include "../../daemon/seccomp-profile.h"
+#include "caged-limits.h"
 #include "init-spec.h"
 #include "util.h"
 
@@ -72,29 +74,39 @@ static int place_descriptors(int *fds, int n)
     return 0;
 }
 
+static int clone_mount(const char *folder)
+{
+    return open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
 int main(int argc, char **argv)
 {
     char *none[] = {NULL}, *arguments[] = {(char *)"caged-init", NULL};
     struct clone_args args = {.flags = FLAGS, .exit_signal = SIGCHLD};
     int status;
 
-    if (argc != 8)
+    if (argc < 8 || argc > 8 + CARD_MOUNTS_MAX)
         return 2;
     int fds[INIT_FD_COUNT] = {open("/dev/null", O_RDWR | O_CLOEXEC),
                               number(argv[4]),
                               number(argv[5]),
                               number(argv[2]),
                               number(argv[3]),
-                              open_tree(AT_FDCWD, argv[6], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC),
+                              clone_mount(argv[6]),
                               seccomp_open(argv[7])};
+    int n_fds = INIT_FD_MOUNTS;
+
     if (fds[INIT_FD_WORKSPACE] < 0 || fds[INIT_FD_SECCOMP] < 0)
         return fail("open_tree or seccomp");
+    for (int i = 8; i < argc; i++)
+        if ((fds[n_fds++] = clone_mount(argv[i])) < 0)
+            return fail(argv[i]);
 
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid < 0)
         return fail("clone3");
     if (pid == 0) {
-        if (raise_loopback() < 0 || place_descriptors(fds, INIT_FD_COUNT) < 0)
+        if (raise_loopback() < 0 || place_descriptors(fds, n_fds) < 0)
             _exit(fail("descriptors"));
         (void)execve(argv[1], arguments, none);
         _exit(fail(argv[1]));

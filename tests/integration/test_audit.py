@@ -151,7 +151,7 @@ def test_others_see_nothing_of_it_and_root_sees_all(a, b, root, follow):
     for words in ([], ["-f"]):
         done = a.cagectl("audit", "-u", str(b.user.uid), *words)
         assert (done.status, done.text) == (77, "")
-        assert done.errors == "cagectl: only root may see what agents of another user did\n"
+        assert done.errors == "cagectl: only root may see what all agents of another user did: name one\n"
     assert a.cagectl("audit", "-u", str(b.user.uid), "alike").status == 67
 
 

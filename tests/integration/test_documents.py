@@ -10,6 +10,9 @@ TESTS_README = (paths.ROOT / "tests" / "README.md").read_text()
 SCHEMA = json.loads((paths.POLICY / "card.schema.json").read_text())
 LIMITS = SCHEMA["properties"]["resource_limits"]["properties"]
 UNIT_TESTS = {path.name for path in (paths.ROOT / "tests" / "unit").glob("test-*.c")}
+TESTS = UNIT_TESTS | {name for folder in ("integration", "system")
+                      for path in (paths.ROOT / "tests" / folder).glob("test_*.py")
+                      for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)}
 
 
 def section(text, heading):
@@ -39,16 +42,29 @@ def test_each_unit_test_is_listed_with_what_it_covers():
     assert all(len(row[1]) > 10 for row in rows)
 
 
-def test_each_row_of_the_security_table_is_held_by_tests_that_exist():
-    there = {name for folder in ("integration", "system")
-             for path in (paths.ROOT / "tests" / folder).glob("test_*.py")
-             for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)} | UNIT_TESTS
-    promised = [row[0] for row in section(README, "## Security model")]
-    rows = section(TESTS_README, "## What holds the README's security table")
-    assert [row[0] for row in rows] == promised and len(promised) >= 10
-    for wish, tests in rows:
+def tables(text, heading):
+    """The rows of all tables of a section, without their heads."""
+    below = text[text.index(f"\n{heading}\n"):].split("\n## ", 2)[1]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")]
+            for table in re.findall(r"^\|.*\n\|---.*\n((?:\|.*\n)+)", below, re.M)
+            for row in table.splitlines()]
+
+
+def test_each_row_of_the_threat_model_is_held_by_tests_that_exist():
+    rows = tables(README, "## Threat model")
+    assert len(rows) >= 22
+    for *threat, tests in rows:
         named = re.findall(r"`([^`]+)`", tests)
-        assert named and set(named) <= there, (wish, set(named) - there)
+        assert named and set(named) <= TESTS, (threat, set(named) - TESTS)
+        assert re.sub(r"`[^`]+`|, ", "", tests) == "", threat  # names and nothing else
+
+
+def test_every_test_that_a_document_names_exists():
+    named = {name for text in (README, TESTS_README)
+             for name in re.findall(r"`(test[_-][\w-]+(?:\.\w+)?)`", text)}
+    files = {path.name for folder in ("unit", "integration", "system")
+             for path in (paths.ROOT / "tests" / folder).glob("test[_-]*")}
+    assert len(named) > 60 and named <= TESTS | files, named - TESTS - files
 
 
 def test_files_that_the_readme_names_are_there():

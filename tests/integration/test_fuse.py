@@ -2,10 +2,13 @@
 nothing the daemon waits for."""
 
 import os
+import select
 
 import pytest
 
+from harness.daemon import until
 from harness.fuse import HangingFuse
+from harness.limits import LIMITS
 from harness.users import acting_as
 from harness.varlink import VarlinkError
 
@@ -63,3 +66,35 @@ def test_a_file_in_another_mount_namespace_is_refused(a):
     finally:
         os.close(workspace)
         os.close(key)
+
+
+def test_while_too_many_closes_hang_a_user_waits_and_loses_nothing(a, b, fuse):
+    """Each close of such a file is a thread of the daemon that waits for the user's program: nothing more
+    of that user's is read until some are done, and then all of it is answered."""
+    hanging = LIMITS["CLOSES_PER_UID_MAX"]
+    with acting_as(a.user):
+        fd = os.open(fuse.file, os.O_RDONLY | os.O_CLOEXEC)
+    fuse.hold_closes()
+    connections = [a.connect() for _ in range(hanging + 4)]
+    try:
+        for connection in connections[:hanging]:
+            connection.send("List", fds=[fd])
+            connection.reply()
+        until(lambda: len(fuse.held) == hanging, what="every close hangs")
+        for connection in connections:
+            connection.send("List")
+        gone = connections.pop()  # it leaves before it was read: its call is still a call
+        gone.close()
+        for _ in range(5):
+            b.call("List")
+        assert select.select(connections, [], [], 0)[0] == []
+        fuse.let_go()
+        for connection in connections:
+            assert "agents" in connection.reply()
+        assert "agents" in a.call("List")
+    finally:
+        if fuse.held is not None:
+            fuse.let_go()
+        os.close(fd)
+        for connection in connections:
+            connection.close()

@@ -109,7 +109,7 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(a, daemon):
         request = json.dumps({"method": "io.caged.Logs", "parameters": {"agent_id": agent_id}})
         for _ in range(3000):
             try:
-                connection.socket.send(request.encode() + b"\0")
+                connection.send_some(request.encode() + b"\0")
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 break
         assert a.call("List") is not None
@@ -219,7 +219,7 @@ def test_a_parameter_that_there_is_not_is_named(a, method):
 
 CARD_KEYS = ["agent_id", "agent", "workspace", "command", "api_provider", "api_key_file", "proxy",
              "proxy_auth_file", "resource_limits", "allowed_hosts", "private_hosts", "denied_hosts",
-             "ttl_seconds", "transparent", "protect", "environment"]
+             "ttl_seconds", "seccomp_profile", "transparent", "protect", "environment", "mounts"]
 
 
 @pytest.mark.parametrize("key", CARD_KEYS)

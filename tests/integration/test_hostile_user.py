@@ -113,7 +113,7 @@ def test_replies_that_nobody_reads_do_not_pile_up(a, b, daemon, method, paramete
         end = time.monotonic() + 3
         while time.monotonic() < end:
             try:
-                connection.socket.send(request * 500)
+                connection.send_some(request * 500)
             except BlockingIOError:
                 time.sleep(0.01)
         assert resident(daemon) - before < 20 << 20
@@ -131,7 +131,7 @@ def test_a_heap_of_calls_is_not_answered_before_those_of_others(a, b):
         for _ in range(4):
             for connection in connections:
                 with contextlib.suppress(BlockingIOError):
-                    connection.socket.send(request * 1500)
+                    connection.send_some(request * 1500)
             assert slowest(b, 0.3) < 0.3
     finally:
         for connection in connections:

@@ -10,14 +10,14 @@ from harness import paths
 
 PROGRAMS = {"bin/cagectl": 0o755, "sbin/cagedd": 0o755, "libexec/caged/caged-init": 0o755,
             "libexec/caged/caged-gate": 0o755, "libexec/caged/caged-scan": 0o755}
-DATA = ["share/caged/card.schema.json", "share/caged/seccomp/default.json",
+DATA = ["share/caged/card.schema.json", "share/caged/policy.schema.json", "share/caged/seccomp/default.json",
         "share/caged/agents/opencode.json", "share/caged/cards/hello.json",
         "lib/systemd/system/cagedd.service", "lib/systemd/system/cagedd.socket",
         "lib/systemd/system/caged-agent@.service", "lib/systemd/system/caged.slice",
         "lib/systemd/system-preset/90-caged.preset", "lib/sysusers.d/caged.conf",
         "lib/tmpfiles.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
         "share/man/man8/caged-agent.8", "lib/systemd/catalog/caged.catalog",
-        "share/man/man5/caged.card.5", "share/bash-completion/completions/cagectl"]
+        "share/man/man5/caged.card.5", "share/man/man5/caged.policy.5", "share/bash-completion/completions/cagectl"]
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,32 @@ def test_data_is_there_and_nobody_else_can_write_it(tree, name):
 
 
 def test_nothing_else_is_installed_outside_of_the_prefix(tree):
-    assert [path.name for path in tree.iterdir()] == ["usr"]
+    assert sorted(path.name for path in tree.iterdir()) == ["etc", "usr"]
     assert [path.name for path in (tree / "usr").iterdir()] == ["local"]
+    assert [str(path.relative_to(tree)) for path in (tree / "etc").rglob("*") if path.is_file()] == \
+        ["etc/caged/policy.json"]
+
+
+def test_the_site_policy_is_the_shipped_one_and_roots(tree):
+    policy = tree / "etc/caged/policy.json"
+    assert policy.read_bytes() == (paths.POLICY / "site.json").read_bytes()
+    status = policy.stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o644, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_the_operators_site_policy_is_not_replaced(base, kind):
+    folder = base / f"operators-policy-{kind}" / "etc" / "caged"
+    folder.mkdir(parents=True)
+    policy = folder / "policy.json"
+    if kind == "file":
+        policy.write_text("mine")
+    else:
+        policy.symlink_to("elsewhere.json")
+    subprocess.run([paths.ROOT / "units" / "install-policy", paths.POLICY / "site.json", "/etc/caged"],
+                   check=True, env={"DESTDIR": str(folder.parents[1]), "PATH": "/usr/bin:/bin"})
+    assert [path.name for path in folder.iterdir()] == ["policy.json"]
+    assert policy.is_symlink() if kind == "link" else policy.read_text() == "mine"
 
 
 def test_the_version_is_told(tree):
@@ -54,12 +78,13 @@ def test_the_version_is_told(tree):
     assert "0.1.0" in done.stdout, done
 
 
-def test_the_group_is_made_by_sysusers(tree, base):
+def test_the_groups_are_made_by_sysusers(tree, base):
     root = base / "sysusers-root"
     (root / "etc").mkdir(parents=True)
     subprocess.run(["systemd-sysusers", f"--root={root}", tree / "usr/local/lib/sysusers.d/caged.conf"],
                    check=True, capture_output=True)
-    assert [line.split(":")[0] for line in (root / "etc/group").read_text().splitlines()] == ["caged"]
+    assert sorted(line.split(":")[0] for line in (root / "etc/group").read_text().splitlines()) == \
+        ["caged", "caged-operators"]
 
 
 def test_the_folder_of_cards_is_made_by_tmpfiles(tree, base):

@@ -36,7 +36,7 @@ class ActivatedDaemon(Daemon):
                 ["setpriv", "--pdeathsig", "TERM", "--", "bash", "-c", script,
                  str(self.listener.fileno()), paths.CAGEDD,
                  "--libexec-dir", self.libexec, "--data-dir", paths.POLICY,
-                 "--cgroup", self.name, "--group", self.group, *words],
+                 "--cgroup", self.name, "--group", self.group, "--policy", self.policy, *words],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 pass_fds=[self.listener.fileno()],
                 env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"})

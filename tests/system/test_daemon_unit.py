@@ -1,7 +1,10 @@
 """cagedd.service and cagedd.socket under systemd: where the daemon lives, and what happens when it
-hangs, crashes, is told to leave, or is stopped."""
+hangs, crashes, is told to leave, or is stopped. What does the same again and again is in the fast lane."""
+
+import json
 
 UNIT = "cagedd.service"
+POLICY = "/etc/caged/policy.json"
 CGROUP = "/sys/fs/cgroup/caged.slice/cagedd.service"
 
 
@@ -43,6 +46,9 @@ def test_a_daemon_that_hangs_is_replaced(machine, caged):
 def test_the_watchdog_is_on_and_is_fed(machine, caged):
     caged.cagectl("list")
     assert machine.show(UNIT, "WatchdogUSec") == "30s"
+    machine.write(f"/run/systemd/system/{UNIT}.d/watchdog.conf", "[Service]\nWatchdogSec=8\n")
+    machine.systemctl("daemon-reload")
+    machine.systemctl("restart", UNIT)
     first = machine.show(UNIT, "WatchdogTimestampMonotonic")
     machine.until(f"[ $(systemctl show -P WatchdogTimestampMonotonic {UNIT}) -gt {first} ]",
                   timeout=20)
@@ -59,14 +65,14 @@ def test_a_daemon_that_crashes_is_replaced_and_its_agents_are_gone(machine, cage
     assert caged.run("echo hello").text == "hello\n"
 
 
-def test_a_daemon_that_keeps_dying_is_started_again_and_again(machine, caged):
-    assert machine.show(UNIT, "StartLimitIntervalUSec") == "0"
+def test_a_daemon_that_keeps_dying_is_started_again_and_again(fast, fast_caged):
+    assert fast.show(UNIT, "StartLimitIntervalUSec") == "0"
     for _ in range(6):  # systemd would give up after five within ten seconds
-        caged.cagectl("list")
-        pid = machine.show(UNIT, "MainPID")
-        machine.run(["kill", "-KILL", pid])
-        another_daemon(machine, pid)
-    assert caged.run("echo hello").text == "hello\n"
+        fast_caged.cagectl("list")
+        pid = fast.show(UNIT, "MainPID")
+        fast.run(["kill", "-KILL", pid])
+        another_daemon(fast, pid)
+    assert fast_caged.run("echo hello").text == "hello\n"
 
 
 def test_a_daemon_told_to_leave_ends_after_its_last_agent_and_is_started_anew(machine, caged):
@@ -81,17 +87,17 @@ def test_a_daemon_told_to_leave_ends_after_its_last_agent_and_is_started_anew(ma
     assert caged.run("echo hello").text == "hello\n"
 
 
-def test_no_call_fails_while_the_daemon_is_replaced_again_and_again(machine, caged):
+def test_no_call_fails_while_the_daemon_is_replaced_again_and_again(fast, fast_caged):
     """As an upgrade does it: the socket goes on listening, and who connects waits at most."""
-    caller = machine.start_command(
+    caller = fast.start_command(
         "n=0; while [ ! -e /tmp/enough ]; do cagectl list >/dev/null || exit 1; n=$((n + 1)); done; "
         "echo $n", user="alice", timeout=120)
-    machine.wait_state(UNIT, "active")
+    fast.wait_state(UNIT, "active")
     for _ in range(6):
-        pid = machine.show(UNIT, "MainPID")
-        machine.systemctl("kill", "--kill-whom=main", "--signal=SIGUSR1", UNIT)
-        another_daemon(machine, pid)
-    machine.write("/tmp/enough", "")
+        pid = fast.show(UNIT, "MainPID")
+        fast.systemctl("kill", "--kill-whom=main", "--signal=SIGUSR1", UNIT)
+        another_daemon(fast, pid)
+    fast.write("/tmp/enough", "")
     result = caller.wait()
     assert result.status == 0 and int(result.lines[-1]) > 6, result
 
@@ -124,3 +130,53 @@ def test_stopping_the_daemon_tells_agents_and_the_socket_stays(machine, caged):
 def test_the_socket_is_the_groups(machine):
     assert machine.output("stat -c '%F %a %U:%G' /run/caged/caged.sock") == "socket 660 root:caged"
     assert machine.output("stat -c '%a %U:%G' /run/caged") == "755 root:root"
+
+
+def with_ttl(seconds):
+    return json.dumps({"rules": [{"name": f"ttl {seconds}", "groups": ["caged"], "max_ttl_seconds": seconds}]})
+
+
+def ttl_of_an_agent(caged):
+    card = caged.card("true")
+    caged.cagectl("spawn", "--wait", caged.write_card(card))
+    return caged.cagectl("inspect", "-j", card["agent_id"]).json()["card"]["ttl_seconds"]
+
+
+def test_a_reload_takes_over_a_good_policy_and_fails_with_the_place_for_a_bad_one(machine, caged):
+    caged.run("true")
+    pid = machine.show(UNIT, "MainPID")
+    machine.write(POLICY, with_ttl(500))
+    machine.systemctl("reload", UNIT)
+    assert ttl_of_an_agent(caged) == 500
+    assert machine.show(UNIT, "StatusText") == "Site policy: 1 rule"
+
+    machine.write(POLICY, with_ttl(600).replace("max_ttl_seconds", "max_ttl"))
+    done = machine.run(["systemctl", "reload", UNIT], check=False)
+    assert done.status != 0
+    assert machine.show(UNIT, "ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}
+    place = f"{POLICY}: $.rules[0].max_ttl: found "
+    said = [entry["MESSAGE"] for entry in machine.journal(f"_SYSTEMD_UNIT={UNIT}")]
+    assert any(place in message for message in said if message.startswith("cagectl: ")), said
+    refused = machine.journal("MESSAGE_ID=8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a21")
+    assert [place in entry["CAGED_DETAIL"] for entry in refused] == [True], refused
+    assert ttl_of_an_agent(caged) == 500
+    assert "was refused" in machine.show(UNIT, "StatusText")
+
+    machine.write(POLICY, with_ttl(700))
+    machine.run(["systemctl", "kill", "--kill-whom=main", "--signal=SIGHUP", UNIT])
+    machine.until(f"systemctl show -P StatusText {UNIT} | grep -qx 'Site policy: 1 rule'")
+    assert ttl_of_an_agent(caged) == 700
+    machine.wait_state(UNIT, "active")
+    assert machine.show(UNIT, "MainPID") == pid
+
+
+def test_with_a_bad_policy_the_daemon_starts_and_serves_root_alone(machine, caged):
+    machine.systemctl("stop", UNIT)
+    machine.write(POLICY, "{")
+    refused = caged.run("true", check=False)
+    assert refused.status == 77 and "no site policy is in force" in refused.errors, refused
+    assert machine.show(UNIT, "ActiveState") == "active"
+    assert "only root may start agents" in machine.show(UNIT, "StatusText")
+    machine.write(POLICY, with_ttl(300))
+    machine.systemctl("reload", UNIT)
+    assert caged.run("echo hello").text == "hello\n"

@@ -27,16 +27,20 @@ def tunnel():
         head += piece
     return s
 kept = [tunnel()]
+kept[0].setblocking(False)
 open("ready", "w")
 while not os.path.exists("fill"): time.sleep(0.05)
-for _ in range(400):
+def gone():
+    try: return kept[0].recv(1) == b""
+    except BlockingIOError: return False
+    except OSError: return True
+while not gone():
     try:
         s = tunnel()
         s.setblocking(False)
         kept.append(s)
         while True: s.send(bytes(1 << 16))
-    except BlockingIOError: pass
-    except OSError: break
+    except OSError: pass
 open("gone", "w")
 while not os.path.exists("again"): time.sleep(0.05)
 tunnel()

@@ -169,6 +169,9 @@ def test_after_installation_the_socket_listens_and_nothing_else_runs(installed):
     assert installed.output("getent group caged | cut -d: -f4") == ""  # nobody is in it yet
     assert installed.output("stat -c '%a %U:%G' /etc/caged/agents") == "755 root:root"
     assert installed.output("ls /etc/caged/agents") == ""
+    assert installed.output("stat -c '%a %U:%G' /etc/caged/policy.json") == "644 root:root"
+    assert installed.output("dpkg-query -W -f '${Conffiles}' caged").split()[0] == "/etc/caged/policy.json"
+    assert installed.output("getent group caged-operators | cut -d: -f4") == ""
     assert installed.output("systemctl --failed --no-legend") == ""
 
 
@@ -238,6 +241,14 @@ def test_an_upgrade_waits_for_agents_and_says_so(installed, agents, newer_deb):
     assert agents.run("echo hello").text == "hello\n"
 
 
+def test_an_upgrade_keeps_the_operators_site_policy(installed, agents, newer_deb):
+    mine = {"rules": [{"name": "mine", "groups": ["caged"], "max_agents": 7}]}
+    installed.write("/etc/caged/policy.json", json.dumps(mine))
+    installed.apt_install(newer_deb)
+    assert json.loads(installed.read("/etc/caged/policy.json")) == mine
+    assert agents.run("echo hello").text == "hello\n"
+
+
 def test_an_upgrade_keeps_what_the_operator_switched_off(installed, newer_deb):
     installed.systemctl("disable", "--now", "cagedd.socket")
     installed.apt_install(newer_deb)
@@ -269,7 +280,7 @@ def test_purging_leaves_no_file_behind(host, deb):
     during = host.files()
     host.apt("purge", "caged")
     after = host.files()
-    assert {"/usr/sbin/cagedd", "/etc/caged/agents", "/run/caged/caged.sock"} <= during - before
+    assert {"/usr/sbin/cagedd", "/etc/caged/agents", "/etc/caged/policy.json", "/run/caged/caged.sock"} <= during - before
     assert after == before, (after - before, before - after)
     # The group stays, as Debian has it: files somewhere may be its.
     assert host.output("getent group caged").startswith("caged:")

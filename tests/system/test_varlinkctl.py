@@ -142,6 +142,23 @@ def reload(varlinkctl):
     assert network["allowed_hosts"] == ["b.example", "c.example"]
 
 
+@exercises("ReloadPolicy")
+def reload_policy(varlinkctl):
+    reply = varlinkctl.call("ReloadPolicy")
+    assert reply["path"] == "/etc/caged/policy.json" and reply["rules"] >= 1
+
+
+@exercises("ExplainPolicy")
+def explain_policy(varlinkctl):
+    card = varlinkctl.caged.card("true", resource_limits={"memory_mb": 100})
+    gid = int(varlinkctl.guest.output("getent group caged | cut -d: -f3"))
+    reply = varlinkctl.call("ExplainPolicy", card=card, user_uid=4711, user_gid=gid, user_groups=[])
+    assert reply["rule"] == "group caged" and reply["index"] == 0
+    by_key = {row["key"]: row for row in reply["ceilings"]}
+    assert by_key["resource_limits.memory_mb"]["asked"] == "100"
+    assert varlinkctl.call("ExplainPolicy", card=card, user_uid=4711, user_gid=4711)["ceilings"] == []
+
+
 @exercises("ChangeHosts")
 def change_hosts(varlinkctl):
     agent = varlinkctl.spawn(FOREVER, allowed_hosts=["a.example", "b.example"])

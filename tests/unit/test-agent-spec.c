@@ -70,6 +70,50 @@ static void a_small_card_is_taken(void **state)
     assert_int_equal(variables_taken(card, NULL, "key"), variables_taken(card, NULL, NULL) + 1);
 }
 
+/* As many as there may be, with the longest targets. */
+static void mounts_are_taken_as_they_are(void **state)
+{
+    struct workspace mounts[CARD_MOUNTS_MAX], workspace = {.owner = 1000, .group = 1000};
+    char text[CARD_MOUNTS_MAX * (CARD_MOUNT_TARGET_MAX + 64)] = "";
+    size_t used = (size_t)snprintf(text, sizeof(text), CARD_START ",\"mounts\":[");
+
+    for (unsigned i = 0; i < CARD_MOUNTS_MAX; i++) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used,
+                                 "%s{\"source\":\"/s\",\"target\":\"/data/%0*u\",\"readonly\":%s}",
+                                 i > 0 ? "," : "", CARD_MOUNT_TARGET_MAX - 6, i,
+                                 i % 2 == 0 ? "true" : "false");
+        mounts[i] = (struct workspace){
+            .owner = 100 + i, .group = 200 + i, .folder_owner = i, .folder_group = 300 + i};
+    }
+    (void)snprintf(text + used, sizeof(text) - used, "]}");
+    CLEANUP(card_freep) struct card *card = card_of(text);
+    const struct agent_spec_input input = {
+        .card = card,
+        .command = &card->command,
+        .workspace = &workspace,
+        .mounts = mounts,
+        .uid_base = 65536,
+    };
+    AUTO_FD int fd = agent_spec_new(&input);
+    struct init_spec spec;
+    const char *why = "";
+    const void *data;
+    size_t size;
+
+    assert_int_equal(memfd_map_sealed(fd, SPEC_SIZE_MAX, &data, &size), 0);
+    if (init_spec_parse(data, size, &spec, &why) < 0)
+        fail_msg("caged-init refuses it: %s", why);
+    assert_int_equal(spec.n_mounts, CARD_MOUNTS_MAX);
+    for (unsigned i = 0; i < CARD_MOUNTS_MAX; i++) {
+        const struct init_spec_mount_ids *ids = &spec.mounts[i].ids;
+        assert_string_equal(spec.mounts[i].target, card->mounts[i].target);
+        assert_int_equal(ids->writable, i % 2);
+        assert_true(ids->uid == 100 + i && ids->gid == 200 + i);
+        assert_true(ids->folder_uid == i && ids->folder_gid == 300 + i);
+    }
+    (void)munmap((void *)data, size);
+}
+
 static void the_fullest_environment_is_taken(void **state)
 {
     CLEANUP(card_freep) struct card *card = card_of(CARD_START "}");
@@ -86,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_card_is_taken),
+        cmocka_unit_test(mounts_are_taken_as_they_are),
         cmocka_unit_test(the_fullest_environment_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

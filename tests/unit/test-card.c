@@ -65,6 +65,7 @@ static void test_defaults(void **state)
     assert_int_equal(card->private_hosts.count, 0);
     assert_int_equal(card->denied_hosts.count, 0);
     assert_false(card->transparent);
+    assert_null(card->seccomp_profile);
     assert_int_equal(card->ttl_seconds, 0);
     assert_int_equal(card->n_environment, 0);
 }
@@ -80,7 +81,8 @@ static void test_values(void **state)
         "\"cpu_shares\":2,\"max_processes\":3,\"max_open_files\":16},"
         "\"allowed_hosts\":[\"*.example.com\",\"h\"],\"private_hosts\":[\"h\"],"
         "\"denied_hosts\":[\"x.example.com\",\"10.0.0.0/8:22\"],"
-        "\"ttl_seconds\":5,\"transparent\":true,\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
+        "\"ttl_seconds\":5,\"transparent\":true,"
+        "\"seccomp_profile\":\"strict-2\",\"environment\":{\"A\":\"b=c\",\"B\":\"\"}}");
 
     assert_string_equal(card->agent_id, "b-1");
     assert_string_equal(card->agent, "codex");
@@ -103,6 +105,7 @@ static void test_values(void **state)
     assert_string_equal(card->denied_hosts.items[1], "10.0.0.0/8:22");
     assert_int_equal(card->ttl_seconds, 5);
     assert_true(card->transparent);
+    assert_string_equal(card->seccomp_profile, "strict-2");
     assert_int_equal(card->n_environment, 2);
     assert_string_equal(card->environment[0].name, "A");
     assert_string_equal(card->environment[0].value, "b=c");
@@ -275,7 +278,8 @@ static void test_json_form(void **state)
               "\"api_provider\":\"anthropic\",\"proxy\":\"http://***@h:1\",\"resource_limits\":"
               "{\"memory_mb\":4096,\"swap_mb\":0,\"cpu_shares\":1024,\"max_processes\":512,"
               "\"max_open_files\":1024},\"allowed_hosts\":[\"api.anthropic.com:443\"],"
-              "\"private_hosts\":[],\"denied_hosts\":[],\"ttl_seconds\":0,\"protect\":[\"git\"],"
+              "\"private_hosts\":[],\"denied_hosts\":[],\"ttl_seconds\":0,"
+              "\"seccomp_profile\":\"default\",\"protect\":[\"git\"],"
               "\"environment\":{\"TOKEN\":\"(set)\"}}");
 
     CLEANUP(card_freep) struct card *again = accept(text);

@@ -31,7 +31,7 @@ static int change(const struct host_lists *now, const char *const *allow, const 
     struct string_list to_allow = list_of(allow), to_deny = list_of(deny);
     const struct host_change asked = {&to_allow, &to_deny};
 
-    return host_lists_change(now, &asked, 1000, ret, fault);
+    return host_lists_change(now, &asked, site_policy_root_rule(), ret, fault);
 }
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})

@@ -231,6 +231,79 @@ static void too_many_are_refused(void **state)
     }
 }
 
+static void put_mount(struct records_writer *w, const struct init_spec_mount_ids *ids,
+                      const char *target)
+{
+    uint8_t value[sizeof(*ids) + 512];
+    size_t size = strlen(target) + 1;
+
+    memcpy(value, ids, sizeof(*ids));
+    memcpy(value + sizeof(*ids), target, size);
+    (void)records_put(w, INIT_SPEC_MOUNT, value, sizeof(*ids) + size);
+}
+
+static const struct init_spec_mount_ids good_ids = {1, 1000, 1001, 0, UINT32_MAX - 1};
+
+static void mounts_are_taken(void **state)
+{
+    static const char *const targets[CARD_MOUNTS_MAX] = {
+        "/data", "/mnt/a", "/mnt/ab", "/mnt/b/c", "/opt", "/srv/...", "/home/agent/x", "/mnt/c"};
+    struct records_writer w = {};
+    struct init_spec spec;
+    const char *why;
+
+    put_good(&w, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        put_mount(&w, &good_ids, targets[i]);
+    assert_int_equal(parse(&w, &spec, &why), 0);
+    assert_int_equal(spec.n_mounts, CARD_MOUNTS_MAX);
+    assert_string_equal(spec.mounts[3].target, "/mnt/b/c");
+    assert_memory_equal(&spec.mounts[3].ids, &good_ids, sizeof(good_ids));
+    put_mount(&w, &good_ids, "/mnt/d");
+    assert_refused(&w); /* one too many */
+}
+
+static void bad_mounts_are_refused(void **state)
+{
+    static const struct {
+        struct init_spec_mount_ids ids;
+        const char *target;
+    } bad[] = {
+        {{2, 1, 1, 1, 1}, "/mnt"},
+        {{0, 0, 1, 1, 1}, "/mnt"},
+        {{0, 1, 0, 1, 1}, "/mnt"},
+        {{0, UINT32_MAX, 1, 1, 1}, "/mnt"},
+        {{0, 1, UINT32_MAX, 1, 1}, "/mnt"},
+        {{0, 1, 1, UINT32_MAX, 1}, "/mnt"},
+        {{0, 1, 1, 1, UINT32_MAX}, "/mnt"},
+        {{0, 1, 1, 1, 1}, ""},
+        {{0, 1, 1, 1, 1}, "mnt"},
+        {{0, 1, 1, 1, 1}, "/"},
+        {{0, 1, 1, 1, 1}, "/usr"},
+        {{0, 1, 1, 1, 1}, "/workspace/x"},
+        {{0, 1, 1, 1, 1}, "/home/agent"},
+        {{0, 1, 1, 1, 1}, "/mnt/../etc"},
+        {{0, 1, 1, 1, 1}, "/mnt/"},
+        {{0, 1, 1, 1, 1}, "/data/a"},   /* there already: see below */
+        {{0, 1, 1, 1, 1}, "/data/a/b"}, /* inside */
+        {{0, 1, 1, 1, 1}, "/data"},     /* around */
+    };
+    struct records_writer w = {};
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        put_good(&w, 0);
+        put_mount(&w, &good_ids, "/data/a");
+        put_mount(&w, &bad[i].ids, bad[i].target);
+        assert_refused(&w);
+    }
+    put_good(&w, 0);
+    (void)records_put(&w, INIT_SPEC_MOUNT, &good_ids, sizeof(good_ids) - 1);
+    assert_refused(&w);
+    put_good(&w, 0);
+    (void)records_put(&w, INIT_SPEC_MOUNT, &good_ids, sizeof(good_ids)); /* no target at all */
+    assert_refused(&w);
+}
+
 static void every_truncation_is_refused(void **state)
 {
     struct records_writer w = {};
@@ -279,6 +352,8 @@ int main(void)
         cmocka_unit_test(range_edges_are_taken),
         cmocka_unit_test(bad_values_are_refused),
         cmocka_unit_test(too_many_are_refused),
+        cmocka_unit_test(mounts_are_taken),
+        cmocka_unit_test(bad_mounts_are_refused),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(files_come_in_order),
     };

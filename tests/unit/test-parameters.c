@@ -11,7 +11,7 @@ struct values {
     const char *id;
     bool follow;
     json_int_t lines;
-    json_t *card, *arguments;
+    json_t *card, *arguments, *groups;
 };
 
 static int read_text(const char *text, struct values *v, const char **bad)
@@ -22,6 +22,7 @@ static int read_text(const char *text, struct values *v, const char **bad)
         {"lines", PARAMETER_INTEGER, false, &v->lines},
         {"card", PARAMETER_OBJECT, false, &v->card},
         {"arguments", PARAMETER_STRINGS, false, &v->arguments},
+        {"groups", PARAMETER_INTEGERS, false, &v->groups},
     };
     json_t *json = text ? json_loads(text, 0, NULL) : NULL;
     int r = parameters_read(json, table, ARRAY_SIZE(table), bad);
@@ -44,6 +45,8 @@ static void accepts(void **state)
         "{\"id\": \"a\", \"follow\": null, \"lines\": null, \"card\": null, \"arguments\": null}",
         "{\"id\": \"a\", \"card\": {}, \"arguments\": []}",
         "{\"id\": \"a\", \"arguments\": [\"x\", \"y\"]}",
+        "{\"id\": \"a\", \"groups\": []}",
+        "{\"id\": \"a\", \"groups\": [0, 4294967294]}",
     };
     struct values v = {.lines = -1};
     const char *bad;
@@ -73,6 +76,11 @@ static void refuses(void **state)
         {"{\"id\": \"a\", \"card\": []}", "card"},
         {"{\"id\": \"a\", \"arguments\": {}}", "arguments"},
         {"{\"id\": \"a\", \"arguments\": [\"x\", 1]}", "arguments"},
+        {"{\"id\": \"a\", \"groups\": 7}", "groups"},
+        {"{\"id\": \"a\", \"groups\": [\"7\"]}", "groups"},
+        {"{\"id\": \"a\", \"groups\": [7, -1]}", "groups"},
+        {"{\"id\": \"a\", \"groups\": [4294967295]}", "groups"}, /* (gid_t)-1 is nobody's */
+        {"{\"id\": \"a\", \"groups\": [1.5]}", "groups"},
         {"{\"id\": \"a\", \"fallow\": true}", "fallow"},
     };
 

@@ -3,7 +3,7 @@
 
 #include "ring.h"
 
-#define ENTRY_COST(size) (sizeof(struct ring_entry) + (size))
+#define ENTRY_COST(size) (sizeof(struct ring_entry) + (size) + RING_ENTRY_OVERHEAD)
 
 static void push_number(struct ring *ring, uint32_t number)
 {
@@ -52,6 +52,25 @@ static void keeps_one_entry_over_the_bound(void **state)
     push_number(ring, 2);
     assert_int_equal(ring_first(ring), 2);
     assert_non_null(ring_get(ring, 1));
+    ring_free(ring);
+}
+
+static void a_lower_bound_drops_the_oldest_at_once(void **state)
+{
+    struct ring *ring = ring_new(10 * ENTRY_COST(4));
+
+    for (uint32_t i = 0; i < 10; i++)
+        push_number(ring, i);
+    ring_hold(ring, 9);
+    ring_set_bound(ring, 4 * ENTRY_COST(4));
+    assert_int_equal(ring_first(ring), 7);
+    ring_set_bound(ring, ENTRY_COST(4));
+    assert_int_equal(ring_first(ring), 9); /* but nothing that is held */
+    assert_true(ring_is_full(ring));
+    ring_set_bound(ring, 10 * ENTRY_COST(4));
+    push_number(ring, 10);
+    assert_int_equal(ring_first(ring), 9);
+    assert_int_equal(ring_end(ring), 12);
     ring_free(ring);
 }
 
@@ -104,6 +123,7 @@ int main(void)
         cmocka_unit_test(keeps_order_and_content),
         cmocka_unit_test(drops_the_oldest_beyond_the_bound),
         cmocka_unit_test(keeps_one_entry_over_the_bound),
+        cmocka_unit_test(a_lower_bound_drops_the_oldest_at_once),
         cmocka_unit_test(hold_keeps_what_is_unread),
         cmocka_unit_test(empty_ring),
         cmocka_unit_test(empty_entries_are_entries),

@@ -1,5 +1,5 @@
 /* Framing of common/varlink-stream.c over real socket pairs: pieces, pipelining, descriptors and
- * the message they belong to, limits, and that no descriptor is left open. */
+ * the message they belong to, senders, limits, and that no descriptor is left open. */
 #include "unit-test.h"
 
 #include <dirent.h>
@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "fd-io.h"
 #include "varlink-stream.h"
@@ -413,6 +414,80 @@ static void test_output_refuses_too_many_descriptors(void **state)
     json_decref(object);
 }
 
+/* -- who sends -- */
+
+static int only_this_process(void *user, const struct ucred *sender)
+{
+    size_t *asked = user;
+
+    (*asked)++;
+    return sender->pid == getpid() && sender->uid == getuid() && sender->gid == getgid() ? 0
+                                                                                         : -EPERM;
+}
+
+/* Another process sends, by the same socket. */
+static void stranger_sends(struct pair *pair, const char *text, int fd)
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(socket_send(pair->peer, text, strlen(text) + 1, &fd, fd >= 0) < 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_what_a_stranger_sends_is_no_part_of_a_message(void **state)
+{
+    struct pair *pair = *state;
+    struct varlink_message message;
+    size_t asked = 0;
+
+    assert_int_equal(varlink_stream_check_senders(pair->stream, only_this_process, &asked), 0);
+    peer_send(pair, "{\"a\":1}\0{\"b\":", 13, NULL, 0);
+    stranger_sends(pair, "2}", STDIN_FILENO);
+    peer_send(pair, "{\"c\":3}", 8, NULL, 0);
+    /* What is there already is not read in one with what somebody else sent. */
+    assert_int_equal(varlink_stream_read(pair->stream), 1);
+    assert_int_equal(varlink_stream_read(pair->stream), -EPERM);
+    assert_int_equal(asked, 2);
+    expect_message(pair, "a", 0, &message);
+    varlink_message_deinit(&message);
+    expect_none(pair);
+}
+
+static void test_one_who_sends_alone_is_asked_at_each_read(void **state)
+{
+    struct pair *pair = *state;
+    struct varlink_message message;
+    size_t asked = 0;
+
+    assert_int_equal(varlink_stream_check_senders(pair->stream, only_this_process, &asked), 0);
+    for (size_t i = 1; i <= 3; i++) {
+        peer_send(pair, "{\"a\":1}", 8, NULL, 0);
+        assert_int_equal(varlink_stream_read(pair->stream), 1);
+        assert_int_equal(asked, i);
+        expect_message(pair, "a", 0, &message);
+        varlink_message_deinit(&message);
+    }
+    assert_int_equal(shutdown(pair->peer, SHUT_WR), 0);
+    assert_int_equal(varlink_stream_read(pair->stream), 0);
+    assert_int_equal(asked, 3);
+}
+
+/* What was sent before SO_PASSCRED was set has no sender. */
+static void test_what_has_no_sender_is_judged_too(void **state)
+{
+    struct pair *pair = *state;
+    size_t asked = 0;
+
+    peer_send(pair, "{\"a\":1}", 8, NULL, 0);
+    assert_int_equal(varlink_stream_check_senders(pair->stream, only_this_process, &asked), 0);
+    assert_int_equal(varlink_stream_read(pair->stream), -EPERM);
+    assert_int_equal(asked, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -435,6 +510,9 @@ int main(void)
         TEST(test_output_in_pieces),
         TEST(test_output_to_a_dead_peer),
         TEST(test_output_refuses_too_many_descriptors),
+        TEST(test_what_a_stranger_sends_is_no_part_of_a_message),
+        TEST(test_one_who_sends_alone_is_asked_at_each_read),
+        TEST(test_what_has_no_sender_is_judged_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ PROFILE = paths.POLICY / "seccomp" / "default.json"
 
 (VERSION, AGENT_ID, UID_BASE, OWNER_UID, OWNER_GID, FOLDER_UID, FOLDER_GID, MAX_OPEN_FILES,
  TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER, PROTECT_GIT, ARGUMENT, ENVIRONMENT,
- FILE, AGENT_FILE) = range(1, 19)
+ FILE, AGENT_FILE, MOUNT) = range(1, 20)
 GO, STARTED, FAILED, ERRNO, DETAIL, EXITED = range(1, 7)
 NUMBERS = (VERSION, UID_BASE, OWNER_UID, OWNER_GID, FOLDER_UID, FOLDER_GID, MAX_OPEN_FILES,
            TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER, PROTECT_GIT)
@@ -38,7 +38,15 @@ def record(kind, value=b""):
     return struct.pack("=HHI", kind, 0, len(value)) + value
 
 
-def specification(command, environment=None, files=(), agent_files=(), **changes):
+def mount(target, writable=False, uid=None, gid=None, folder_uid=None, folder_gid=None):
+    """The value of a MOUNT record."""
+    uid, gid = OWNER if uid is None else uid, OWNER if gid is None else gid
+    ids = (writable, uid, gid, uid if folder_uid is None else folder_uid,
+           gid if folder_gid is None else folder_gid)
+    return struct.pack("=5I", *ids) + target.encode() + b"\0"
+
+
+def specification(command, environment=None, files=(), agent_files=(), mounts=(), **changes):
     """The records as a list of (type, value), so that a test can spoil them."""
     numbers = {VERSION: 4, UID_BASE: BASE, OWNER_UID: OWNER, OWNER_GID: OWNER,
                FOLDER_UID: OWNER, FOLDER_GID: OWNER,
@@ -51,6 +59,7 @@ def specification(command, environment=None, files=(), agent_files=(), **changes
     records += [(ENVIRONMENT, f"{name}={value}") for name, value in variables.items()]
     records += [(FILE, path.encode() + b"\0" + text.encode()) for path, text in files]
     records += [(AGENT_FILE, path.encode() + b"\0" + text.encode()) for path, text in agent_files]
+    records += [(MOUNT, value) for value in mounts]
     return records
 
 
@@ -88,7 +97,8 @@ class Failed(Exception):
 class Cage:
     """One caged-init. `data` is the specification's bytes."""
 
-    def __init__(self, data, workspace, sealed=True, profile=PROFILE, output=None):
+    def __init__(self, data, workspace, sealed=True, profile=PROFILE, output=None,
+                 folders=()):
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(30)
         self.output, self.errors = b"", b""
@@ -100,7 +110,7 @@ class Cage:
             pass_fds.append(profile)
         self.process = subprocess.Popen(
             [LAUNCHER, INIT, str(theirs.fileno()), str(spec), str(out_end), str(err_end),
-             workspace, str(profile)], pass_fds=pass_fds, stdout=subprocess.PIPE, text=True)
+             workspace, str(profile), *folders], pass_fds=pass_fds, stdout=subprocess.PIPE, text=True)
         for fd in (spec, out_end, err_end):
             os.close(fd)
         theirs.close()
@@ -185,9 +195,10 @@ class Cage:
         self.close()
 
 
-def run(command, workspace, **arguments):
+def run(command, workspace, folders=(), **arguments):
     """Runs a command to its end: (wait status, output, errors)."""
-    with Cage(encode(specification(command, **arguments)), workspace) as cage:
+    data = encode(specification(command, **arguments))
+    with Cage(data, workspace, folders=folders) as cage:
         status = cage.go().wait()
         assert cage.output_ended(), "the output did not end with the agent"
         return status, cage.output.decode(), cage.errors.decode()

@@ -57,11 +57,18 @@ def journal_of(pid):
     return lines
 
 
+def site_policy(group):
+    """A site policy by which members of the group that the daemon serves may have what a card can say:
+    what the tests reach are servers on this machine. A test of ceilings brings its own."""
+    return {"rules": [{"name": "members", "groups": [group], "private_hosts": ["*"],
+                       "parent_proxies": ["*"]}]}
+
+
 class Daemon:
     prefix = ()  # words in front of the daemon's own
     entry = ()   # and of cagectl's: the way to where the daemon is
 
-    def __init__(self, base, group, name="caged-test"):
+    def __init__(self, base, group, name="caged-test", policy=None):
         number = next(_ids)
         self.name = f"{name}-{os.getpid()}-{number}"
         self.group = group
@@ -74,10 +81,28 @@ class Daemon:
         (self.libexec / "caged-init").symlink_to(paths.CAGED_INIT)
         (self.libexec / "caged-gate").symlink_to(paths.CAGED_GATE)
         (self.libexec / "caged-scan").symlink_to(paths.CAGED_SCAN)
+        self.data = paths.POLICY
+        self.policy = self.folder / "policy.json"
+        self.write_policy(site_policy(group) if policy is None else policy)
         self.process = None
         self.pids = []
 
     # -- its life --
+
+    def write_policy(self, policy, mode=0o644):
+        """Puts a site policy (an object, or any text) in the place of the one there is; the daemon
+        reads it at its start and when told to reload."""
+        text = policy if isinstance(policy, (str, bytes)) else json.dumps(policy, indent=2)
+        new = self.policy.with_suffix(".new")
+        new.write_bytes(text.encode() if isinstance(text, str) else text)
+        new.chmod(mode)
+        new.rename(self.policy)
+
+    def reload_policy(self, policy=None):
+        """Has the daemon take over the site policy, a new one if given; returns the reply."""
+        if policy is not None:
+            self.write_policy(policy)
+        return self.call(root_user(), "ReloadPolicy")
 
     def launch(self, *words, under=(), stderr=None):
         """Starts it, with more or other options, and does not wait for it to serve; `under` are the
@@ -87,8 +112,8 @@ class Daemon:
                 # A test run that is killed takes its daemon with it.
                 ["setpriv", "--pdeathsig", "TERM", "--", *self.prefix, *under, paths.CAGEDD,
                  "--socket", self.socket,
-                 "--libexec-dir", self.libexec, "--data-dir", paths.POLICY,
-                 "--cgroup", self.name, "--group", self.group, *words],
+                 "--libexec-dir", self.libexec, "--data-dir", self.data,
+                 "--cgroup", self.name, "--group", self.group, "--policy", self.policy, *words],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log, cwd="/",
                 env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"})
         self.pids.append(self.process.pid)

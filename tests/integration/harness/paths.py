@@ -26,5 +26,7 @@ CAGED_GATE = BUILD / "daemon" / "gate" / "caged-gate"
 CAGED_SCAN = BUILD / "daemon" / "scan" / "caged-scan"
 CAGECTL = _for_everybody(BUILD / "client" / "cagectl")
 ESCAPE = BUILD / "tests" / "escape" / "escape"
+SPEAK = BUILD / "tests" / "integration" / "programs" / "speak"
+HOSTILE = _for_everybody(BUILD / "tests" / "integration" / "programs" / "hostile")
 POLICY = ROOT / "policy"
 MODEL_SERVER = ROOT / "tests" / "model-server" / "model-server"

@@ -83,8 +83,21 @@ def make(suffix, base, group=None):
     return User(name, entry.pw_uid, entry.pw_gid, home)
 
 
-def make_group():
-    name = f"caged-t{os.getpid()}-members"
+class Nobody(User):
+    """The user that stands for all whom nobody knows (65534), in groups of the test's choice."""
+
+    def __init__(self, base, groups=()):
+        entry = pwd.getpwnam("nobody")
+        super().__init__("nobody", entry.pw_uid, entry.pw_gid, base)
+        object.__setattr__(self, "extra", [grp.getgrnam(name).gr_gid for name in groups])
+
+    @property
+    def groups(self):
+        return [self.gid, *self.extra]
+
+
+def make_group(suffix="members"):
+    name = f"caged-t{os.getpid()}-{suffix}"
     _run("groupadd", name)
     return name
 

@@ -5,6 +5,7 @@ import array
 import json
 import os
 import socket
+import struct
 
 from .users import acting_as
 
@@ -28,6 +29,7 @@ class Connection:
     def __init__(self, path, user, timeout=20):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self.socket.settimeout(timeout)
+        self.user = user
         self.buffer = b""
         self.fds = []
         try:
@@ -36,6 +38,9 @@ class Connection:
         except BaseException:
             self.socket.close()
             raise
+
+    def fileno(self):
+        return self.socket.fileno()
 
     def __enter__(self):
         return self
@@ -49,12 +54,20 @@ class Connection:
             os.close(fd)
         self.fds = []
 
+    def send_some(self, data, fds=()):
+        """One sendmsg(2) in the user's name: this process is root, and the daemon looks at who sends
+        each message; root may say so of anybody (SCM_CREDENTIALS, unix(7))."""
+        sender = struct.pack("iII", os.getpid(), self.user.uid, self.user.gid)
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, sender)]
+        if fds:
+            ancillary.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds)))
+        return self.socket.sendmsg([data], ancillary)
+
     def send_bytes(self, data, fds=()):
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            sent = self.socket.sendmsg([data], ancillary)
+            sent = self.send_some(data, fds)
             while sent < len(data):
-                sent += self.socket.send(data[sent:])
+                sent += self.send_some(data[sent:])
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Disconnected from error
 

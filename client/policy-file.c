@@ -1,0 +1,124 @@
+/* Site policies as files, and users as they see them. */
+#include "policy-file.h"
+
+#include <grp.h>
+#include <stdio.h>
+
+#include "caged-limits.h"
+#include "exit-status.h"
+#include "fd-io.h"
+#include "owner.h"
+#include "text.h"
+
+static const char *display_name(const char *path)
+{
+    return streq(path, "-") ? "standard input" : path;
+}
+
+int policy_file_read(const char *path, struct site_policy **ret, struct policy_error *ret_error)
+{
+    AUTO_FREE char *text = NULL;
+    size_t size;
+    int r = streq(path, "-") ? fd_read_all(STDIN_FILENO, POLICY_SIZE_MAX, &text, &size)
+                             : file_read_all(path, POLICY_SIZE_MAX, &text, &size);
+
+    if (r == -EFBIG) {
+        *ret_error = (struct policy_error){.at.path = "$"};
+        (void)snprintf(ret_error->at.found, sizeof(ret_error->at.found), "more than %d bytes",
+                       POLICY_SIZE_MAX);
+        (void)snprintf(ret_error->at.expected, sizeof(ret_error->at.expected), "%d bytes at most",
+                       POLICY_SIZE_MAX);
+        return -EINVAL;
+    }
+    if (r < 0)
+        return r == -EINVAL ? -EIO : r;
+    return site_policy_parse_text(text, size, ret, ret_error);
+}
+
+int policy_file_say(const char *path, int error, const struct policy_error *policy_error)
+{
+    char text[sizeof(policy_error->at) + 64];
+
+    switch (error) {
+    case -EINVAL:
+        card_error_format(&policy_error->at, text, sizeof(text));
+        say("%s: %s", display_name(path), text);
+        return STATUS_CARD;
+    case -ENOMEM:
+        say("out of memory");
+        return STATUS_INTERNAL;
+    default:
+        say("cannot read the policy %s: %s", display_name(path), strerror(-error));
+        say_hint("give the path of a file that you may read; what a policy holds: caged.policy(5)");
+        return STATUS_FILE;
+    }
+}
+
+/* -- users -- */
+
+static int out_of_memory(void)
+{
+    say("out of memory");
+    return STATUS_INTERNAL;
+}
+
+static int find_self(struct policy_user *ret)
+{
+    int n = getgroups(0, NULL);
+
+    *ret = (struct policy_user){.uid = getuid(), .gid = getgid()};
+    ret->groups = calloc((size_t)MAX_OF(n, 1), sizeof(*ret->groups));
+    if (!ret->groups)
+        return out_of_memory();
+    n = getgroups(n, ret->groups);
+    ret->n_groups = (size_t)MAX_OF(n, 0);
+    return STATUS_OK;
+}
+
+/* getgrouplist(3) tells how many there are where the array is too small. */
+static int find_groups(const char *name, struct policy_user *user)
+{
+    for (int room = 32, n = room;; room = n) {
+        gid_t *grown = reallocarray(user->groups, (size_t)room, sizeof(*grown));
+        if (!grown)
+            return out_of_memory();
+        user->groups = grown;
+        if (getgrouplist(name, (gid_t)user->gid, grown, &n) >= 0) {
+            user->n_groups = (size_t)n;
+            return STATUS_OK;
+        }
+        if (n <= room) {
+            say("cannot find the groups of %s", name);
+            return STATUS_INTERNAL;
+        }
+    }
+}
+
+int policy_user_find(const char *name, struct policy_user *ret)
+{
+    struct policy_user user = {};
+    char account[256];
+
+    if (!name)
+        return find_self(ret);
+    int r = owner_find(name, &user.uid, &user.gid);
+    if (r < 0) {
+        say("there is no user '%s'%s%s", name, r == -ENOENT ? "" : ": ",
+            r == -ENOENT ? "" : strerror(-r));
+        return STATUS_USAGE;
+    }
+    owner_format(user.uid, account, sizeof(account));
+    int status = find_groups(account, &user);
+    if (status != STATUS_OK) {
+        policy_user_deinit(&user);
+        return status;
+    }
+    *ret = user;
+    return STATUS_OK;
+}
+
+void policy_user_deinit(struct policy_user *user)
+{
+    free(user->groups);
+    *user = (struct policy_user){};
+}

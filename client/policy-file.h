@@ -1,0 +1,23 @@
+/* A site policy as a file: read and checked without a daemon, for whom it is meant looked up. */
+#pragma once
+
+#include "site-policy.h"
+
+/* A user as a policy sees one. */
+struct policy_user {
+    uint64_t uid, gid;
+    gid_t *groups; /* supplementary ones */
+    size_t n_groups;
+};
+
+/* Reads `path` ("-": standard input) and parses it. 0 with *ret for site_policy_free(); -EINVAL
+ * with *ret_error; another -errno if it cannot be read. No users are looked up. */
+int policy_file_read(const char *path, struct site_policy **ret, struct policy_error *ret_error);
+
+/* Tells the user of such a failure; the exit status. */
+int policy_file_say(const char *path, int error, const struct policy_error *policy_error);
+
+/* `name` is a name or number, or NULL for who runs cagectl. STATUS_OK with *ret for
+ * policy_user_deinit(), or the exit status after telling the user. */
+int policy_user_find(const char *name, struct policy_user *ret);
+void policy_user_deinit(struct policy_user *user);

@@ -1,0 +1,239 @@
+/* cagectl policy: site policies checked, explained and reloaded. */
+#include <stdio.h>
+
+#include "card-file.h"
+#include "exit-status.h"
+#include "options.h"
+#include "output.h"
+#include "policy-file.h"
+#include "policy-print.h"
+#include "policy-remote.h"
+#include "text.h"
+
+/* -- check -- */
+
+struct unknown_names {
+    const char *path;
+    json_t *list;
+    bool quiet; /* they are told in the list alone */
+};
+
+static void note_unknown(void *user, const char *rule, const char *what, const char *name)
+{
+    struct unknown_names *names = user;
+
+    (void)json_array_append_new(
+        names->list, json_pack("{s:s, s:s, s:s}", "rule", rule, "what", what, "name", name));
+    if (!names->quiet)
+        say("%s: warning: the rule \"%s\" names the %s \"%s\", whom this host does not know",
+            names->path, rule, what, name);
+}
+
+/* {"policy", "ok"}, and for a good policy "rules" and "unknown", for a bad one "path", "found",
+ * "expected", and "line" and "column" where it is no JSON. */
+static int print_json(const char *path, int result, const struct policy_error *error,
+                      const struct site_policy *policy, json_t *unknown)
+{
+    json_t *line = json_pack("{s:s, s:b}", "policy", path, "ok", result == 0), *more;
+
+    if (result == 0)
+        more = json_pack("{s:I, s:O}", "rules", (json_int_t)policy->n_rules, "unknown", unknown);
+    else
+        more = json_pack("{s:s, s:s, s:s}", "path", error->at.path, "found", error->at.found,
+                         "expected", error->at.expected);
+    if (result < 0 && error->line > 0)
+        (void)json_object_update_new(
+            more, json_pack("{s:i, s:i}", "line", error->line, "column", error->column));
+    if (json_object_update_new(line, more) < 0) {
+        json_decref(line);
+        say("cannot write about %s as JSON", path);
+        return STATUS_INTERNAL;
+    }
+    int status = output_json_line(line);
+    json_decref(line);
+    return status;
+}
+
+static int print_ok(const struct options *options, const char *path)
+{
+    if (option_given(options, OPTION_QUIET))
+        return STATUS_OK;
+    text_print(stdout, streq(path, "-") ? "standard input" : path);
+    (void)printf(": ok\n");
+    return output_flush();
+}
+
+static int check_one(const struct options *options, const char *path)
+{
+    CLEANUP(site_policy_freep) struct site_policy *policy = NULL;
+    bool json = option_given(options, OPTION_JSON);
+    struct unknown_names unknown = {.path = path, .list = json_array(), .quiet = json};
+    struct policy_error error = {};
+    int r = policy_file_read(path, &policy, &error);
+    int status = STATUS_OK;
+
+    if (r == 0) {
+        r = site_policy_resolve(policy, note_unknown, &unknown);
+        if (r < 0)
+            say("%s: cannot look up its users and groups: %s", path, strerror(-r));
+        status = r < 0 ? STATUS_INTERNAL : STATUS_OK;
+    }
+    if (status == STATUS_OK && json && (r == 0 || r == -EINVAL))
+        status = print_json(path, r, &error, policy, unknown.list);
+    if (status == STATUS_OK && r < 0)
+        status = json && r == -EINVAL ? STATUS_CARD : policy_file_say(path, r, &error);
+    else if (status == STATUS_OK && !json)
+        status = print_ok(options, path);
+    json_decref(unknown.list);
+    return status;
+}
+
+static int policy_check(const struct options *options)
+{
+    int status = STATUS_OK;
+
+    for (size_t i = 1; i < options->n_arguments; i++) {
+        int s = check_one(options, options->arguments[i]);
+        status = status == STATUS_OK ? s : status;
+    }
+    return status;
+}
+
+/* -- explain -- */
+
+/* As ExplainPolicy answers. New reference, or NULL without memory. */
+static json_t *explain(const struct site_policy *policy, const struct policy_user *user,
+                       const struct card *card)
+{
+    const struct policy_subject subject = {
+        .uid = (uid_t)user->uid,
+        .gid = (gid_t)user->gid,
+        .groups = user->groups,
+        .n_groups = user->n_groups,
+    };
+    const struct policy_rule *rule = site_policy_find(policy, &subject);
+
+    if (!rule)
+        return json_pack("{s:n, s:n, s:[]}", "rule", "index", "ceilings");
+    json_t *reply =
+        json_pack("{s:s, s:o}", "rule", rule->name, "ceilings", policy_rule_explain(rule, card));
+    json_t *index = rule == site_policy_root_rule()
+                        ? json_null()
+                        : json_integer((json_int_t)(rule - policy->rules));
+    if (json_object_set_new(reply, "index", index) < 0) {
+        json_decref(reply);
+        return NULL;
+    }
+    return reply;
+}
+
+/* What was explained, for people or programs; 77 for what is not permitted. */
+static int print_explained(const struct options *options, const json_t *reply, const char *policy)
+{
+    bool permitted = false;
+    int status = STATUS_OK, r;
+
+    if (option_given(options, OPTION_JSON)) {
+        r = policy_is_permitted(reply, &permitted);
+        status = r < 0 ? STATUS_OK : output_json(reply);
+    } else {
+        r = policy_print(reply, policy, &permitted);
+        status = r < 0 ? STATUS_OK : output_flush();
+    }
+    if (r < 0) {
+        say("cannot print what was explained: %s", strerror(-r));
+        return r == -ENOMEM ? STATUS_INTERNAL : STATUS_PROTOCOL;
+    }
+    return status == STATUS_OK && !permitted ? STATUS_PERMISSION : status;
+}
+
+static int explain_by_file(const struct options *options, const struct policy_user *user,
+                           const struct card *card)
+{
+    CLEANUP(site_policy_freep) struct site_policy *policy = NULL;
+    struct policy_error error = {};
+    int r = policy_file_read(options->policy, &policy, &error);
+
+    if (r < 0)
+        return policy_file_say(options->policy, r, &error);
+    r = site_policy_resolve(policy, NULL, NULL);
+    if (r < 0) {
+        say("%s: cannot look up its users and groups: %s", options->policy, strerror(-r));
+        return STATUS_INTERNAL;
+    }
+    json_t *reply = explain(policy, user, card);
+    if (!reply) {
+        say("out of memory");
+        return STATUS_INTERNAL;
+    }
+    int status = print_explained(options, reply, options->policy);
+    json_decref(reply);
+    return status;
+}
+
+static int explain_by_daemon(const struct options *options, const struct policy_user *user,
+                             const struct card_file *card)
+{
+    json_t *reply;
+    int status = policy_remote_explain(options, card, options->as ? user : NULL, &reply);
+
+    if (status != STATUS_OK)
+        return status;
+    status = print_explained(options, reply, "the site policy in force");
+    json_decref(reply);
+    return status;
+}
+
+static int policy_explain(const struct options *options)
+{
+    struct policy_user user = {};
+    struct card_file card = {};
+    struct card_error error;
+
+    int r = card_file_read(options->arguments[1], &card, &error);
+    if (r < 0)
+        return card_file_say(options->arguments[1], r, &error);
+    int status = policy_user_find(options->as, &user);
+    if (status == STATUS_OK)
+        status = option_given(options, OPTION_POLICY) ? explain_by_file(options, &user, card.card)
+                                                      : explain_by_daemon(options, &user, &card);
+    policy_user_deinit(&user);
+    card_file_deinit(&card);
+    return status;
+}
+
+/* -- which -- */
+
+static const struct {
+    const char *name;
+    unsigned options;
+    size_t min_arguments, max_arguments;
+    const char *missing;
+    int (*run)(const struct options *options);
+} actions[] = {
+    {"check", OPTION_JSON | OPTION_QUIET, 2, ANY_NUMBER, "the file of a policy", policy_check},
+    {"explain", OPTION_SOCKET | OPTION_JSON | OPTION_POLICY | OPTION_AS, 2, 2, "a card",
+     policy_explain},
+    {"reload", OPTION_SOCKET | OPTION_JSON | OPTION_QUIET, 1, 1, "", policy_remote_reload},
+};
+
+int verb_policy(const struct options *options)
+{
+    const char *name = options->arguments[0];
+    size_t i = 0;
+
+    while (i < ARRAY_SIZE(actions) && !streq(actions[i].name, name))
+        i++;
+    if (i == ARRAY_SIZE(actions))
+        say("there is no 'policy %s'", name);
+    else if (options->given & ~actions[i].options)
+        say("an option is not for 'policy %s'", name);
+    else if (options->n_arguments < actions[i].min_arguments)
+        say("'policy %s' needs %s", name, actions[i].missing);
+    else if (options->n_arguments > actions[i].max_arguments)
+        say("unexpected argument '%s'", options->arguments[actions[i].max_arguments]);
+    else
+        return actions[i].run(options);
+    say_hint("try 'cagectl help policy'");
+    return STATUS_USAGE;
+}

@@ -1,0 +1,25 @@
+/* The file of the site policy: read, checked, parsed, its users and groups looked up. All of it may
+ * take its time (a slow disk, a server behind nss(5)), so that it is a thread's work once the event
+ * loop runs (policy-loader.h). */
+#pragma once
+
+#include "site-policy.h"
+
+/* Names that nobody has are no fault; so many of them are told. */
+#define POLICY_UNKNOWN_TOLD 32
+
+struct policy_loaded {
+    struct site_policy *policy; /* NULL: it was refused */
+    struct policy_error error;  /* why; `at.path` is empty where the file as such is the fault */
+    struct string_list unknown; /* "rule "x": there is no group "y"" */
+};
+
+/* Loads the file at `path`, which must be a regular one of root's that nobody else may write, in a
+ * folder of which the same is true: who can write it decides over the host. For
+ * policy_loaded_deinit(), which does not free a policy that was taken out. */
+void policy_load(const char *path, struct policy_loaded *ret);
+void policy_loaded_deinit(struct policy_loaded *loaded);
+
+/* "/etc/caged/policy.json:3:5: $.rules: found X, expected Y", always terminated. */
+void policy_error_format(const struct policy_error *error, const char *file, char *buffer,
+                         size_t size);

@@ -1,0 +1,218 @@
+"""The limits of the daemon itself: one over each is told as Busy with the limit and its number, others
+do not notice, and who lets go is served again."""
+
+import contextlib
+import os
+import re
+import socket
+
+import pytest
+
+from harness import leftovers, paths
+from harness.daemon import until
+from harness.limits import LIMITS
+from harness.varlink import Disconnected, VarlinkError
+
+
+@pytest.fixture(autouse=True)
+def unharmed(daemon, a):
+    a.wait(a.spawn("true"))  # what the daemon makes once, it makes now
+    before = leftovers.idle(daemon)
+    yield
+    for agent in a.call("List")["agents"]:
+        with contextlib.suppress(VarlinkError):  # it may have ended since
+            a.call("Kill", agent_id=agent["agent_id"])
+    until(lambda: not a.call("List")["agents"], 120, "every agent has ended")
+    leftovers.until_as(daemon, before)
+
+
+@pytest.fixture
+def many(a):
+    """Makes connections of a's; all are closed in the end."""
+    with contextlib.ExitStack() as stack:
+        yield lambda n: [stack.enter_context(a.connect(timeout=60)) for _ in range(n)]
+
+
+def busy(error):
+    assert error.name == "Busy", error
+    return error.parameters["limit"], error.parameters["maximum"]
+
+
+def is_served(client):
+    try:
+        return client.call("List") is not None
+    except (VarlinkError, Disconnected):
+        return False
+
+
+def test_one_connection_too_many_is_told_and_ended(a, b, root, many):
+    maximum = LIMITS["CONNECTIONS_PER_UID_MAX"]
+    connections = many(maximum)
+    for connection in connections:
+        connection.call("List")
+    extra, = many(1)
+    with pytest.raises(VarlinkError) as error:
+        extra.reply()
+    assert busy(error.value) == ("connections of one user", maximum)
+    assert extra.ended()
+    assert is_served(b) and is_served(root)
+    connections[0].close()
+    until(lambda: is_served(a), what="there is room again")
+
+
+def test_one_call_too_many_is_told_and_the_urgent_ones_are_taken(a, b, root, many):
+    maximum = LIMITS["CALLS_PER_UID_MAX"]
+    agent_id = a.spawn("sleep 600")
+    waiting = many(maximum)
+    for connection in waiting:
+        connection.send("Wait", {"agent_id": agent_id}, more=True)
+        connection.reply()
+    free, = many(1)
+    for method in ("Wait", "Logs"):
+        with pytest.raises(VarlinkError) as error:
+            free.call(method, {"agent_id": agent_id})
+        assert busy(error.value) == ("calls under way of one user", maximum)
+    assert busy(a.refused()) == ("calls under way of one user", maximum)
+    assert free.call("List")["agents"] and free.call("Inspect", {"agent_id": agent_id})
+    assert b.run("echo well").stdout == b"well\n"
+    waiting[0].close()
+
+    def waits_again():
+        try:
+            free.send("Wait", {"agent_id": agent_id}, more=True)
+            return free.reply()
+        except VarlinkError as error:
+            return busy(error) and None
+
+    until(waits_again, what="there is room again")
+    with a.connect() as urgent:
+        urgent.call("Kill", {"agent_id": agent_id})
+    assert free.reply()["agent"]["state"] in ("stopping", "ended")
+
+
+def test_descriptors_of_half_requests_are_counted_and_closed(a, b, daemon, many):
+    maximum, each = LIMITS["WIRE_DESCRIPTORS_PER_UID_MAX"], LIMITS["WIRE_DESCRIPTORS_MAX"]
+    before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(each)]
+    halves = many(maximum // each)
+    for half in halves:
+        half.send_bytes(b'{"method":', fds)
+    until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) >= before + maximum + len(halves),
+          what="the daemon has taken all of them")
+    extra, = many(1)
+    extra.send_bytes(b'{"method":', fds[:1])
+    for fd in fds:
+        os.close(fd)
+    with pytest.raises(VarlinkError) as error:
+        extra.reply()
+    assert busy(error.value) == ("descriptors of one user", maximum)
+    assert extra.ended()
+    assert is_served(a) and is_served(b)
+    halves[0].send_bytes(b'"io.caged.List"}\0')
+    assert "agents" in halves[0].reply()
+
+
+def resident(daemon):
+    with open(f"/proc/{daemon.pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def test_replies_that_a_user_leaves_unread_on_all_connections_are_bounded_together(a, b, daemon,
+                                                                                   many):
+    """One connection alone may leave a megabyte; a hundred may not leave a hundred of them."""
+    maximum = LIMITS["WIRE_BUFFERED_PER_UID_MAX"]
+    agent_id = a.spawn("head -c 1100000 /dev/zero | tr '\\0' '\\1' | fold -w 1000; echo; echo all; sleep 600")
+    a.until_output(agent_id, "all")
+    before = resident(daemon)
+    deaf = many(LIMITS["CALLS_PER_UID_MAX"] - 8)
+    for connection in deaf:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(3):
+            connection.send("Logs", {"agent_id": agent_id, "lines": 250})
+    reader, = many(1)
+
+    def is_pressed():
+        try:
+            reader.call("Logs", {"agent_id": agent_id, "lines": 1})
+        except VarlinkError as error:
+            return busy(error)
+        return None
+
+    assert until(is_pressed, 60, "so much is left unread") == ("unread bytes of one user", maximum)
+    assert busy(a.refused()) == ("unread bytes of one user", maximum)
+    assert b.run("echo well").stdout == b"well\n"
+    assert resident(daemon) - before < 3 * maximum
+    reader.call("Stop", {"agent_id": agent_id, "grace_seconds": 0})
+    # What was asked is answered, in whole replies, to who reads in the end.
+    answered = 0
+    for connection in deaf:
+        for _ in range(3):
+            message = connection.receive()
+            answered += "error" not in message
+            assert message.get("error") in (None, "io.caged.Busy"), message
+    assert answered >= 10
+    assert is_served(a)
+
+
+def test_one_agent_too_many_is_told(a, b):
+    maximum = LIMITS["AGENTS_PER_UID_MAX"]
+    folder = str(a.user.folder("one-too-many"))
+    for _ in range(maximum):
+        a.spawn("exec sleep 600", workspace=folder)
+    assert busy(a.refused(workspace=folder)) == ("agents of one user", maximum)
+    assert b.run("echo well").stdout == b"well\n"
+
+
+def kept(a, agent_id):
+    """How many lines of an agent's the daemon has, and how many it had."""
+    with a.connect() as connection:
+        lines = lost = 0
+        for reply in connection.replies("Logs", {"agent_id": agent_id}):
+            lines, lost = lines + len(reply["lines"]), lost + reply["lost"]
+        return lines, lines + lost
+
+
+def test_many_agents_of_one_user_share_what_output_is_kept_of_them(a, b):
+    """Each keeps an equal part, of those that ended too; other users' agents keep what they have."""
+    line, number = 1000, 3000
+    script = f"head -c {line * number} /dev/zero | tr '\\0' x | fold -w {line}; echo; echo all"
+    mine, other = a.spawn(script), b.spawn(script)
+    a.wait(mine), b.wait(other)
+    full = LIMITS["AGENT_RING_SIZE"]
+    before, total = kept(a, mine)
+    assert total == number + 1 and 0.9 * full < before * line < full
+    agents = 2 * LIMITS["AGENT_RINGS_PER_UID_MAX"] // full
+    folder = str(a.user.folder("rings"))
+    for _ in range(agents):
+        a.spawn("exec sleep 600", workspace=folder)
+    lines, still = kept(a, mine)
+    assert still == total
+    assert 0.3 * full < lines * line < 0.5 * full, (lines, before)  # up to 32 more have ended
+    assert kept(b, other) == (before, total)
+    # The last lines are kept.
+    assert a.call("Logs", agent_id=mine, lines=1)["lines"][0]["text"] == "all"
+
+
+def test_the_manual_tells_these_numbers():
+    text = (paths.ROOT / "daemon" / "cagedd.8.scd").read_text()
+    rows = {what: (each, together) for what, each, together in
+            re.findall(r"^\|  (.*)\n:  (\S+).*\n:  (\S+).*\n:  ", text, re.M)}
+
+    def told(*names, unit=1):
+        return tuple(str(LIMITS[name] // unit) for name in names)
+
+    assert rows["connections"] == told("CONNECTIONS_PER_UID_MAX", "CONNECTIONS_MAX")
+    assert rows["calls that are not answered at once"] == told("CALLS_PER_UID_MAX", "CALLS_MAX")
+    assert rows["agents"] == told("AGENTS_PER_UID_MAX", "AGENTS_MAX")
+    assert rows["agents that ended and are remembered"] == 2 * told("AGENTS_ENDED_KEPT")
+    assert rows["unfinished requests and unread replies"] == told(
+        "WIRE_BUFFERED_PER_UID_MAX", "WIRE_BUFFERED_MAX", unit=1 << 20)
+    assert rows["unread replies of a connection"][:1] == told("WIRE_OUTPUT_BUFFER_MAX", unit=1 << 20)
+    assert rows["descriptors of unfinished requests"][:1] == told("WIRE_DESCRIPTORS_PER_UID_MAX")
+    assert rows["descriptors whose close takes long"][:1] == told("CLOSES_PER_UID_MAX")
+    assert rows["output kept in memory (1 MiB of an agent)"] == told(
+        "AGENT_RINGS_PER_UID_MAX", "AGENT_RINGS_MAX", unit=1 << 20)
+    assert LIMITS["AGENT_RING_SIZE"] == 1 << 20 and LIMITS["AGENT_RING_SIZE_MIN"] == 64 << 10
+    assert rows["log entries not written yet"][:1] == told("LOG_UNSENT_PAUSE", unit=1 << 10)
+    assert rows["refused hosts remembered"][:1] == told("REFUSED_HOSTS_MAX")
+    assert rows["reading past output"] == told("HISTORIES_PER_UID_MAX", "HISTORIES_MAX")

@@ -1,0 +1,115 @@
+"""How closed the installed cagedd.service is: what it keeps from a daemon that was taken over, and
+that agents, who inherit its filters, are answered as if these were not there."""
+
+import json
+
+DROP_IN = "/run/systemd/system/cagedd.service.d/{}.conf"
+
+# In the daemon's place: attempts by number, as (name, number, arguments).
+TAKEN_OVER = """
+import ctypes, json, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def attempt(number, *arguments):
+    ctypes.set_errno(0)
+    libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
+    return ctypes.get_errno()
+def family(number):
+    try: socket.socket(number, socket.SOCK_DGRAM, 0).close()
+    except OSError as error: return error.errno
+    return 0
+print(json.dumps({
+    "calls": {name: attempt(*words) for name, words in CALLS.items()},
+    "families": {name: family(number) for name, number in FAMILIES.items()},
+    "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapBnd")],
+}))
+"""
+# Each is one that root may make, with arguments that do nothing; and what it says where it may.
+CALLS = {"kexec_load": (246, 0, 17, 0, 0), "reboot": (169, 0, 0, 0, 0), "bpf": (321, 99, 0, 0),
+         "perf_event_open": (298, 0, 0, 0, 0, 0), "ptrace": (101, 16, 0, 0, 0),
+         "init_module": (175, 0, 0, 0), "clock_settime": (227, 99, 0), "swapon": (167, 0, 0),
+         "io_uring_setup": (425, 0, 0), "userfaultfd": (323, 2), "process_vm_writev": (311, 1, 0, 0, 0, 0, 9),
+         "open_by_handle_at": (304, -1, 0, 0), "quotactl": (179, 0, 0, 0, 0), "iopl": (172, 9),
+         "fanotify_init": (300, 1 << 30, 0), "syslog": (103, 99, 0, 0)}
+FAMILIES = {"AF_PACKET": 17, "AF_VSOCK": 40, "AF_ALG": 38, "AF_INET": 2, "AF_UNIX": 1}
+EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
+NO_FILTERS = "[Service]\nSystemCallFilter=\nRestrictAddressFamilies=\n"
+
+
+def run_in_its_place(guest):
+    """What a program meets that runs where the daemon would."""
+    guest.write("/root/taken-over.py", f"CALLS = {CALLS!r}\nFAMILIES = {FAMILIES!r}\n{TAKEN_OVER}")
+    guest.write(DROP_IN.format("other"), "[Service]\nType=exec\nWatchdogSec=0\nExecStart=\nRestart=no\n"
+                "ExecStart=/usr/bin/python3 /root/taken-over.py\nStandardOutput=file:/root/told\n")
+    guest.systemctl("daemon-reload")
+    guest.run("systemctl stop cagedd.socket cagedd.service; systemctl start cagedd.service", timeout=60)
+    guest.wait_state("cagedd.service", "inactive")
+    return json.loads(guest.read("/root/told"))
+
+
+def test_a_daemon_that_was_taken_over_is_refused_what_its_unit_closes(fast):
+    told = run_in_its_place(fast)
+    assert set(told["calls"].values()) == {EPERM}, told
+    assert {name for name, error in told["families"].items() if error == EAFNOSUPPORT} == {
+        "AF_PACKET", "AF_VSOCK", "AF_ALG"}, told
+    kept = fast.show("cagedd.service", "CapabilityBoundingSet").split()
+    assert bin(int(told["capabilities"][0], 16)).count("1") <= len(kept) == 12
+
+
+def test_without_the_units_filter_a_daemon_that_was_taken_over_would_do_more(fast):
+    """So that the test above can fail."""
+    fast.write(DROP_IN.format("open"), NO_FILTERS)
+    told = run_in_its_place(fast)
+    let_in = {name for name, error in told["calls"].items() if error != EPERM}
+    assert let_in >= {"bpf", "io_uring_setup", "process_vm_writev", "quotactl"}, told
+    assert told["families"]["AF_PACKET"] != EAFNOSUPPORT, told
+
+
+def test_the_list_can_be_loosened_by_a_drop_in(fast):
+    """As the unit's comment tells whoever has a profile that allows more."""
+    words = fast.show("cagedd.service", "SystemCallFilter").split()
+    assert words[0].startswith("~") and "ptrace" in words
+    fast.write(DROP_IN.format("ptrace"), "[Service]\nSystemCallFilter=ptrace\n")
+    fast.systemctl("daemon-reload")
+    assert set(words) - set(fast.show("cagedd.service", "SystemCallFilter").split()) == {"ptrace"}
+
+
+# In a cage: the numbers of all that the unit refuses are among these, and what else its filters
+# might change. Nothing is done by any: the arguments are none.
+IN_A_CAGE = """
+import ctypes, json, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def answer(number, *arguments):
+    ctypes.set_errno(0)
+    libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
+    return ctypes.get_errno()
+def family(number, kind):
+    try: socket.socket(number, kind, 0).close()
+    except OSError as error: return error.errno
+    return 0
+numbers = [101, 103, 134, 136, 139, *range(153, 186), 205, 211, 212, 214, 215, 227, 236, 246, 256,
+           279, 298, 300, 301, 303, 304, 305, 310, 311, 312, 313, 320, 321, 323, 425, 426, 427, 438, 443]
+parameter = ctypes.c_int(0)
+told = {f"call {n}": answer(n, -1, 0, 0, 0, 0) for n in numbers}
+told.update({f"family {f} {k}": family(f, k) for f in range(46) for k in (1, 2, 3)})
+told.update({f"personality {p:#x}": answer(135, p) for p in (8, 0x20000, 0x40000, 0)})
+told.update({f"policy {p:#x}": answer(144, 0, p, ctypes.addressof(parameter)) for p in (0x40000000, 1)})
+told["x32"] = answer(0x40000027)
+told["filters"] = int([line.split()[1] for line in open("/proc/self/status")
+                       if line.startswith("Seccomp_filters")][0])
+print(json.dumps(told))
+"""
+
+
+def answers(guest, caged):
+    guest.systemctl("restart", "cagedd.service", timeout=60)
+    return json.loads(caged.run(f"cat > it.py <<'END'\n{IN_A_CAGE}END\npython3 it.py").stdout)
+
+
+def test_agents_are_answered_the_same_with_and_without_the_units_filters(fast, fast_caged):
+    closed = answers(fast, fast_caged)
+    fast.write(DROP_IN.format("open"), NO_FILTERS)
+    fast.systemctl("daemon-reload")
+    opened = answers(fast, fast_caged)
+    assert closed.pop("filters") > opened.pop("filters") == 1  # its own, and what it inherits
+    assert closed == opened
+    assert closed["x32"] == ENOSYS and closed["personality 0x8"] == closed["policy 0x40000000"] == 0
