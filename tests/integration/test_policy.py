@@ -489,7 +489,13 @@ def test_a_swap_is_whole_for_every_spawn_while_agents_come_and_go(daemon, a, b):
         if n % 3 == 0:
             with pytest.raises(VarlinkError):
                 daemon.reload_policy('{"rules": [')
-    until(lambda: len(seen) > 1 or faults, timeout=60, what="both policies had agents")
+
+    def swap_until_both_are_seen():  # a busy machine may have spawned but once in all that time
+        both.reverse()
+        daemon.reload_policy(both[0])
+        return len(seen) > 1 or faults
+
+    until(swap_until_both_are_seen, timeout=60, what="both policies had agents")
     over.set()
     for thread in threads:
         thread.join(60)
