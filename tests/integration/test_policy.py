@@ -162,6 +162,16 @@ def test_a_ceiling_holds_at_its_limit_and_not_beyond(daemon, a, name):
     daemon.log_lines("was not started", path, "the-ceiling")
 
 
+@pytest.mark.parametrize("program", ["other", "/opt/other"])
+def test_a_preset_that_is_found_by_the_commands_program_is_held_against_the_rule_too(daemon, a, program):
+    daemon.reload_policy(policy(rule("the-ceiling", a.user, presets=["here"])))
+    error = a.refused(command=[program])
+    assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.command"), error
+    assert 'the preset "other"' in error.parameters["reason"]
+    assert 'by the rule "the-ceiling" of the site policy' in error.parameters["reason"]
+    a.spawn(command=SLEEP)
+
+
 def test_what_a_card_leaves_open_is_lowered_to_the_ceiling(daemon, a):
     daemon.reload_policy(policy(rule("small", a.user, max_ttl_seconds=1000, resource_limits={
         "memory_mb": 64, "max_processes": 20, "max_open_files": 77})))
