@@ -105,17 +105,6 @@ json_t *agent_private_to_json(const struct agent *agent)
     return strings_to_json(agent->card->private_hosts.items, agent->card->private_hosts.count);
 }
 
-static void add_limits(json_t *array, const struct cgroup_applied *limits, size_t n)
-{
-    for (size_t i = 0; array && i < n; i++)
-        (void)json_array_append_new(
-            array, json_pack("{s:s, s:I, s:s, s:s, s:s}", "limit", limits[i].limit, "value",
-                             (json_int_t)limits[i].value, "controller",
-                             cgroup_controller_to_string(limits[i].controller), "file",
-                             limits[i].file, "written", limits[i].written));
-}
-
-/* Its own, and those that it shares with its owner's others. */
 static json_t *mounts_to_json(const struct agent *agent)
 {
     json_t *array = json_array();
@@ -129,6 +118,17 @@ static json_t *mounts_to_json(const struct agent *agent)
     return array;
 }
 
+static void add_limits(json_t *array, const struct cgroup_applied *limits, size_t n)
+{
+    for (size_t i = 0; array && i < n; i++)
+        (void)json_array_append_new(
+            array, json_pack("{s:s, s:I, s:s, s:s, s:s}", "limit", limits[i].limit, "value",
+                             (json_int_t)limits[i].value, "controller",
+                             cgroup_controller_to_string(limits[i].controller), "file",
+                             limits[i].file, "written", limits[i].written));
+}
+
+/* Its own, and those that it shares with its owner's others. */
 static json_t *limits_to_json(const struct agent *agent)
 {
     const struct cgroup_owner *owner = owner_total_find(agent->manager, agent->owner);

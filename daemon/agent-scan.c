@@ -47,9 +47,8 @@ static struct timespec start_by_present_clock(const struct agent_scan *scan)
     return (struct timespec){since / NSEC_PER_SEC, since % NSEC_PER_SEC};
 }
 
-/* Sources before descriptors: while a process that was just started still has a copy of one, the
- * kernel goes on telling of it, and to a source that is gone (epoll(7), "Questions and answers").
- */
+/* The source goes before its descriptor: a process that is just being started has a copy of that
+ * for a moment, by which the loop would still hear of it. */
 static void forget_process(struct agent_scan *scan)
 {
     scan->exit_source = sd_event_source_disable_unref(scan->exit_source);

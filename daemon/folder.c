@@ -65,7 +65,7 @@ static int check_excluded(const struct folder *folder, const struct policy_rule 
         if (streq(excluded->items[i], folder->file_system.type))
             return why_set(ret_why, -EPERM,
                            "%s lies in a file system of the type %s, which the rule \"%s\" of the "
-                           "policy excludes",
+                           "site policy excludes",
                            folder->path, folder->file_system.type, policy->name);
     return 0;
 }
@@ -125,10 +125,10 @@ static int check_roots(const struct folder *folder, const struct place *place,
             (void)snprintf(list + used, sizeof(list) - used, " (%s)", why_no_root(r));
     }
     if (rule->roots->count == 0)
-        return why_set(ret_why, -EPERM, "%s: the rule \"%s\" of the policy has no %s", folder->path,
-                       rule->policy->name, rule->roots_name);
+        return why_set(ret_why, -EPERM, "%s: the rule \"%s\" of the site policy has no %s",
+                       folder->path, rule->policy->name, rule->roots_name);
     return why_set(ret_why, -EPERM,
-                   "%s is not below any of the %s of the rule \"%s\" of the policy: %s",
+                   "%s is not below any of the %s of the rule \"%s\" of the site policy: %s",
                    folder->path, rule->roots_name, rule->policy->name, list);
 }
 

@@ -48,12 +48,12 @@ int place_id_of(int fd, struct place_id *ret)
     return id_from(&st, ret);
 }
 
-int place_id_of_path(const char *path, struct place_id *ret)
+int place_id_of_path(const char *path, bool link, struct place_id *ret)
 {
+    int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | (link ? 0 : AT_SYMLINK_NOFOLLOW);
     struct statx st = {};
 
-    if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_MNT_ID | STATX_INO, &st) <
-        0)
+    if (statx(AT_FDCWD, path, flags, STATX_MNT_ID | STATX_INO, &st) < 0)
         return negative_errno();
     return id_from(&st, ret);
 }
@@ -84,7 +84,7 @@ int place_find(int fd, struct place *ret)
 {
     AUTO_FD int above = -EBADF;
     struct place_id root, id;
-    int r = place_id_of_path("/", &root);
+    int r = place_id_of_path("/", false, &root);
 
     if (r >= 0)
         r = place_id_of(fd, &id);

@@ -24,8 +24,9 @@ struct place {
 /* 0 or -errno. */
 int place_id_of(int fd, struct place_id *ret);
 
-/* The same for an absolute path of ours, symbolic links followed; nothing is mounted by it. */
-int place_id_of_path(const char *path, struct place_id *ret);
+/* The same for an absolute path of the system's own; nothing is mounted by it. `link`: whether a
+ * symbolic link at its end is followed. */
+int place_id_of_path(const char *path, bool link, struct place_id *ret);
 
 /* 0; -E2BIG if it lies deeper than FOLDER_DEPTH_MAX; -EXDEV if it does not lie below "/", or only
  * by way of a program's file system; -errno. A folder on the way may be moved meanwhile: each step

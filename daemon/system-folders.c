@@ -53,10 +53,12 @@ struct known {
     bool there[ARRAY_SIZE(rows)];
 };
 
+/* Who may replace a folder for users by a link must not open a system folder by that. */
 static void find_rows(struct known *known)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        known->there[i] = place_id_of_path(rows[i].path, &known->ids[i]) >= 0;
+        known->there[i] =
+            place_id_of_path(rows[i].path, rows[i].kind != USERS_TREE, &known->ids[i]) >= 0;
 }
 
 /* The row that this folder is, or -1. */

@@ -26,6 +26,8 @@ extern const struct call_attempt call_attempts[];
 extern const size_t n_call_attempts;
 extern const struct attempt file_attempts[];
 extern const size_t n_file_attempts;
+extern const struct attempt mount_attempts[];
+extern const size_t n_mount_attempts;
 extern const struct attempt process_attempts[];
 extern const size_t n_process_attempts;
 extern const struct attempt network_attempts[];

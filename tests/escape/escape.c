@@ -17,6 +17,7 @@ static const struct {
     const size_t *n;
 } groups[] = {
     {file_attempts, &n_file_attempts},
+    {mount_attempts, &n_mount_attempts},
     {process_attempts, &n_process_attempts},
     {network_attempts, &n_network_attempts},
 };

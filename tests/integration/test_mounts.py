@@ -7,8 +7,20 @@ import subprocess
 
 import pytest
 
+from harness import paths
+from harness.daemon import Client, Daemon, site_policy
 from harness.users import acting_as
 from harness.varlink import VarlinkError
+
+
+@pytest.fixture(scope="module")
+def daemon(base, people):
+    """One whose policy lets its members have mounts of every folder."""
+    policy = site_policy(people["group"])
+    policy["rules"][0] |= {"mount_roots": ["/"], "writable_mount_roots": ["/"]}
+    daemon = Daemon(base, people["group"], policy=policy).start()
+    yield daemon
+    assert daemon.stop() == 0, daemon.log()[-4000:]
 
 
 def opened(user, path, flags=os.O_RDONLY | os.O_DIRECTORY):
@@ -350,3 +362,57 @@ def test_a_mount_may_hide_a_file_of_the_presets_and_gets_none_of_it(a):
         {"source": str(folder), "target": "/home/agent/.config", "readonly": False}])
     assert (result.status, result.text) == (0, ""), result
     assert list(folder.iterdir()) == []
+
+
+# -- ways out --
+
+
+@pytest.fixture(scope="module")
+def caged(daemon, people, base):
+    """Runs one attempt of the escape program, aimed at a mount: its outcome and what it should be."""
+    a = people["a"]
+    source, workspace = a.folder("escape-source"), a.folder("escape-workspace")
+    outside = a.folder("outside")
+    (outside / "secret").write_text("secret")
+    with acting_as(a):
+        (source / "folder").mkdir()
+        (source / "file").write_text("x")
+        (source / "absolute").symlink_to(outside / "secret")
+        (source / "relative").symlink_to("../outside/secret")
+        (source / "by-proc").symlink_to(f"/proc/1/root{outside}/secret")
+    subprocess.run(["cp", paths.ESCAPE, workspace / "escape"], check=True)
+    client = Client(daemon, a)
+
+    def attempt(name, *arguments, readonly=True):
+        result = client.run(None, command=["/workspace/escape", name, "/data", *arguments],
+                            workspace=str(workspace),
+                            mounts=[{"source": str(source), "target": "/data",
+                                     "readonly": readonly}])
+        return result.text.strip()
+    attempt.outside = outside
+    return attempt
+
+
+@pytest.mark.parametrize("name, refusal", [
+    (name, "EROFS") for name in ("write", "truncate", "create", "unlink", "chmod", "touch", "xattr",
+                                 "reopen")] + [
+    (name, "EPERM") for name in ("remount", "clear-read-only", "unmount", "clone", "handle")] + [
+    (name, "EXDEV") for name in ("link-out", "rename-out")])
+def test_a_read_only_mount_stays_read_only_and_in_its_place(caged, name, refusal):
+    assert caged("mount-" + name) == f"mount-{name}: {refusal}"
+
+
+def test_that_a_mount_is_read_only_is_the_mounts_doing(caged):
+    """What was refused above works where the card asks for it."""
+    for name in ("write", "chmod", "touch", "reopen", "create"):
+        assert "SUCCEEDED" in caged("mount-" + name, readonly=False)
+
+
+@pytest.mark.parametrize("readonly", [True, False])
+def test_nothing_outside_of_the_source_is_reached(caged, readonly):
+    assert caged("mount-upwards", f"{caged.outside}/secret", readonly=readonly) == \
+        "mount-upwards: ENOENT"
+    for link in ("absolute", "relative", "by-proc"):
+        assert caged("mount-by-link", link, readonly=readonly) == "mount-by-link: ENOENT", link
+    for name, refusal in (("handle", "EPERM"), ("link-out", "EXDEV"), ("rename-out", "EXDEV")):
+        assert caged("mount-" + name, readonly=readonly) == f"mount-{name}: {refusal}"

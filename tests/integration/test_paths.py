@@ -4,19 +4,19 @@ file systems of a site policy."""
 
 import contextlib
 import ctypes
-import multiprocessing
 import os
 import subprocess
 import threading
+import time
 
 import pytest
 
 from harness.fuse import FuseAbove
+from harness.swapping import Swapping, exchange, spawns_while
 from harness.users import acting_as
 from harness.varlink import VarlinkError
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-AT_FDCWD, RENAME_EXCHANGE = -100, 2
 CLONE_NEWNS = 0x20000
 BELOW_A_FUSE = "lies below a file system that the kernel or a program (FUSE) makes up"
 
@@ -219,86 +219,22 @@ def test_a_detached_mount_is_refused(a, mounts):
     os.close(fd)
 
 
-def test_a_folder_that_lies_too_deep_is_refused(a):
+@pytest.mark.parametrize("name, times, told", [
+    ("d", 200, "lies more than 127 folders deep"), ("n" * 250, 17, "its path is longer than")])
+def test_a_folder_that_lies_too_deep_is_refused(a, name, times, told):
     folder = a.user.folder(unique("deep"))
     with acting_as(a.user):
         fd = os.open(folder, os.O_RDONLY)
-        for _ in range(200):
-            os.mkdir("d", dir_fd=fd)
-            inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        for _ in range(times):
+            os.mkdir(name, dir_fd=fd)
+            inner = os.open(name, os.O_RDONLY, dir_fd=fd)
             os.close(fd)
             fd = inner
-    assert "lies more than 127 folders deep" in refusal(a, fd)
-    with acting_as(a.user):
-        for _ in range(4000):  # longer than any path may be
-            os.mkdir("d", dir_fd=fd)
-            inner = os.open("d", os.O_RDONLY, dir_fd=fd)
-            os.close(fd)
-            fd = inner
-    assert "its path is longer than" in refusal(a, fd)
+    assert told in refusal(a, fd)
     os.close(fd)
-    run("rm", "-rf", folder)
 
 
 # -- under the daemon's feet --
-
-
-class Swapping:
-    """A process of root's that does something over and over. (A thread would be whom the test acts
-    as, from one moment to the next.)"""
-
-    def __init__(self, *steps):
-        fork = multiprocessing.get_context("fork")
-        self.steps, self.over, self.count = steps, fork.Event(), fork.Value("Q", 0)
-        self.process = fork.Process(target=self._run)
-
-    @property
-    def rounds(self):
-        return self.count.value
-
-    def _run(self):
-        while not self.over.is_set():
-            for step in self.steps:
-                step()
-            self.count.value += 1
-
-    def __enter__(self):
-        self.process.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.process.join(60)
-        assert self.process.exitcode == 0
-
-
-def exchange(one, other):
-    assert LIBC.renameat2(AT_FDCWD, str(one).encode(), AT_FDCWD, str(other).encode(),
-                          RENAME_EXCHANGE) == 0
-
-
-def spawns_while(swapping, client, open_workspace, script, rounds=200):
-    """Spawns again and again until enough was swapped; (how many ran, outputs, reasons)."""
-    ran, outputs, reasons = 0, set(), set()
-    with swapping:
-        for i in range(400):
-            if i >= 40 and swapping.rounds > rounds and ran > 0:
-                break
-            try:
-                fd = open_workspace()
-            except OSError:
-                continue
-            try:
-                agent_id = spawn(client, fd, script)
-            except VarlinkError as error:
-                reasons.add(error.parameters.get("reason", str(error)))
-                continue
-            finally:
-                os.close(fd)
-            client.wait(agent_id)
-            outputs.add(client.output(agent_id)[0].decode())
-            ran += 1
-    return ran, outputs, reasons
 
 
 def test_while_a_folder_is_swapped_for_another_users_only_ones_own_is_seen(a, b):
@@ -446,8 +382,8 @@ def test_while_a_fuse_comes_and_goes_above_a_workspace_the_daemon_serves(a, b):
     def go():
         made.pop().close()
 
-    ran, outputs, reasons = spawns_while(Swapping(come, go), a, lambda: os.dup(fd), "cat whose",
-                                         rounds=20)
+    swapping = Swapping(come, go, lambda: time.sleep(0.05))
+    ran, outputs, reasons = spawns_while(swapping, a, lambda: os.dup(fd), "cat whose", rounds=20)
     os.close(fd)
     assert ran > 0 and outputs == {"mine"}, (ran, outputs, reasons)
     assert all(BELOW_A_FUSE in reason for reason in reasons), reasons
