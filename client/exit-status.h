@@ -4,7 +4,7 @@
 enum exit_status {
     STATUS_OK = 0,
     STATUS_USAGE = 64,       /* unknown verb or option, missing argument */
-    STATUS_CARD = 65,        /* the card is not valid */
+    STATUS_CARD = 65,        /* the card or the policy is not valid */
     STATUS_FILE = 66,        /* a card, workspace or key file cannot be opened or read */
     STATUS_NO_AGENT = 67,    /* no such agent, or it does not run */
     STATUS_NO_DAEMON = 69,   /* cagedd cannot be reached, or went away */

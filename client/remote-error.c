@@ -22,6 +22,9 @@ struct remote_error {
 static const struct remote_error errors[] = {
     {INTERFACE_PREFIX "InvalidCard", STATUS_CARD,
      "the card was refused: {path}: found {found}, expected {expected}", "see caged.card(5)"},
+    {INTERFACE_PREFIX "InvalidPolicy", STATUS_CARD,
+     "the site policy was refused: {file}: {path}: found {found}, expected {expected}",
+     "what was in force before is so still; see caged.policy(5)"},
     {INTERFACE_PREFIX "NoSuchAgent", STATUS_NO_AGENT, "you have no agent '{agent_id}'",
      "see which there are: cagectl list --all"},
     {INTERFACE_PREFIX "Ambiguous", STATUS_USAGE, "several users have an agent '{agent_id}'",

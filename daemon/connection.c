@@ -7,6 +7,7 @@
 #include "caged-limits.h"
 #include "log.h"
 #include "methods.h"
+#include "process.h"
 #include "server.h"
 
 static void set_events(struct connection *c)
@@ -53,6 +54,7 @@ struct connection *connection_free(struct connection *c)
     varlink_stream_free(c->stream);
     client_load_deinit(&c->load);
     server_forget(c->server, c);
+    fd_close(c->pidfd);
     peer_deinit(&c->peer);
     free(c);
     return NULL;
@@ -279,16 +281,16 @@ static void refuse_sender(struct connection *c)
 }
 
 /* Another process of the same user's may go on with a connection, but gets no further by it than by
- * one of its own. */
+ * one of its own; nor does one that has got the number of who connected, when that has ended. */
 static int check_sender(void *user, const struct ucred *sender)
 {
     struct connection *c = user;
-    bool changed = sender->pid != c->sender.pid;
 
     c->sender = *sender;
     if (!peer_is_sender(&c->peer, sender))
         return -EPERM;
-    if (changed && c->place == PEER_PLACE_HOST)
+    bool same = sender->pid == c->peer.pid && process_signal(c->pidfd, 0) >= 0;
+    if (!same && c->place == PEER_PLACE_HOST)
         c->place = peer_place_of_process(&c->manager->places, sender->pid, sender->uid);
     return 0;
 }
@@ -452,6 +454,7 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
     }
     *c = (struct connection){.server = server,
                              .manager = manager,
+                             .pidfd = -EBADF,
                              .watch.wake = wake,
                              .closes_watch.wake = wake_after_closes,
                              .foreground_watch.wake = do_nothing};
@@ -467,8 +470,8 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
     if (r >= 0)
         r = varlink_stream_check_senders(c->stream, check_sender, c);
     if (r >= 0) {
-        c->sender.pid = c->peer.pid;
-        c->place = peer_place_of_connection(&manager->places, fd, &c->peer);
+        c->pidfd = peer_open_pidfd(&c->peer, fd);
+        c->place = peer_place_of_connection(&manager->places, c->pidfd, &c->peer);
         r = sd_event_add_io(manager->event, &c->io_source, fd, EPOLLIN, on_io, c);
     }
     server_remember(server, c);

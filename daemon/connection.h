@@ -33,6 +33,7 @@ struct connection {
     struct manager *manager;
     struct varlink_stream *stream;
     struct peer peer;
+    int pidfd; /* of who connected; negative: it was gone */
     struct client_load load;
     enum peer_place place; /* of who connected, or of who spoke last, if that is worse */
     struct ucred sender;   /* who spoke last */

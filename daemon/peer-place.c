@@ -76,7 +76,8 @@ static int is_in(pid_t pid, const char *kind, dev_t device, ino_t inode)
     return st.st_dev == device && st.st_ino == inode;
 }
 
-/* Whether its cgroup is below the folder of cages. */
+/* Whether its cgroup is that of a cage. What else is below the daemon's folder is of its service:
+ * itself, and what systemd runs for ExecReload= (".control"). */
 static int is_below(pid_t pid, const char *folder)
 {
     AUTO_FREE char *text = NULL;
@@ -90,7 +91,7 @@ static int is_below(pid_t pid, const char *folder)
     if (r < 0)
         return r;
     const char *cgroup = unit_path_from_proc(text);
-    return cgroup && has_prefix(cgroup, folder) && cgroup[strlen(folder)] == '/';
+    return cgroup && has_prefix(cgroup, folder) && has_prefix(cgroup + strlen(folder), "/owner-");
 }
 
 static enum peer_place look(const struct peer_places *places, pid_t pid)
@@ -121,7 +122,6 @@ static enum peer_place look_at_uid(struct peer_places *places, uid_t uid)
     return r < 0 ? PEER_PLACE_UNKNOWN : PEER_PLACE_SUBORDINATE;
 }
 
-/* Takes the pidfd. */
 static enum peer_place find(struct peer_places *places, int pidfd, pid_t pid, uid_t uid)
 {
     enum peer_place place = look_at_uid(places, uid);
@@ -135,19 +135,18 @@ static enum peer_place find(struct peer_places *places, int pidfd, pid_t pid, ui
         if (process_signal(pidfd, 0) < 0)
             place = PEER_PLACE_UNKNOWN;
     }
-    fd_close(pidfd);
     return place;
 }
 
-enum peer_place peer_place_of_connection(struct peer_places *places, int socket,
+enum peer_place peer_place_of_connection(struct peer_places *places, int pidfd,
                                          const struct peer *peer)
 {
-    return find(places, peer_open_pidfd(peer, socket), peer->pid, peer->uid);
+    return find(places, pidfd, peer->pid, peer->uid);
 }
 
 enum peer_place peer_place_of_process(struct peer_places *places, pid_t pid, uid_t uid)
 {
-    int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -ESRCH;
+    AUTO_FD int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -ESRCH;
 
     return find(places, pidfd, pid, uid);
 }

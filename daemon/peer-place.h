@@ -33,10 +33,10 @@ struct peer_places {
 int peer_places_init(struct peer_places *places, const struct cgroup_host *cgroups);
 void peer_places_deinit(struct peer_places *places);
 
-/* Where the process is that made the connection. Before Linux 6.5, which has SO_PEERPIDFD, this is
- * the process that has its number now: another one if it ended, its number was used again, and its
- * connection lives on. */
-enum peer_place peer_place_of_connection(struct peer_places *places, int socket,
+/* Where the process is that made the connection, by its pidfd (peer_open_pidfd()), which may be
+ * negative: then it is not known. Before Linux 6.5 this is the process that has its number now:
+ * another one if it ended, its number was used again, and its connection lives on. */
+enum peer_place peer_place_of_connection(struct peer_places *places, int pidfd,
                                          const struct peer *peer);
 
 /* The same of a process by its number. */

@@ -10,11 +10,12 @@ import shutil
 import signal
 import socket
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
 from harness import paths
-from harness.daemon import Daemon
+from harness.daemon import Daemon, until
 from harness.users import acting_as
 from harness.varlink import Connection, Disconnected, VarlinkError
 
@@ -177,17 +178,24 @@ def test_calls_before_a_strangers_are_answered(a, b, agent, stopped):
 
 def test_nobody_can_say_to_be_somebody_else(a, b, root):
     """A process may name itself by any of its ids, and no other (SCM_CREDENTIALS, unix(7))."""
-    script = ("import os, socket, struct\n"
+    script = ("import os, socket, struct, sys\n"
               "s = socket.socket(fileno=0)\n"
+              "pid, uid, gid = map(int, sys.argv[1:])\n"
               "try:\n"
-              f"    s.sendmsg([b'x'], [(1, 2, struct.pack('iII', os.getpid(), {root.user.uid}, 0))])\n"
+              "    s.sendmsg([b'x'], [(1, 2, struct.pack('iII', pid or os.getpid(), uid, gid))])\n"
               "except PermissionError:\n"
               "    print('no')\n")
-    with root.connect() as connection:
-        done = subprocess.run(a.user.command("/usr/bin/python3", "-c", script),
-                              stdin=connection.socket, capture_output=True, check=True)
-        assert done.stdout == b"no\n"
-        assert connection.call("List") is not None
+    user = a.user
+    for who, claim in ((root.user, (0, 0, 0)), (b.user, (0, b.user.uid, b.user.gid)),
+                       (user, (0, user.uid, b.user.gid)), (user, (os.getpid(), user.uid, user.gid))):
+        for prefix in ([], namespaces("--user", "--map-current-user")):
+            with Connection(a.daemon.socket, who) as connection:
+                words = [*prefix, "/usr/bin/python3", "-c", script, *map(str, claim)]
+                done = subprocess.run(user.command(*words), stdin=connection.socket,
+                                      capture_output=True)
+                # What is not mapped in a namespace cannot even be named there.
+                assert done.stdout == b"no\n" or b"Invalid argument" in done.stderr, done
+                assert connection.call("List") is not None
 
 
 # -- setuid programs --
@@ -307,6 +315,47 @@ def test_a_connection_from_outside_serves_nobody_inside_of_a_namespace(a, speak)
         refused(reply, "user namespace")
 
 
+AS_NUMBER = """
+import os, socket, subprocess, sys
+number, speak, method = int(sys.argv[1]), *sys.argv[2:]
+for _ in range(2000):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+        file.write(str(number - 1))
+    child = os.fork()
+    if child == 0:
+        if os.getpid() != number:
+            os._exit(1)
+        os.setgroups([])
+        os.setresgid(*3 * [int(os.environ["GID"])])
+        os.setresuid(*3 * [int(os.environ["UID"])])
+        os.execvp("unshare", ["unshare", "--user", speak, "given", "-", method])
+    if os.waitpid(child, 0)[1] == 0:
+        sys.exit(0)
+sys.exit("others were quicker each time")
+"""
+
+
+def test_a_number_that_is_used_again_is_not_taken_for_who_connected(a, daemon, speak):
+    """A process in a namespace has the number of the one that connected, and its connection."""
+    script = ("import os, socket, sys\n"
+              "s = socket.socket(socket.AF_UNIX)\n"
+              "s.connect(sys.argv[1])\n"
+              f"s.send(b'{{\"method\": \"{INFO}\"}}\\0')\n"
+              "while not s.recv(65536).endswith(b'\\0'):\n"
+              "    pass\n"
+              "socket.send_fds(socket.socket(fileno=0), [b'%d' % os.getpid()], [s.fileno()])\n")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        subprocess.run(a.user.command("/usr/bin/python3", "-c", script, daemon.socket),
+                       stdin=theirs, check=True)
+        number, fds, _, _ = socket.recv_fds(ours, 16, 1)
+    environment = {**os.environ, "UID": str(a.user.uid), "GID": str(a.user.gid)}
+    with socket.socket(fileno=fds[0]) as connection:
+        served(send_as(a.user, SimpleNamespace(socket=connection), speak))
+        refused(run(["/usr/bin/python3", "-c", AS_NUMBER, number.decode(), speak, LIST],
+                    stdin=connection, env=environment), "user namespace")
+
+
 def test_other_namespaces_are_no_matter(a, root, daemon, speak):
     """A service with a mount or network namespace of its own is still on the host."""
     served(run([*namespaces("--mount", "--net", "--ipc", "--uts", "--cgroup"),
@@ -375,6 +424,23 @@ def test_an_agent_that_gets_at_the_socket_is_refused(a, daemon, speak):
     first, second = result.text.splitlines()
     refused(answer(first), "in a cage")
     assert answer(second)["product"] == "cagedd"
+
+
+def test_a_process_in_the_cgroup_of_cages_is_in_a_cage(a, root, daemon, speak):
+    """Whoever put it there, and whatever its namespaces."""
+    with open("/proc/self/mountinfo") as file:
+        mount = next(line.split()[4] for line in file if " - cgroup2 " in line)
+    folder = os.path.join(mount, daemon.name, "owner-4000000000")
+    os.mkdir(folder)
+    try:
+        for user in (a.user, root.user):
+            words = user.command(speak, "plain", daemon.socket, LIST)
+            refused(run(["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder, *words]),
+                    "in a cage")
+            served(run(words))
+    finally:
+        until(lambda: not open(f"{folder}/cgroup.procs").read())
+        os.rmdir(folder)
 
 
 RECEIVE = """python3 -c '

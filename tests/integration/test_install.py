@@ -9,15 +9,15 @@ import pytest
 from harness import paths
 
 PROGRAMS = {"bin/cagectl": 0o755, "sbin/cagedd": 0o755, "libexec/caged/caged-init": 0o755,
-            "libexec/caged/caged-gate": 0o755}
-DATA = ["share/caged/card.schema.json", "share/caged/seccomp/default.json",
+            "libexec/caged/caged-gate": 0o755, "libexec/caged/caged-scan": 0o755}
+DATA = ["share/caged/card.schema.json", "share/caged/policy.schema.json", "share/caged/seccomp/default.json",
         "share/caged/agents/opencode.json", "share/caged/cards/hello.json",
         "lib/systemd/system/cagedd.service", "lib/systemd/system/cagedd.socket",
         "lib/systemd/system/caged-agent@.service", "lib/systemd/system/caged.slice",
         "lib/systemd/system-preset/90-caged.preset", "lib/sysusers.d/caged.conf",
         "lib/tmpfiles.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
         "share/man/man8/caged-agent.8", "lib/systemd/catalog/caged.catalog",
-        "share/man/man5/caged.card.5", "share/bash-completion/completions/cagectl"]
+        "share/man/man5/caged.card.5", "share/man/man5/caged.policy.5", "share/bash-completion/completions/cagectl"]
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,14 @@ tests/integration/policies has
 and paths.json says for each bad one at which JSON path the fault has to be told."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from harness.paths import CAGECTL, POLICY
+from harness.paths import CAGECTL, POLICY, ROOT
 
 POLICIES = Path(__file__).parent / "policies"
 PATHS = json.loads((POLICIES / "paths.json").read_text())
@@ -100,6 +101,19 @@ def test_the_limits_are_those_of_the_card():
     assert {name: (limit["minimum"], limit["maximum"])
             for name, limit in limits["properties"].items()} == {
         name: (limit["minimum"], limit["maximum"]) for name, limit in card["properties"].items()}
+
+
+@pytest.mark.parametrize("path", ["README.md", "common/caged.policy.5.scd"])
+def test_the_policies_of_the_documents_are_good(path, base):
+    text = (ROOT / path).read_text()
+    blocks = re.findall(r"^( *)(\{\n(?:\1 +.*\n)*?\1 +\"rules\": \[\n(?:\1 .*\n)*\1\}\n)", text, re.M)
+    assert blocks, path
+    for number, (_, block) in enumerate(blocks):
+        VALIDATOR.validate(json.loads(block))
+        file = base / f"policy-of-a-document-{number}.json"
+        file.write_text(block)
+        result = run_check("-q", file)
+        assert result.returncode == 0, result.stderr.decode()
 
 
 def test_the_shipped_policy_is_good():

@@ -363,6 +363,13 @@ def test_of_several_users_agents_an_operator_says_whose(base, people, cast):
         result = seer.cagectl("stop", "--owner", one.user.name, "same")
         assert result.status == 0, result.errors
         assert one.wait("same")["reason"] == "stopped"
+
+        for client in (one, two):
+            client.spawn("sleep 600", agent_id="again")
+        result = Client(daemon, cast["root"]).cagectl("stop", "--all", "--owner", one.user.name)
+        assert result.status == 0, result.errors
+        assert one.wait("again")["reason"] == "stopped"
+        assert two.inspect("again")["agent"]["state"] == "running"
     finally:
         assert daemon.stop() == 0
 

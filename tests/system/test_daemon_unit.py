@@ -1,7 +1,10 @@
 """cagedd.service and cagedd.socket under systemd: where the daemon lives, and what happens when it
 hangs, crashes, is told to leave, or is stopped. What does the same again and again is in the fast lane."""
 
+import json
+
 UNIT = "cagedd.service"
+POLICY = "/etc/caged/policy.json"
 CGROUP = "/sys/fs/cgroup/caged.slice/cagedd.service"
 
 
@@ -114,6 +117,23 @@ def test_devices_are_closed_to_all_that_is_in_the_unit(machine, caged):
     assert "yes" in typed.text
 
 
+def test_systemctl_reload_swaps_the_policy_or_says_what_is_wrong(machine, caged):
+    pid = caged.inspect(caged.spawn("sleep 600"))["agent"]["pid"]
+    nobody = '{"rules": [{"name": "nobody", "users": ["carol"]}]}'
+    machine.write("/etc/caged/policy.json", nobody)
+    machine.systemctl("reload", UNIT)
+    refused = caged.run("true", check=False)
+    assert refused.status != 0 and "policy" in refused.errors, refused
+    machine.write("/etc/caged/policy.json", nobody.replace("carol", "alice").replace("]}]}", "]}]"))
+    assert machine.systemctl("reload", UNIT, check=False).status != 0
+    assert any("/etc/caged/policy.json" in entry["MESSAGE"] for entry in machine.journal(f"_SYSTEMD_UNIT={UNIT}"))
+    assert caged.run("true", check=False).status != 0
+    machine.write("/etc/caged/policy.json", nobody.replace("carol", "alice"))
+    machine.systemctl("reload", UNIT)
+    assert caged.run("echo hello").text == "hello\n"
+    assert machine.output(f"test -e /proc/{pid} && echo lives") == "lives"
+
+
 def test_stopping_the_daemon_tells_agents_and_the_socket_stays(machine, caged):
     workspace = caged.workspace("alice")
     caged.spawn("trap 'echo told > told; exit 0' TERM; touch ready; while :; do sleep 0.1; done",
@@ -127,3 +147,53 @@ def test_stopping_the_daemon_tells_agents_and_the_socket_stays(machine, caged):
 def test_the_socket_is_the_groups(machine):
     assert machine.output("stat -c '%F %a %U:%G' /run/caged/caged.sock") == "socket 660 root:caged"
     assert machine.output("stat -c '%a %U:%G' /run/caged") == "755 root:root"
+
+
+def with_ttl(seconds):
+    return json.dumps({"rules": [{"name": f"ttl {seconds}", "groups": ["caged"], "max_ttl_seconds": seconds}]})
+
+
+def ttl_of_an_agent(caged):
+    card = caged.card("true")
+    caged.cagectl("spawn", "--wait", caged.write_card(card))
+    return caged.cagectl("inspect", "-j", card["agent_id"]).json()["card"]["ttl_seconds"]
+
+
+def test_a_reload_takes_over_a_good_policy_and_fails_with_the_place_for_a_bad_one(machine, caged):
+    caged.run("true")
+    pid = machine.show(UNIT, "MainPID")
+    machine.write(POLICY, with_ttl(500))
+    machine.systemctl("reload", UNIT)
+    assert ttl_of_an_agent(caged) == 500
+    assert machine.show(UNIT, "StatusText") == "Site policy: 1 rule"
+
+    machine.write(POLICY, with_ttl(600).replace("max_ttl_seconds", "max_ttl"))
+    done = machine.run(["systemctl", "reload", UNIT], check=False)
+    assert done.status != 0
+    assert machine.show(UNIT, "ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}
+    place = f"{POLICY}: $.rules[0].max_ttl: found "
+    said = [entry["MESSAGE"] for entry in machine.journal(f"_SYSTEMD_UNIT={UNIT}")]
+    assert any(place in message for message in said if message.startswith("cagectl: ")), said
+    refused = machine.journal("MESSAGE_ID=8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a21")
+    assert [place in entry["CAGED_DETAIL"] for entry in refused] == [True], refused
+    assert ttl_of_an_agent(caged) == 500
+    assert "was refused" in machine.show(UNIT, "StatusText")
+
+    machine.write(POLICY, with_ttl(700))
+    machine.run(["systemctl", "kill", "--kill-whom=main", "--signal=SIGHUP", UNIT])
+    machine.until(f"systemctl show -P StatusText {UNIT} | grep -qx 'Site policy: 1 rule'")
+    assert ttl_of_an_agent(caged) == 700
+    machine.wait_state(UNIT, "active")
+    assert machine.show(UNIT, "MainPID") == pid
+
+
+def test_with_a_bad_policy_the_daemon_starts_and_serves_root_alone(machine, caged):
+    machine.systemctl("stop", UNIT)
+    machine.write(POLICY, "{")
+    refused = caged.run("true", check=False)
+    assert refused.status == 77 and "no site policy is in force" in refused.errors, refused
+    assert machine.show(UNIT, "ActiveState") == "active"
+    assert "only root may start agents" in machine.show(UNIT, "StatusText")
+    machine.write(POLICY, with_ttl(300))
+    machine.systemctl("reload", UNIT)
+    assert caged.run("echo hello").text == "hello\n"

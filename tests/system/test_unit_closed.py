@@ -1,5 +1,6 @@
-"""How closed the installed cagedd.service is: what it keeps from a daemon that was taken over, and
-that agents, who inherit its filters, are answered as if these were not there."""
+"""How closed the installed cagedd.service is: what it keeps from a daemon that was taken over, that
+agents, who inherit its filters, are answered as if these were not there, and that the daemon needs each
+capability which the unit leaves it."""
 
 import json
 
@@ -31,6 +32,7 @@ CALLS = {"kexec_load": (246, 0, 17, 0, 0), "reboot": (169, 0, 0, 0, 0), "bpf": (
          "open_by_handle_at": (304, -1, 0, 0), "quotactl": (179, 0, 0, 0, 0), "iopl": (172, 9),
          "fanotify_init": (300, 1 << 30, 0), "syslog": (103, 99, 0, 0)}
 FAMILIES = {"AF_PACKET": 17, "AF_VSOCK": 40, "AF_ALG": 38, "AF_INET": 2, "AF_UNIX": 1}
+TRACE_ME = "python3 -c 'import ctypes; print([\"done\", \"refused\"][ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0])'"
 EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 NO_FILTERS = "[Service]\nSystemCallFilter=\nRestrictAddressFamilies=\n"
 
@@ -64,13 +66,25 @@ def test_without_the_units_filter_a_daemon_that_was_taken_over_would_do_more(fas
     assert told["families"]["AF_PACKET"] != EAFNOSUPPORT, told
 
 
-def test_the_list_can_be_loosened_by_a_drop_in(fast):
-    """As the unit's comment tells whoever has a profile that allows more."""
-    words = fast.show("cagedd.service", "SystemCallFilter").split()
-    assert words[0].startswith("~") and "ptrace" in words
-    fast.write(DROP_IN.format("ptrace"), "[Service]\nSystemCallFilter=ptrace\n")
-    fast.systemctl("daemon-reload")
-    assert set(words) - set(fast.show("cagedd.service", "SystemCallFilter").split()) == {"ptrace"}
+def test_a_profile_that_allows_more_gets_it_by_a_drop_in(machine, caged):
+    """As the unit's comment tells."""
+    folder = "/usr/share/caged/seccomp"
+    profile = json.loads(machine.read(f"{folder}/default.json"))
+    profile["syscalls"] = [{"names": ["ptrace"], "action": "SCMP_ACT_ALLOW"}, *(
+        {**rule, "names": [name for name in rule["names"] if name != "ptrace"]}
+        for rule in profile["syscalls"])]
+    machine.write(f"{folder}/debug.json", json.dumps(profile))
+    machine.write("/etc/caged/policy.json", json.dumps({"rules": [
+        {"name": "all", "groups": ["caged"], "seccomp_profiles": ["debug"]}]}))
+
+    def traced():
+        machine.systemctl("restart", "cagedd.service")
+        return caged.run(TRACE_ME, seccomp_profile="debug").text
+
+    assert traced() == "refused\n"
+    machine.write(DROP_IN.format("ptrace"), "[Service]\nSystemCallFilter=ptrace\n")
+    machine.systemctl("daemon-reload")
+    assert traced() == "done\n"
 
 
 # In a cage: the numbers of all that the unit refuses are among these, and what else its filters
@@ -113,3 +127,84 @@ def test_agents_are_answered_the_same_with_and_without_the_units_filters(fast, f
     assert closed.pop("filters") > opened.pop("filters") == 1  # its own, and what it inherits
     assert closed == opened
     assert closed["x32"] == ENOSYS and closed["personality 0x8"] == closed["policy 0x40000000"] == 0
+
+
+# -- capabilities --
+
+ASK_THE_GATE = """python3 -c '
+import os, socket
+gate = os.environ["http_proxy"].split("/")[2].split(":")
+s = socket.create_connection((gate[0], int(gate[1])), 30)
+s.sendall(b"CONNECT other.example:443 HTTP/1.1\\r\\n\\r\\n")
+print(s.recv(12).decode())'"""
+
+
+def plain(caged):
+    return caged.run("echo started", check=False).text == "started\n"
+
+
+def root_in_a_closed_folder(caged):
+    workspace = caged.workspace("alice")
+    caged.guest.run(["chmod", "700", workspace])
+    return caged.run("pwd", user="root", workspace=workspace, check=False).text == "/workspace\n"
+
+
+def preset(caged):
+    return "README" in caged.run("ls ~/.config", agent="opencode", check=False).text
+
+
+def low_port(caged):
+    return caged.run("echo started", allowed_hosts=["localhost:80"], check=False).text == "started\n"
+
+
+def gate(caged):
+    return caged.run(ASK_THE_GATE, check=False).text == "HTTP/1.1 403\n"
+
+
+def told_to_end(caged):
+    """By root, since it cannot be told of another where it is either."""
+    workspace = caged.workspace("alice")
+    agent_id = caged.spawn("trap 'exit 7' TERM; touch ready; while :; do sleep 0.05; done",
+                           workspace=workspace, user="root")
+    caged.guest.until(["test", "-e", f"{workspace}/ready"])
+    caged.cagectl("stop", "--grace=2", agent_id, user="root", check=False)
+    return caged.cagectl("wait", agent_id, user="root", check=False).status == 7
+
+
+def many_open_files(caged):
+    limits = {"max_open_files": 100000}
+    return caged.run("ulimit -n", resource_limits=limits, check=False).text == "100000\n"
+
+
+# What does not work without: as the table in the unit's comment has it.
+NEEDED_FOR = {
+    "CAP_SYS_ADMIN": plain, "CAP_NET_ADMIN": plain, "CAP_SYS_PTRACE": plain, "CAP_SETUID": plain,
+    "CAP_SETGID": plain, "CAP_SETPCAP": plain, "CAP_DAC_OVERRIDE": root_in_a_closed_folder,
+    "CAP_CHOWN": preset, "CAP_NET_BIND_SERVICE": low_port, "CAP_SYS_CHROOT": gate, "CAP_KILL": told_to_end}
+
+
+def with_capabilities(guest, names):
+    guest.write(DROP_IN.format("capabilities"), "[Service]\nRestart=no\nCapabilityBoundingSet=\n"
+                f"CapabilityBoundingSet={' '.join(names)}\n")
+    guest.systemctl("daemon-reload")
+    guest.run("systemctl stop cagedd.service; systemctl reset-failed; systemctl start cagedd.socket")
+
+
+def capabilities(guest):
+    return {name.upper() for name in guest.show("cagedd.service", "CapabilityBoundingSet").split()}
+
+
+def test_each_capability_that_the_daemon_has_is_needed(fast, fast_caged):
+    kept = capabilities(fast)
+    assert kept == NEEDED_FOR.keys() | {"CAP_SYS_RESOURCE"}
+    for name, works in NEEDED_FOR.items():
+        with_capabilities(fast, kept)
+        assert works(fast_caged), name
+        with_capabilities(fast, kept - {name})
+        assert not works(fast_caged), f"{name} can go"
+
+
+def test_more_open_files_than_the_daemon_may_have_need_a_capability(machine, caged):
+    assert many_open_files(caged)
+    with_capabilities(machine, capabilities(machine) - {"CAP_SYS_RESOURCE"})
+    assert not many_open_files(caged) and plain(caged)

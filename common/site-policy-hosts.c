@@ -1,0 +1,193 @@
+/* Checks of the hosts of a card, and of hosts for an agent that runs. */
+#include <stdio.h>
+
+#include "json-text.h"
+#include "site-policy-check.h"
+
+/* -- hosts -- */
+
+static bool hosts_cover(const struct policy_hosts *hosts, const struct host_pattern *entry)
+{
+    for (size_t i = 0; i < hosts->texts.count; i++)
+        if (host_pattern_covers(&hosts->patterns[i], entry))
+            return true;
+    return false;
+}
+
+static int refuse_host(struct card_error *error, const char *what, const char *text,
+                       const char *key, const struct policy_hosts *hosts)
+{
+    char found[sizeof(error->found)];
+    AUTO_FREE char *all = policy_text_join(&hosts->texts);
+
+    (void)snprintf(found, sizeof(found), "%s \"%.80s%s\"", what, text,
+                   strlen(text) > 80 ? "..." : "");
+    return policy_check_refuse(error, found, "what is within %s of the rule (%s)", key,
+                               all ? all : "...");
+}
+
+static int hold_entry(const struct policy_rule *rule, const char *text, struct card_error *error)
+{
+    struct host_pattern entry;
+    const char *why;
+
+    if (host_pattern_parse(text, &entry, &why) < 0)
+        return policy_check_refuse(error, "what is no host", "%s", why);
+    bool special = host_pattern_is_special(&entry);
+    const struct policy_hosts *hosts = special ? &rule->private_hosts : &rule->allowed_hosts;
+    if (hosts_cover(hosts, &entry))
+        return 0;
+    return refuse_host(error, special ? "the private entry" : "the entry", text,
+                       special ? "private_hosts" : "allowed_hosts", hosts);
+}
+
+static int hold_allowed_hosts(const struct policy_check *check, const struct policy_rule *rule,
+                              const struct card *card, struct policy_held *held,
+                              struct card_error *error)
+{
+    const char *host = api_provider_host(card->api_provider);
+
+    if (card->allowed_hosts.count == 0)
+        return host ? hold_entry(rule, host, error) : 0;
+    size_t used = strlen(error->path);
+    for (size_t i = 0; i < card->allowed_hosts.count; i++) {
+        json_path_append_index(error->path, sizeof(error->path), i);
+        if (hold_entry(rule, card->allowed_hosts.items[i], error) < 0)
+            return -EPERM;
+        error->path[used] = '\0';
+    }
+    return 0;
+}
+
+/* Names that may lead to private addresses, on whatever port is allowed: now or later, while the
+ * agent runs. So consent to one port is not consent to the name. */
+static int hold_private_hosts(const struct policy_check *check, const struct policy_rule *rule,
+                              const struct card *card, struct policy_held *held,
+                              struct card_error *error)
+{
+    size_t used = strlen(error->path);
+
+    for (size_t i = 0; i < card->private_hosts.count; i++) {
+        const char *text = card->private_hosts.items[i], *why;
+        struct host_pattern entry;
+        json_path_append_index(error->path, sizeof(error->path), i);
+        if (host_pattern_parse(text, &entry, &why) < 0)
+            return policy_check_refuse(error, "what is no host", "%s", why);
+        entry.any_port = true;
+        if (!hosts_cover(&rule->private_hosts, &entry))
+            return refuse_host(error, "every port of", text, "private_hosts", &rule->private_hosts);
+        error->path[used] = '\0';
+    }
+    return 0;
+}
+
+/* Behind "http://" and a user: host:port, which the card's validator has seen. */
+static const char *proxy_authority(const char *proxy)
+{
+    const char *at = strrchr(proxy, '@');
+
+    return at ? at + 1 : proxy + strlen("http://");
+}
+
+/* Not host_pattern_parse(): a proxy may be at an address that no list of hosts may have. */
+static int proxy_pattern(const char *authority, struct host_pattern *ret)
+{
+    struct host_pattern pattern = {};
+    struct host host;
+    const char *why;
+    int r = host_authority_parse(authority, strlen(authority), 0, &host, &pattern.port, &why);
+
+    if (r < 0)
+        return r;
+    memcpy(pattern.name, host.name, sizeof(pattern.name));
+    if (host.address.family != AF_UNSPEC) {
+        pattern.kind = HOST_PATTERN_NETWORK;
+        pattern.network = host.address;
+        pattern.prefix_length = host.address.family == AF_INET ? 32 : 128;
+    }
+    *ret = pattern;
+    return 0;
+}
+
+static int hold_proxy(const struct policy_check *check, const struct policy_rule *rule,
+                      const struct card *card, struct policy_held *held, struct card_error *error)
+{
+    struct host_pattern proxy;
+
+    if (!card->proxy)
+        return 0;
+    const char *authority = proxy_authority(card->proxy);
+    if (proxy_pattern(authority, &proxy) == 0 && hosts_cover(&rule->parent_proxies, &proxy))
+        return 0;
+    return refuse_host(error, "the proxy", authority, "parent_proxies", &rule->parent_proxies);
+}
+
+static char *hosts_ceiling(const struct policy_check *check, const struct policy_rule *rule)
+{
+    return policy_text_join(&POLICY_CHECK_FIELD(check, rule, struct policy_hosts)->texts);
+}
+
+static char *allowed_hosts_asked(const struct policy_check *check, const struct card *card)
+{
+    const char *host = api_provider_host(card->api_provider);
+
+    if (card->allowed_hosts.count > 0)
+        return policy_text_join(&card->allowed_hosts);
+    return host ? policy_text("%s (default)", host) : strdup(POLICY_NONE);
+}
+
+static char *private_hosts_asked(const struct policy_check *check, const struct card *card)
+{
+    return policy_text_join(&card->private_hosts);
+}
+
+static char *proxy_asked(const struct policy_check *check, const struct card *card)
+{
+    return card->proxy ? strdup(proxy_authority(card->proxy)) : strdup(POLICY_NONE);
+}
+
+#define RULE_OFFSET(field) .offset = offsetof(struct policy_rule, field)
+
+/* -- the rows -- */
+
+const struct policy_check policy_host_checks[] = {
+    {.key = "allowed_hosts",
+     .hold = hold_allowed_hosts,
+     .ceiling = hosts_ceiling,
+     .asked = allowed_hosts_asked,
+     RULE_OFFSET(allowed_hosts)},
+    {.key = "private_hosts",
+     .hold = hold_private_hosts,
+     .ceiling = hosts_ceiling,
+     .asked = private_hosts_asked,
+     RULE_OFFSET(private_hosts)},
+    {.key = "proxy",
+     .hold = hold_proxy,
+     .ceiling = hosts_ceiling,
+     .asked = proxy_asked,
+     RULE_OFFSET(parent_proxies)},
+};
+const size_t n_policy_host_checks = ARRAY_SIZE(policy_host_checks);
+
+/* -- while an agent runs -- */
+
+int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, const char **ret_why)
+{
+    struct host_pattern pattern;
+    int r = host_pattern_parse(entry, &pattern, ret_why);
+
+    if (r < 0)
+        return r;
+    if (!rule) {
+        *ret_why = "no rule of the site policy is for the agent's owner any more";
+        return -EPERM;
+    }
+    bool special = host_pattern_is_special(&pattern);
+    if (hosts_cover(special ? &rule->private_hosts : &rule->allowed_hosts, &pattern))
+        return 0;
+    *ret_why = special ? "it is not globally routable, and not within private_hosts of the rule of "
+                         "the site policy that is for the agent's owner"
+                       : "it is not within allowed_hosts of the rule of the site policy that is "
+                         "for the agent's owner";
+    return -EPERM;
+}

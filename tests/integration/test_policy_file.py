@@ -1,0 +1,222 @@
+"""cagectl policy with files alone: what `check` says of a policy and of the names in it, and what
+`explain --policy` says of a card, for real users and groups. No daemon runs here."""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness.paths import CAGECTL, POLICY
+
+CARD = {"agent_id": "a", "workspace": "/w", "allowed_hosts": ["a.example:443"]}
+
+
+@pytest.fixture
+def write(base):
+    folder = Path(tempfile.mkdtemp(dir=base))
+    folder.chmod(0o755)
+
+    def write_file(name, document):
+        path = folder / name
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        return str(path)
+
+    return write_file
+
+
+def policy(*words, user=None, stdin=None):
+    command = [CAGECTL, "policy", *words]
+    return subprocess.run(user.command(*command) if user else command, capture_output=True,
+                          text=True, timeout=60, input=stdin)
+
+
+def explain(write, rules, *words, card=None, user=None):
+    done = policy("explain", "-j", "--policy", write("policy.json", {"rules": rules}), *words,
+                  write("card.json", {**CARD, **(card or {})}), user=user)
+    assert done.returncode in (0, 77), done
+    reply = json.loads(done.stdout)
+    return {**reply, "status": done.returncode,
+            "ceilings": {row.pop("key"): row for row in reply["ceilings"]}}
+
+
+# -- check --
+
+
+def test_a_good_policy_is_ok(people, write):
+    path = write("p.json", {"rules": [{"users": [people["a"].name], "groups": [people["group"]]}]})
+    done = policy("check", path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}: ok\n", "")
+    done = policy("check", "-q", path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = policy("check", "-", stdin='{"rules": []}')
+    assert (done.returncode, done.stdout) == (0, "standard input: ok\n")
+
+
+def test_names_that_nobody_has_are_told_with_their_rule(write):
+    path = write("p.json", {"rules": [{"name": "first", "users": ["root", "no-such-user-x"]}, {
+        "users": ["*"], "access": [{"groups": ["no-such-group-x"], "may": ["see"]}]}]})
+    done = policy("check", path)
+    assert (done.returncode, done.stdout) == (0, f"{path}: ok\n")
+    assert done.stderr.splitlines() == [
+        f'cagectl: {path}: warning: the rule "first" names the user "no-such-user-x", whom this '
+        "host does not know",
+        f'cagectl: {path}: warning: the rule "rule 2" names the group "no-such-group-x", whom this '
+        "host does not know"]
+    done = policy("check", "-j", path)
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == {"policy": path, "ok": True, "rules": 2, "unknown": [
+        {"rule": "first", "what": "user", "name": "no-such-user-x"},
+        {"rule": "rule 2", "what": "group", "name": "no-such-group-x"}]}
+
+
+def test_a_bad_policy_is_told_with_its_place(write):
+    good, bad = write("good.json", {"rules": []}), write("bad.json", {"rules": [
+        {"users": ["a"]}, {"users": ["b"], "max_agent": 3}]})
+    done = policy("check", bad, good)
+    assert done.returncode == 65
+    assert done.stdout == f"{good}: ok\n"
+    assert done.stderr == (f"cagectl: {bad}: $.rules[1].max_agent: found an unknown key, expected a "
+                           'key of the policy: did you mean "max_agents"?\n')
+
+
+def test_text_that_is_no_json_is_told_with_line_and_column(write):
+    path = write("p.json", '{\n  "rules": [\n    {"users": ["a"]},\n  ]\n}\n')
+    done = policy("check", path)
+    assert done.returncode == 65 and "$.rules[1]" in done.stderr
+    assert "(line 4, column 3)" in done.stderr
+    verdict = json.loads(policy("check", "-j", path).stdout)
+    assert (verdict["line"], verdict["column"]) == (4, 3)
+
+
+def test_a_policy_that_cannot_be_read_is_told(base, write):
+    done = policy("check", str(base / "none.json"))
+    assert done.returncode == 66 and "No such file or directory" in done.stderr
+    done = policy("check", write("big.json", '{"rules": []}' + " " * 262144))
+    assert done.returncode == 65 and "262144 bytes at most" in done.stderr
+
+
+# -- explain --
+
+
+def test_the_first_rule_for_a_user_decides(people, write):
+    a, b, c = people["a"], people["b"], people["c"]
+    rules = [{"name": "one", "users": [a.name]}, {"name": "two", "users": [str(c.uid)]},
+             {"name": "many", "groups": [people["group"]], "max_agents": 3}]
+    assert [explain(write, rules, "--as", user.name)["rule"] for user in (a, b, c)] == [
+        "one", "many", "two"]
+    assert explain(write, rules, "--as", str(b.uid))["index"] == 2
+    assert explain(write, rules, user=b)["rule"] == "many"
+    assert explain(write, rules, user=b)["ceilings"]["max_agents"]["ceiling"] == "3"
+    root = explain(write, rules)
+    assert (root["rule"], root["index"], root["status"]) == ("root", None, 0)
+    assert explain(write, [{"name": "r", "users": ["root"]}])["rule"] == "r"
+    assert explain(write, [{"name": "all", "users": ["*"], "groups": ["root"]}])["rule"] == "root"
+
+
+def test_who_has_no_rule_may_run_nothing(people, write):
+    rules = [{"users": [people["a"].name]}]
+    reply = explain(write, rules, "--as", people["c"].name)
+    assert reply == {"rule": None, "index": None, "ceilings": {}, "status": 77}
+    done = policy("explain", "--policy", write("p.json", {"rules": rules}), "--as",
+                  people["c"].name, write("card.json", CARD))
+    assert done.returncode == 77
+    assert done.stdout.endswith("is for this user: nothing may be run.\n")
+
+
+def test_each_ceiling_stands_beside_what_the_card_asks_for(write):
+    rule = {"users": ["root"], "resource_limits": {"memory_mb": 1024, "cpu_quota_percent": 50},
+            "max_ttl_seconds": 60, "total": {"memory_percent": 25}, "presets": ["codex"]}
+    reply = explain(write, [rule], card={"resource_limits": {"memory_mb": 2048}, "agent": "codex",
+                                         "environment": {"A": "hidden-value"}})
+    assert reply["status"] == 77
+    rows = reply["ceilings"]
+    assert rows["resource_limits.memory_mb"] == {
+        "ceiling": "1024", "asked": "2048", "effective": "refused", "ok": False,
+        "reason": "found 2048, expected at most 1024"}
+    assert rows["resource_limits.cpu_quota_percent"] == {
+        "ceiling": "50", "asked": "none", "effective": "50", "ok": True}
+    assert rows["ttl_seconds"] == {"ceiling": "60", "asked": "none", "effective": "60", "ok": True}
+    assert rows["agent"] == {"ceiling": "codex", "asked": "codex", "effective": "codex", "ok": True}
+    assert rows["total.memory_mb"]["ceiling"] == "25% of the host's"
+    assert rows["allowed_hosts"]["asked"] == "a.example:443"
+    assert rows["environment"]["asked"] == "A"
+    assert "hidden-value" not in json.dumps(rows)
+    assert [key for key, row in rows.items() if not row["ok"]] == ["resource_limits.memory_mb"]
+
+
+def test_every_ceiling_of_a_rule_and_every_such_key_of_a_card_is_explained(write):
+    """But for what is not of a card: who it is, from where, and what others may do."""
+    schema = json.loads((POLICY / "policy.schema.json").read_text())
+    rule = schema["properties"]["rules"]["items"]["properties"]
+    named = {"presets": "agent", "workspace_roots": "workspace", "mount_roots": "mounts",
+             "writable_mount_roots": "mounts", "parent_proxies": "proxy",
+             "max_ttl_seconds": "ttl_seconds", "unprotected": "protect",
+             "seccomp_profiles": "seccomp_profile", "excluded_file_systems": "workspace"}
+    wanted = set()
+    for key in set(rule) - {"name", "users", "groups", "access", "namespaced_peers"}:
+        if key == "total":
+            wanted |= {"total.memory_mb", "total.max_processes"}
+        elif key == "resource_limits":
+            wanted |= {f"{key}.{limit}" for limit in rule[key]["properties"]}
+        else:
+            wanted.add(named.get(key, key))
+    assert set(explain(write, [])["ceilings"]) == wanted
+
+
+def test_the_table_marks_what_is_refused(write):
+    path = write("p.json", {"rules": [{"name": "tight", "users": ["root"],
+                                       "allowed_hosts": ["*.example.com"]}]})
+    done = policy("explain", "--policy", path, write("card.json", CARD))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 77
+    assert lines[0] == f'The rule "tight" decides, number 1 of {path}.'
+    assert lines[2].split() == ["KEY", "THE", "CARD", "IN", "FORCE", "CEILING"]
+    marked = [i for i, line in enumerate(lines) if line.startswith("!")]
+    assert len(marked) == 1
+    assert lines[marked[0]].split() == ["!", "allowed_hosts", "a.example:443", "refused",
+                                        "*.example.com"]
+    assert lines[marked[0] + 1] == (
+        '    found the entry "a.example:443", expected what is within allowed_hosts of the rule '
+        "(*.example.com)")
+    done = policy("explain", "--policy", path,
+                  write("card.json", {**CARD, "allowed_hosts": ["b.example.com"]}))
+    assert done.returncode == 0 and "!" not in done.stdout
+
+
+def test_by_the_shipped_policy_the_metadata_of_clouds_is_out_of_reach(people, write):
+    text = (POLICY / "site.json").read_text().replace('"caged"', json.dumps(people["group"]))
+    rules = json.loads(text)["rules"]
+    for host, ok in (("localhost:11434", True), ("127.0.0.1:8080", True), ("[::1]", True),
+                     ("10.1.2.3:22", True), ("192.168.1.0/24:*", True), ("[fd00::1]:22", True),
+                     ("api.openai.com:443", True), ("*.github.com;sni=any", True),
+                     ("169.254.169.254", False), ("169.254.0.0/16", False),
+                     ("[fd00:ec2::254]", False), ("100.100.100.200", False),
+                     ("168.63.129.16", False), ("[fe80::1]", False), ("0.0.0.0:80", False),
+                     ("[64:ff9b::a9fe:a9fe]", False), ("[2002:a9fe:a9fe::1]", False)):
+        reply = explain(write, rules, "--as", people["a"].name, card={"allowed_hosts": [host]})
+        assert reply["ceilings"]["allowed_hosts"]["ok"] is ok, host
+
+
+@pytest.mark.parametrize("words, told", [
+    ([], "'policy' needs"), (["chek"], "there is no 'policy chek'"),
+    (["check"], "'policy check' needs the file of a policy"),
+    (["explain", "--policy", "p"], "'policy explain' needs a card"),
+    (["explain", "--policy", "p", "c", "d"], "unexpected argument 'd'"),
+    (["check", "--as", "root", "p"], "an option is not for 'policy check'"),
+    (["explain", "--policy", "", "c"], "--policy wants the file of a policy"),
+    (["explain", "--as", "", "c"], "--as wants a user")])
+def test_a_bad_command_line_is_told(words, told):
+    done = policy(*words)
+    assert done.returncode == 64 and told in done.stderr
+
+
+def test_a_user_or_card_that_is_none_is_told(write):
+    path, card = write("p.json", {"rules": []}), write("card.json", CARD)
+    done = policy("explain", "--policy", path, "--as", "no-such-user-x", card)
+    assert done.returncode == 64 and "there is no user 'no-such-user-x'" in done.stderr
+    done = policy("explain", "--policy", path, write("bad.json", {**CARD, "workspace": 1}))
+    assert done.returncode == 65 and "$.workspace" in done.stderr
+    done = policy("explain", "--policy", write("bad.json", "[]"), card)
+    assert done.returncode == 65 and "an object: the policy" in done.stderr
