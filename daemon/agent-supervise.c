@@ -78,8 +78,7 @@ void agent_output_over(struct agent *agent)
 static void finish(struct agent *agent)
 {
     decide_reason(agent);
-    if (agent->started)
-        agent_scan_start(agent);
+    agent_scan_start(agent);
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_drain(&agent->outputs[i]);
     agent_update_flow(agent);
