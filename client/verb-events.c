@@ -10,6 +10,7 @@
 #include "options.h"
 #include "output.h"
 #include "owner.h"
+#include "planted.h"
 #include "remote-error.h"
 #include "signals.h"
 #include "text.h"
@@ -108,7 +109,7 @@ static int print_end(const json_t *event)
         (void)printf(", %s", signal_to_string((int)signal, name, sizeof(name)));
     else if (status != AGENT_NONE)
         (void)printf(", exit status %" PRIu64, status);
-    return 0;
+    return planted_print_count(event);
 }
 
 /* The strings of a list, each behind a sign; a list that is left out is empty. */

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "output.h"
 #include "owner.h"
+#include "planted.h"
 #include "target.h"
 #include "text.h"
 
@@ -220,12 +221,14 @@ static int print_network(const json_t *parameters)
     return print_strings(network, "forwards", "forwards");
 }
 
+static int print_planted(const json_t *parameters)
+{
+    return planted_print(json_object_get(parameters, "agent"));
+}
+
 /* In the order of the sections. */
 static int (*const sections[])(const json_t *parameters) = {
-    print_agent,
-    print_cage,
-    print_limits,
-    print_network,
+    print_agent, print_cage, print_limits, print_network, print_planted,
 };
 
 int verb_inspect(const struct options *options)

@@ -3,6 +3,7 @@
 #include "asking.h"
 #include "exit-status.h"
 #include "follow.h"
+#include "planted.h"
 #include "spawn.h"
 #include "terminal.h"
 #include "text.h"
@@ -34,7 +35,8 @@ static int run_spawned(const struct options *options, struct spawned *s, struct 
     if (status != STATUS_OK)
         return status;
     agent_say_end(&agent, s->file.card);
-    status = agent_exit_status(&agent);
+    r = planted_say(json_object_get(reply.parameters, "agent"));
+    status = r < 0 ? connection_failed(s->connection, r) : agent_exit_status(&agent);
     reply_deinit(&reply);
     return status;
 }

@@ -14,6 +14,7 @@
 #include "exit-status.h"
 #include "forwarder.h"
 #include "own-unit.h"
+#include "planted.h"
 #include "remote-error.h"
 #include "spawn.h"
 #include "text.h"
@@ -101,6 +102,9 @@ static int take_state(struct service *service, const struct reply *reply, int *r
     if (!reply->continues) {
         notify_ended(&agent, service->s.file.card);
         agent_say_end(&agent, service->s.file.card);
+        r = planted_say(json_object_get(reply->parameters, "agent"));
+        if (r < 0)
+            return r;
         *ret_status = agent_unit_status(&agent);
         return 1;
     }

@@ -4,6 +4,7 @@
 #include "exit-status.h"
 #include "follow.h"
 #include "output.h"
+#include "planted.h"
 #include "spawn.h"
 #include "text.h"
 
@@ -29,9 +30,13 @@ static int wait_for_end(const struct options *options, struct spawned *s, struct
 
     if (status != STATUS_OK)
         return status;
+    const json_t *json = json_object_get(reply.parameters, "agent");
     if (option_given(options, OPTION_JSON))
-        status = output_json_line(json_object_get(reply.parameters, "agent"));
+        status = output_json_line(json);
     agent_say_end(&agent, s->file.card);
+    int r = planted_say(json);
+    if (r < 0)
+        status = connection_failed(s->connection, r);
     if (status == STATUS_OK)
         status = agent_exit_status(&agent);
     reply_deinit(&reply);

@@ -5,6 +5,7 @@
 #include "follow.h"
 #include "options.h"
 #include "output.h"
+#include "planted.h"
 #include "target.h"
 #include "text.h"
 
@@ -37,6 +38,9 @@ static int wait_one(const struct options *options, struct connection *connection
     if (status != STATUS_OK)
         return status;
     status = print_end(options, &reply, &agent);
+    if (status == STATUS_OK && !option_given(options, OPTION_JSON) &&
+        planted_say(json_object_get(reply.parameters, "agent")) < 0)
+        status = connection_failed(connection, -EPROTO);
     if (status == STATUS_OK)
         status = agent_exit_status(&agent);
     reply_deinit(&reply);

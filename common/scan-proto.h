@@ -1,5 +1,5 @@
 /* What passes between cagedd and caged-scan, which looks through a workspace after its agent's end
- * for files of the kinds of planted.h that were created or changed since the agent's start.
+ * for files of the kinds of planted-kind.h that were created or changed since the agent's start.
  *
  *     caged-scan UID GID SECONDS NANOSECONDS PROTECTED
  *

@@ -89,18 +89,35 @@ static const char *proxy_authority(const char *proxy)
     return at ? at + 1 : proxy + strlen("http://");
 }
 
+/* Not host_pattern_parse(): a proxy may be at an address that no list of hosts may have. */
+static int proxy_pattern(const char *authority, struct host_pattern *ret)
+{
+    struct host_pattern pattern = {};
+    struct host host;
+    const char *why;
+    int r = host_authority_parse(authority, strlen(authority), 0, &host, &pattern.port, &why);
+
+    if (r < 0)
+        return r;
+    memcpy(pattern.name, host.name, sizeof(pattern.name));
+    if (host.address.family != AF_UNSPEC) {
+        pattern.kind = HOST_PATTERN_NETWORK;
+        pattern.network = host.address;
+        pattern.prefix_length = host.address.family == AF_INET ? 32 : 128;
+    }
+    *ret = pattern;
+    return 0;
+}
+
 static int hold_proxy(const struct policy_check *check, const struct policy_rule *rule,
                       const struct card *card, struct policy_held *held, struct card_error *error)
 {
     struct host_pattern proxy;
-    const char *why;
 
     if (!card->proxy)
         return 0;
     const char *authority = proxy_authority(card->proxy);
-    if (host_pattern_parse(authority, &proxy, &why) < 0)
-        return policy_check_refuse(error, "a proxy that no rule can cover", "%s", why);
-    if (hosts_cover(&rule->parent_proxies, &proxy))
+    if (proxy_pattern(authority, &proxy) == 0 && hosts_cover(&rule->parent_proxies, &proxy))
         return 0;
     return refuse_host(error, "the proxy", authority, "parent_proxies", &rule->parent_proxies);
 }

@@ -18,7 +18,8 @@
 #define USEC_PER_SEC UINT64_C(1000000)
 
 static const char not_started[] = "caged-scan could not be started";
-static const char not_ended[] = "caged-scan was ended";
+static const char not_done[] = "caged-scan was ended before it was done";
+static const char too_long[] = "it took too long, and was ended";
 
 static int64_t clock_offset(void)
 {
@@ -48,9 +49,8 @@ static struct timespec start_by_present_clock(const struct agent_scan *scan)
 }
 
 /* Sources before descriptors: while a process that was just started still has a copy of one, the
- * kernel goes on telling of it, and to a source that is gone (epoll(7), "Questions and answers"). */
-/* The source goes before its descriptor: a process that is just being started has a copy of that
- * for a moment, by which the loop would still hear of it. */
+ * kernel goes on telling of it, and to a source that is gone (epoll(7), "Questions and answers").
+ */
 static void forget_process(struct agent_scan *scan)
 {
     scan->exit_source = sd_event_source_disable_unref(scan->exit_source);
@@ -91,7 +91,7 @@ static int on_scan_exit(sd_event_source *source, int fd, uint32_t events, void *
         return 0;
     take_output(scan);
     if (WIFSIGNALED(status))
-        scan->found.incomplete = not_ended;
+        scan->found.incomplete = scan->late ? too_long : not_done;
     else if (WEXITSTATUS(status) != 0)
         scan->found.incomplete = not_started;
     forget_process(scan);
@@ -104,7 +104,8 @@ static int on_time_over(sd_event_source *source, uint64_t usec, void *user)
 {
     struct agent *agent = user;
 
-    (void)process_signal(agent->scan.pidfd, SIGKILL); /* its end is told as that of any */
+    agent->scan.late = true;
+    (void)process_signal(agent->scan.pidfd, SIGKILL);
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* The look through an agent's workspace after its end, for files of planted.h: by caged-scan, a
- * process of its own in the agent's cgroup.
+/* The look through an agent's workspace after its end, for files of planted-kind.h: by caged-scan,
+ * a process of its own in the agent's cgroup.
  *
  *   NONE --agent_scan_start()--> RUNNING --its end, or the time is over--> OVER
  *
@@ -26,6 +26,7 @@ struct agent_scan {
     struct timespec since; /* by the clock of file systems */
     int64_t clock_offset;  /* then: CLOCK_REALTIME - CLOCK_BOOTTIME, nanoseconds */
     int pidfd, output;
+    bool late; /* it was killed, as its time was over */
     sd_event_source *exit_source, *timer;
     struct planted_list found; /* once it is OVER */
 };

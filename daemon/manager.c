@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include "agent.h"
@@ -291,6 +292,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *user)
     if (more && sd_event_source_set_time_relative(source, SWEEP_USEC) >= 0)
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     manager->sweep_source = sd_event_source_disable_unref(manager->sweep_source);
+    (void)malloc_trim(0); /* what ended agents had lies between what is still in use */
     return 0;
 }
 

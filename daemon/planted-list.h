@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "planted.h"
+#include "planted-kind.h"
 
 struct planted_file {
     enum planted_kind kind;

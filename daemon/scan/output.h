@@ -2,7 +2,7 @@
  * other, and that all of it fits into a pipe, so that nothing here ever waits. */
 #pragma once
 
-#include "planted.h"
+#include "planted-kind.h"
 #include "scan-proto.h"
 
 /* A path from the workspace on. False: nobody reads any more. */

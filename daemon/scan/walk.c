@@ -14,7 +14,7 @@
 
 #include "caged-limits.h"
 #include "output.h"
-#include "planted.h"
+#include "planted-kind.h"
 #include "util.h"
 
 #define PATH_SIZE (SCAN_DEPTH_MAX * (NAME_MAX + 1))

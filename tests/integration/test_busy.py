@@ -3,11 +3,12 @@ do not notice, and who lets go is served again."""
 
 import contextlib
 import os
+import re
 import socket
 
 import pytest
 
-from harness import leftovers
+from harness import leftovers, paths
 from harness.daemon import until
 from harness.limits import LIMITS
 from harness.varlink import Disconnected, VarlinkError
@@ -190,3 +191,28 @@ def test_many_agents_of_one_user_share_what_output_is_kept_of_them(a, b):
     assert kept(b, other) == (before, total)
     # The last lines are kept.
     assert a.call("Logs", agent_id=mine, lines=1)["lines"][0]["text"] == "all"
+
+
+def test_the_manual_tells_these_numbers():
+    text = (paths.ROOT / "daemon" / "cagedd.8.scd").read_text()
+    rows = {what: (each, together) for what, each, together in
+            re.findall(r"^\|  (.*)\n:  (\S+).*\n:  (\S+).*\n:  ", text, re.M)}
+
+    def told(*names, unit=1):
+        return tuple(str(LIMITS[name] // unit) for name in names)
+
+    assert rows["connections"] == told("CONNECTIONS_PER_UID_MAX", "CONNECTIONS_MAX")
+    assert rows["calls that are not answered at once"] == told("CALLS_PER_UID_MAX", "CALLS_MAX")
+    assert rows["agents"] == told("AGENTS_PER_UID_MAX", "AGENTS_MAX")
+    assert rows["agents that ended and are remembered"] == 2 * told("AGENTS_ENDED_KEPT")
+    assert rows["unfinished requests and unread replies"] == told(
+        "WIRE_BUFFERED_PER_UID_MAX", "WIRE_BUFFERED_MAX", unit=1 << 20)
+    assert rows["unread replies of a connection"][:1] == told("WIRE_OUTPUT_BUFFER_MAX", unit=1 << 20)
+    assert rows["descriptors of unfinished requests"][:1] == told("WIRE_DESCRIPTORS_PER_UID_MAX")
+    assert rows["descriptors whose close takes long"][:1] == told("CLOSES_PER_UID_MAX")
+    assert rows["output kept in memory (1 MiB of an agent)"] == told(
+        "AGENT_RINGS_PER_UID_MAX", "AGENT_RINGS_MAX", unit=1 << 20)
+    assert LIMITS["AGENT_RING_SIZE"] == 1 << 20 and LIMITS["AGENT_RING_SIZE_MIN"] == 64 << 10
+    assert rows["log entries not written yet"][:1] == told("LOG_UNSENT_PAUSE", unit=1 << 10)
+    assert rows["refused hosts remembered"][:1] == told("REFUSED_HOSTS_MAX")
+    assert rows["reading past output"] == told("HISTORIES_PER_UID_MAX", "HISTORIES_MAX")

@@ -430,7 +430,7 @@ def test_a_process_in_the_cgroup_of_cages_is_in_a_cage(a, root, daemon, speak):
     """Whoever put it there, and whatever its namespaces."""
     with open("/proc/self/mountinfo") as file:
         mount = next(line.split()[4] for line in file if " - cgroup2 " in line)
-    folder = os.path.join(mount, daemon.name, "probe")
+    folder = os.path.join(mount, daemon.name, "owner-4000000000")
     os.mkdir(folder)
     try:
         for user in (a.user, root.user):

@@ -9,7 +9,7 @@ import pytest
 from harness import paths
 
 PROGRAMS = {"bin/cagectl": 0o755, "sbin/cagedd": 0o755, "libexec/caged/caged-init": 0o755,
-            "libexec/caged/caged-gate": 0o755}
+            "libexec/caged/caged-gate": 0o755, "libexec/caged/caged-scan": 0o755}
 DATA = ["share/caged/card.schema.json", "share/caged/policy.schema.json", "share/caged/seccomp/default.json",
         "share/caged/agents/opencode.json", "share/caged/cards/hello.json",
         "lib/systemd/system/cagedd.service", "lib/systemd/system/cagedd.socket",

@@ -45,7 +45,7 @@ def shared(base, people, data):
     daemon.data = data
     yield daemon.start()
     assert daemon.process.poll() is None, f"cagedd died:\n{daemon.log()[-4000:]}"
-    assert daemon.stop() == 0
+    assert daemon.stop() == 0, daemon.log()[-6000:]
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 /* What an agent could plant: the table, and how names are held against it. */
-#include "planted.h"
+#include "planted-kind.h"
 
 #include <limits.h>
 

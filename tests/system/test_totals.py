@@ -1,0 +1,131 @@
+"""The total of a user's agents on cgroup v2: of memory, which swap does not add to, and of tasks."""
+
+import json
+import re
+
+import pytest
+
+every_kernel = pytest.mark.every_kernel
+MIB = 1 << 20
+ALLOCATE = "python3 -c 'x = b\"x\" * ({} << 20); print(\"have it\", flush=True)\nimport time; time.sleep(600)'"
+FORK = """exec python3 -c '
+import os, time
+try:
+    for _ in range(100):
+        os.fork() or (time.sleep(600), os._exit(0))
+except OSError:
+    print("full", flush=True)
+time.sleep(600)
+'"""
+
+
+@pytest.fixture
+def total(machine, caged):
+    """Puts a total for alice in force."""
+    def change(**keys):
+        machine.write("/etc/caged/policy.json", json.dumps({"rules": [
+            {"name": "limited", "users": ["alice"], "total": keys},
+            {"name": "members", "groups": ["caged"]}]}))
+        machine.systemctl("start", "cagedd.service")  # it reads the policy; then it is told to
+        caged.cagectl("policy", "reload", user="root")
+    return change
+
+
+def owner_of(caged, agent_id):
+    return caged.inspect(agent_id)["cgroups"][0].rpartition("/")[0]
+
+
+def value(machine, path, key=None):
+    text = machine.output(["cat", path])
+    return int(text if key is None else re.search(rf"^{key} (\d+)$", text, re.M)[1])
+
+
+def until_it_says(caged, agent_id, text, timeout=60):
+    caged.guest.until(f"runuser -u alice -- cagectl logs {agent_id} | grep -q '{text}'",
+                      timeout=timeout, what=f"{agent_id} says {text}")
+
+
+def refused(caged, **keys):
+    result = caged.cagectl("spawn", caged.write_card(caged.card("true", **keys)), check=False)
+    assert result.status != 0, result
+    return result.errors
+
+
+@every_kernel
+def test_inspect_tells_the_total_and_its_files_hold_it(caged, machine, total):
+    total(memory_mb=300, max_processes=40)
+    agent_id = caged.spawn("sleep 600")
+    folder = owner_of(caged, agent_id)
+    assert folder.endswith(f"/owner-{machine.output('id -u alice')}")
+    told = {limit["limit"]: limit for limit in caged.inspect(agent_id)["limits"]
+            if limit["limit"].startswith("total.")}
+    wanted = {"total.memory_mb": ("memory.max", str(300 * MIB)),
+              "total.memory_mb (swap)": ("memory.swap.max", "0"),
+              "total.max_processes": ("pids.max", "40")}
+    assert {name: (limit["file"].removeprefix(f"{folder}/"), limit["written"])
+            for name, limit in told.items()} == wanted
+    for limit in told.values():
+        assert machine.output(["cat", limit["file"]]) == limit["written"]
+    total()
+    assert machine.output(f"cat {folder}/memory.max {folder}/memory.swap.max {folder}/pids.max") == \
+        "max\nmax\nmax"
+
+
+@every_kernel
+def test_agents_together_get_no_more_than_the_total_and_swap_does_not_add_to_it(caged, machine, total):
+    machine.run("fallocate -l 192M /swap; chmod 600 /swap; mkswap -q /swap; swapon /swap", timeout=120)
+    total(memory_mb=160)
+    limits = {"memory_mb": 100, "swap_mb": 100}
+    kept = caged.spawn("sleep 600")
+    folder = owner_of(caged, kept)
+    first = caged.spawn(ALLOCATE.format(80), resource_limits=limits)
+    until_it_says(caged, first, "have it")
+    second = caged.spawn("until [ -e go ]; do sleep 0.1; done; " + ALLOCATE.format(90) + " & sleep 600",
+                         resource_limits=limits)
+    machine.run(["touch", caged.inspect(second)["card"]["workspace"] + "/go"])
+    machine.until(f"grep -qE '^oom_kill [1-9]' {folder}/memory.events", timeout=120,
+                  what="the total ends one")
+    machine.until("[ $(runuser -u alice -- cagectl list | grep -c running) = 2 ]", timeout=60,
+                  what="all of that agent has ended")
+    ended = [caged.inspect(agent)["agent"] for agent in (first, second)]
+    assert [agent["reason"] for agent in ended if agent["state"] == "ended"] == ["out_of_memory"]
+    assert value(machine, f"{folder}/memory.swap.current") == 0
+    assert value(machine, f"{folder}/memory.current") <= 160 * MIB
+    assert caged.inspect(kept)["agent"]["state"] == "running"
+    assert caged.run("echo well", user="bob").text == "well\n"
+
+
+@every_kernel
+def test_agents_together_get_no_more_tasks_than_the_total(caged, machine, total):
+    total(max_processes=24)
+    first = caged.spawn(FORK, resource_limits={"max_processes": 10})
+    until_it_says(caged, first, "full")
+    second = caged.spawn(FORK, resource_limits={"max_processes": 400})
+    until_it_says(caged, second, "full")
+    folder = owner_of(caged, first)
+    assert value(machine, f"{folder}/pids.current") == 24
+    assert "total.max_processes" in refused(caged) and value(machine, f"{folder}/pids.current") == 24
+    assert caged.run("echo well", user="bob").text == "well\n"
+
+
+@every_kernel
+def test_a_total_below_what_is_in_use_ends_nobody(caged, machine, total):
+    """What an agent has it keeps, and gets no more; files that are kept for speed alone are dropped."""
+    total(memory_mb=1000)
+    agent_id = caged.spawn("head -c 100M /dev/zero > big; sync big; cat big > /dev/null; " +
+                           "exec " + ALLOCATE.format(60), resource_limits={"memory_mb": 800})
+    until_it_says(caged, agent_id, "have it", timeout=120)
+    folder = owner_of(caged, agent_id)
+    before = value(machine, f"{folder}/memory.current")
+    assert before > 150 * MIB
+    total(memory_mb=40)
+    machine.until(f"[ $(cat {folder}/memory.max) -lt {110 * MIB} ]", timeout=60,
+                  what="the files are dropped")
+    assert value(machine, f"{folder}/memory.max") > 60 * MIB
+    assert value(machine, f"{folder}/memory.events", "oom_kill") == 0
+    assert "total.memory_mb" in refused(caged)
+    assert caged.inspect(agent_id)["agent"]["state"] == "running"
+    caged.cagectl("kill", agent_id)
+    machine.until(f"[ ! -e {folder} ]", what="it has ended")
+    again = caged.spawn("sleep 600")
+    assert value(machine, f"{owner_of(caged, again)}/memory.max") == 40 * MIB
