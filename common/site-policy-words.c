@@ -243,8 +243,6 @@ static char *when_spawned(const struct policy_check *check, const struct policy_
     return strdup("asked of the folder when it is spawned");
 }
 
-#define RULE_OFFSET(field) .offset = offsetof(struct policy_rule, field)
-
 /* -- the rows -- */
 
 const struct policy_check policy_word_checks[] = {
