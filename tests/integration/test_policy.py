@@ -212,22 +212,25 @@ def spawned(client):
         return None
 
 
-def test_so_many_spawns_a_minute_and_those_that_fail_count(daemon, a, b):
-    daemon.reload_policy(policy(rule("slow", a.user, spawns_per_minute=3), rule("others", b.user)))
+def test_so_many_spawns_a_minute_and_those_that_fail_count(daemon, a, b, root):
+    daemon.reload_policy(policy(rule("slow", a.user, spawns_per_minute=2),
+                                rule("slower", b.user, spawns_per_minute=1)))
     a.spawn(command=SLEEP)
     assert a.refused(seccomp_profile="strict").name == "NotPermitted"
-    with pytest.raises(VarlinkError) as error:
-        a.call("Spawn", card={"agent_id": "no-workspace"})
-    assert error.value.name == "InvalidCard"
     error = a.refused()
-    assert error.name == "Busy" and error.parameters["maximum"] == 3, error
+    assert error.name == "Busy" and error.parameters["maximum"] == 2, error
     assert 'spawns of one user in a minute by the rule "slow"' in error.parameters["limit"]
-    b.spawn(command=SLEEP)
+    with pytest.raises(VarlinkError) as error:
+        b.call("Spawn", card={"agent_id": "no-workspace"})
+    assert error.value.name == "InvalidCard"
+    assert b.refused().parameters["maximum"] == 1
+    daemon.log_lines("was not started", 'a minute by the rule "slower"')
+    root.spawn(command=SLEEP, workspace=str(a.user.folder("roots-at-any-rate")))
     # A policy without that limit has none, and one that has it again remembers.
-    daemon.reload_policy(policy(rule("quick", a.user)))
-    a.spawn(command=SLEEP)
-    daemon.reload_policy(policy(rule("slow", a.user, spawns_per_minute=2)))
-    assert a.refused().name == "Busy"
+    daemon.reload_policy(policy(rule("quick", b.user)))
+    b.spawn(command=SLEEP)
+    daemon.reload_policy(policy(rule("slower", b.user, spawns_per_minute=1)))
+    assert b.refused().name == "Busy"
 
 
 # -- whose rule --
