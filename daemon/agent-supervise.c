@@ -62,7 +62,9 @@ static void on_gate_stopped(void *user)
     struct agent *agent = user;
 
     agent_note_gate_gone(agent);
+    agent->gate = gate_supervisor_free(agent->gate);
     agent->gate_gone = true;
+    watch_list_wake(&agent->watches); /* that settles an update, too */
     end_if_over(agent);
 }
 
