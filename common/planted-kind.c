@@ -88,6 +88,13 @@ static const struct {
                                  "opencode.jsonc", ".opencode/", ".gemini/", ".qwen/", ".cursor/",
                                  ".aider.conf.yml", ".continue/", ".windsurf/", ".roo/", ".kiro/",
                                  ".crush.json", "crush.json", ".goose/", ".amazonq/"}},
+    [PLANTED_HG] = {"hg-config", "Mercurial runs programs and hooks that it names", {".hg/hgrc"}},
+    [PLANTED_HOME] = {"home",
+                      "a shell, ssh, git or your session runs it, if the folder is your home",
+                      {".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases",
+                       ".profile", ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".xprofile",
+                       ".xsessionrc", "fish/config.fish", ".ssh/", ".gitconfig", "git/config",
+                       "autostart/", "environment.d/", ".tmux.conf"}},
     [PLANTED_HIDDEN] = {"hidden", "a folder that cannot be listed, with whatever is in it", {0}},
 };
 _Static_assert(ARRAY_SIZE(kinds) == PLANTED_KIND_COUNT, "every kind has a row");

@@ -89,10 +89,10 @@ struct site_policy {
     size_t n_rules;
 };
 
-/* What is wrong with a policy; as in struct card_error, and where in the text if it is no JSON. */
+/* What is wrong with a policy; as in struct card_error, and where in the text. */
 struct policy_error {
     struct card_error at; /* "$.rules[1].max_agents" */
-    int line, column;     /* 0: unknown */
+    int line, column;     /* 1-based; 0: the text is too big */
 };
 
 /* Parses and validates the text of a policy. 0 with a policy for site_policy_free(); -EINVAL with

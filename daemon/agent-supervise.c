@@ -62,7 +62,9 @@ static void on_gate_stopped(void *user)
     struct agent *agent = user;
 
     agent_note_gate_gone(agent);
+    agent->gate = gate_supervisor_free(agent->gate);
     agent->gate_gone = true;
+    watch_list_wake(&agent->watches); /* that settles an update, too */
     end_if_over(agent);
 }
 
@@ -78,8 +80,7 @@ void agent_output_over(struct agent *agent)
 static void finish(struct agent *agent)
 {
     decide_reason(agent);
-    if (agent->started)
-        agent_scan_start(agent);
+    agent_scan_start(agent);
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_drain(&agent->outputs[i]);
     agent_update_flow(agent);

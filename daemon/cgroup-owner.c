@@ -6,8 +6,9 @@
  * set to what is in use instead, and lowered from there by steps that are small and kill nothing
  * (memory.reclaim, of Linux 5.19).
  *
- * Swap does not add to the total: v1 has a limit of memory and swap together, which is the total;
- * on v2, where each has a limit of its own, there is no swap below a total of memory. */
+ * Of swap there is no key in a policy. v1 has a limit of memory and swap together, which is the
+ * total; on v2, where each has a limit of its own, there is as much swap as memory at most, for the
+ * agents whose cards ask for some. */
 #include "cgroup-owner.h"
 
 #include <fcntl.h>
@@ -40,11 +41,6 @@ static uint64_t memory_bytes(const struct policy_total *total)
     return host_memory() / 100 * total->memory_percent / MIB * MIB;
 }
 
-static uint64_t no_bytes(const struct policy_total *total)
-{
-    return 0;
-}
-
 static uint64_t tasks(const struct policy_total *total)
 {
     return total->max_processes;
@@ -69,7 +65,7 @@ static const struct total_row {
      memory_bytes, "total.memory_mb (sockets)", "total.memory_percent (sockets)"},
     {CGROUP_MEMORY, 2, "memory.max", "memory.current", memory_bytes, "total.memory_mb",
      "total.memory_percent"},
-    {CGROUP_MEMORY, 2, "memory.swap.max", NULL, no_bytes, "total.memory_mb (swap)",
+    {CGROUP_MEMORY, 2, "memory.swap.max", NULL, memory_bytes, "total.memory_mb (swap)",
      "total.memory_percent (swap)", .with_swap = true},
     {CGROUP_PIDS, 1, "pids.max", NULL, tasks, "total.max_processes", NULL},
     {CGROUP_PIDS, 2, "pids.max", NULL, tasks, "total.max_processes", NULL},

@@ -119,6 +119,13 @@ def test_the_limits_in_the_manuals_are_those_of_the_code():
     assert f"at most {limits['LOG_UNSENT_MAX'] >> 20} MiB wait" in daemon
     assert f"for its log for {limits['LOG_FLUSH_TIMEOUT']} seconds" in daemon
     assert f"(at most {limits['PROXY_AUTH_SIZE_MAX']} bytes), as they are" in card
+    assert f"more than {limits['PROTECT_REPOSITORIES_MAX']} repositories" in card
+    assert f"than {limits['PROTECT_FOLDERS_MAX']} folders at the top" in card
+    client = (paths.ROOT / "client" / "cagectl.1.scd").read_text()
+    assert f"at most {limits['SCAN_KIND_FILES_MAX']} files are told" in client
+    assert f"cut after {limits['SCAN_PATH_MAX']} bytes" in client
+    assert f"takes\n{limits['SCAN_SECONDS']} seconds at most ({limits['SCAN_SECONDS_SHUTDOWN']} when" in client
+    assert f"{limits['SCAN_ENTRIES_MAX']:,} names and {limits['SCAN_DEPTH_MAX']} folders" in client
     gate_memory = f"{limits['GATE_CGROUP_MEMORY_MAX'] >> 30} GiB at most"
     assert gate_memory in daemon and gate_memory in README
     assert f"requests of {limits['WIRE_REQUEST_SIZE_MAX'] >> 10} KiB at most" in README

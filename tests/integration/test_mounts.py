@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import paths
+from harness import leftovers, paths
 from harness.daemon import Client, Daemon, site_policy
 from harness.users import acting_as
 from harness.varlink import VarlinkError
@@ -416,3 +416,21 @@ def test_nothing_outside_of_the_source_is_reached(caged, readonly):
         assert caged("mount-by-link", link, readonly=readonly) == "mount-by-link: ENOENT", link
     for name, refusal in (("handle", "EPERM"), ("link-out", "EXDEV"), ("rename-out", "EXDEV")):
         assert caged("mount-" + name, readonly=readonly) == f"mount-{name}: {refusal}"
+
+
+# -- nothing is left --
+
+
+def test_nothing_is_held_open_for_an_agent_that_ended_or_never_ran(a, daemon, shared):
+    """Neither a mount nor a descriptor: else what is mounted there could not be unmounted."""
+    mine = a.user.folder("mine-" + os.urandom(4).hex())
+    mounts = [{"source": str(shared), "target": "/data"},
+              {"source": str(mine), "target": "/mnt", "readonly": False}]
+    a.wait(spawn(a, "true", mounts))
+    before = leftovers.idle(daemon)
+    for _ in range(3):
+        a.wait(spawn(a, "true", mounts))
+        with pytest.raises(VarlinkError):
+            spawn(a, None, mounts, command=["/nowhere/to/be/found"])
+        refused(a, mounts[:1] + [{"source": "/etc", "target": "/mnt"}])
+    leftovers.until_as(daemon, before)

@@ -1,5 +1,6 @@
 """What an agent leaves in its workspace that its user's own tools may run: told at its end."""
 
+import errno
 import json
 import os
 import re
@@ -370,31 +371,54 @@ def test_a_killed_daemon_leaves_none(slow):
     until(lambda: not os.path.exists(f"/proc/{pid}"), what="caged-scan ended")
 
 
+def status_of(pid):
+    lines = open(f"/proc/{pid}/status").read().splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
+def stopped_scan(a, workspace, tries=50):
+    """Stops a caged-scan after it has confined itself: the id of its agent, and its pid."""
+    children = f"/proc/{a.daemon.pid}/task/{a.daemon.pid}/children"
+    for _ in range(tries):
+        agent_id = a.spawn("true", workspace=str(workspace))
+        try:
+            while a.inspect(agent_id)["agent"]["state"] != "ended":
+                for pid in map(int, open(children).read().split()):
+                    if not open(f"/proc/{pid}/cmdline").read().startswith("caged-scan\0"):
+                        continue
+                    os.kill(pid, signal.SIGSTOP)
+                    if status_of(pid)["Seccomp"].strip() == "2" and status_of(pid)["State"].split()[0] in "tT":
+                        return agent_id, pid
+                    os.kill(pid, signal.SIGCONT)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it was done
+        a.wait(agent_id)
+    raise AssertionError("no caged-scan was there for long enough")
+
+
 def test_it_has_nothing_but_a_view_of_the_workspace(a, workspace):
     """Stopped in the midst of its work: what it could do were it taken over."""
-    for n in range(300):
-        put(a, workspace / f"d{n}/file")
-    agent_id = a.spawn("python3 -c \"import os\nfor n in range(40000):\n os.makedirs(f'w/{n % 200}/{n}')\"",
-                       workspace=str(workspace))
-    (pid,) = until(lambda: scans(a.daemon), what="caged-scan runs", timeout=60)
-    os.kill(pid, signal.SIGSTOP)
-
-    def status():
-        return dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
-    until(lambda: status()["Seccomp"] == "2" or os.kill(pid, signal.SIGCONT) or os.kill(pid, signal.SIGSTOP),
-          what="it has confined itself")
-    now = status()
-    assert now["Uid"].split() == [str(a.user.uid)] * 4 and now["Gid"].split() == [str(a.user.gid)] * 4
-    assert now["Groups"].strip() == "" and now["NoNewPrivs"] == "1"
-    assert all(int(now[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
-    for namespace in ("pid", "net", "ipc", "uts"):
-        assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}")
-    assert os.stat(f"/proc/{pid}/root").st_ino == workspace.stat().st_ino
-    with pytest.raises(OSError) as error:
-        open(f"/proc/{pid}/root/.x", "w")
-    assert error.value.errno == 30  # EROFS
-    limits = open(f"/proc/{pid}/limits").read()
-    assert re.search(r"Max processes +0 ", limits) and re.search(r"Max file size +0 ", limits)
-    assert "caged" in open(f"/proc/{pid}/cgroup").read()
-    os.kill(pid, signal.SIGCONT)
+    for n in range(100):
+        (workspace / f"d{n}").mkdir()
+        for m in range(400):
+            (workspace / f"d{n}/{m}").touch()
+    agent_id, pid = stopped_scan(a, workspace)
+    try:
+        now = status_of(pid)
+        assert now["Uid"].split() == [str(a.user.uid)] * 4 and now["Gid"].split() == [str(a.user.gid)] * 4
+        assert now["Groups"].strip() == "" and now["NoNewPrivs"].strip() == "1"
+        assert all(int(now[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
+        for namespace in ("pid", "net", "ipc", "uts"):
+            assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}")
+        assert os.stat(f"/proc/{pid}/root").st_ino == workspace.stat().st_ino
+        with pytest.raises(OSError) as error:
+            open(f"/proc/{pid}/root/.x", "w")
+        assert error.value.errno == errno.EROFS
+        limits = open(f"/proc/{pid}/limits").read()
+        assert re.search(r"Max processes +0 ", limits) and re.search(r"Max file size +0 ", limits)
+        assert a.daemon.name in open(f"/proc/{pid}/cgroup").read()
+        traced = subprocess.run(a.user.command("cat", f"/proc/{pid}/environ"), capture_output=True, text=True)
+        assert "Permission denied" in traced.stderr  # not even another process of that user may look into it
+    finally:
+        os.kill(pid, signal.SIGCONT)
     a.wait(agent_id)

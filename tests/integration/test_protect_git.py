@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-from harness.daemon import until
-from harness.varlink import VarlinkError
+from harness.daemon import Client, until
 
 LIMIT = 256  # PROTECT_REPOSITORIES_MAX
 HOOK = "#!/bin/sh\ntouch {marker}\n"
@@ -384,3 +383,10 @@ def test_nothing_is_left_mounted_when_the_agent_has_ended(a, made):
     until(lambda: str(repository.path) not in open("/proc/self/mountinfo").read(), what="unmounted")
     repository.git("config", "x.y", "z")
     os.rename(repository.git_dir, repository.path / "moved")
+
+
+def test_to_go_without_is_for_the_policy_to_allow(own_daemon, people):
+    own_daemon.reload_policy({"rules": [{"name": "careful", "groups": [people["group"]]}]})
+    error = Client(own_daemon, people["a"]).refused(protect=[])
+    assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.protect"), error
+    assert "careful" in error.parameters["reason"]

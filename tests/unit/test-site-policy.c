@@ -186,7 +186,7 @@ static void test_what_is_no_policy(void **state)
         if (r != -EINVAL || !streq(error.at.path, bad[i].path) || !strstr(told, bad[i].told))
             fail_msg("%s: %s: %s", bad[i].text, error.at.path, told);
         assert_ptr_equal(policy, bad);
-        assert_int_equal(error.line, 0);
+        assert_int_equal(error.line, 1);
     }
 }
 
@@ -198,8 +198,38 @@ static void test_text_that_is_no_json_has_a_place(void **state)
 
     assert_int_equal(site_policy_parse_text(text, strlen(text), &policy, &error), -EINVAL);
     assert_string_equal(error.at.path, "$.rules[0].users");
+    assert_string_equal(error.at.found, "a string out of place");
     assert_int_equal(error.line, 2);
     assert_int_equal(error.column, 19);
+}
+
+static void test_a_fault_has_a_place_in_the_text(void **state)
+{
+    static const struct {
+        const char *text, *path;
+        int line, column;
+    } rows[] = {
+        {"\n [\n]", "$", 2, 2},
+        {"\n{ }", "$.rules", 2, 1},
+        {"{\n \"rules\": {}}", "$.rules", 2, 2},
+        {"{\"rules\": [\n{\"users\": [\"a\"]},\n  {\"max_agents\": 1}]}", "$.rules[1]", 3, 3},
+        {"{\"rules\": [\n{\"users\": [\"a\"],\n  \"max_agents\" : -1}]}", "$.rules[0].max_agents",
+         3, 3},
+        {"{\"rules\": [\n{\"users\": [\"a\", \n\"b\",\n   \"\"]}]}", "$.rules[0].users[2]", 4, 4},
+        {"{\"rules\": [\n{\"users\": [ \"*x\"]}]}", "$.rules[0].users[0]", 2, 13},
+        {"{\"rules\":[{\"users\":[\"a\"],\n\"access\":[{\"users\":[\"b\"]}]}]}",
+         "$.rules[0].access[0].may", 2, 11},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct site_policy *policy = NULL;
+        struct policy_error error = {};
+        size_t size = strlen(rows[i].text);
+        assert_int_equal(site_policy_parse_text(rows[i].text, size, &policy, &error), -EINVAL);
+        assert_string_equal(error.at.path, rows[i].path);
+        if (error.line != rows[i].line || error.column != rows[i].column)
+            fail_msg("%s: %d:%d", rows[i].text, error.line, error.column);
+    }
 }
 
 static void test_a_policy_is_bounded(void **state)
@@ -630,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_what_is_no_policy),
         cmocka_unit_test(test_text_that_is_no_json_has_a_place),
+        cmocka_unit_test(test_a_fault_has_a_place_in_the_text),
         cmocka_unit_test(test_a_policy_is_bounded),
         cmocka_unit_test(test_the_first_rule_that_matches_holds),
         cmocka_unit_test(test_everybody_is_not_root),

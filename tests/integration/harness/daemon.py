@@ -61,7 +61,7 @@ def site_policy(group):
     """A site policy by which members of the group that the daemon serves may have what a card can say:
     what the tests reach are servers on this machine. A test of ceilings brings its own."""
     return {"rules": [{"name": "members", "groups": [group], "private_hosts": ["*"],
-                       "parent_proxies": ["*"]}]}
+                       "parent_proxies": ["*"], "unprotected": True}]}
 
 
 class Daemon:
