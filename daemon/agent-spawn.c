@@ -134,7 +134,7 @@ static int step_preset(struct building *b)
     if (r < 0)
         return agent_problem_set(b->problem, FAILURE_SPAWN, r, "preset", "%s: %s", name,
                                  why ? why : strerror(-r));
-    return 0;
+    return card->command.count > 0 ? spawn_policy_check_preset(agent->rule, name, b->problem) : 0;
 }
 
 static int step_command(struct building *b)

@@ -326,24 +326,30 @@ bool cgroup_owner_lower(const struct cgroup_host *host, struct cgroup_owner *own
     return after < before;
 }
 
+/* Memory is looked at closely only where it may be too little: that costs the kernel a walk. */
+static bool row_is_full(const struct cgroup_host *host, const struct total_row *row,
+                        const struct cgroup_owner *owner)
+{
+    uint64_t limit = row->value(&owner->total), least = CARD_MEMORY_MB_MIN * MIB, in_use;
+
+    if (row->controller == CGROUP_PIDS)
+        return read_or_zero(host, row, owner->uid, "pids.current") + AGENT_TASKS > limit;
+    if (!row->in_use)
+        return false;
+    in_use = read_or_zero(host, row, owner->uid, row->in_use);
+    return in_use + least > limit &&
+           in_use - MIN_OF(in_use, droppable(host, row, owner->uid)) + least > limit;
+}
+
 const char *cgroup_owner_is_full(const struct cgroup_host *host, const struct cgroup_owner *owner,
                                  uint64_t *ret_maximum)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const struct total_row *row = &rows[i];
-        uint64_t number = number_of(&owner->total, row->controller);
-        uint64_t in_use, least;
-        if (!is_here(host, row) || number == 0 ||
-            (row->controller == CGROUP_MEMORY && !row->in_use))
-            continue;
-        in_use = read_or_zero(host, row, owner->uid, row->in_use ? row->in_use : "pids.current");
-        least = row->in_use ? CARD_MEMORY_MB_MIN * MIB : AGENT_TASKS;
-        if (row->in_use)
-            in_use -= MIN_OF(in_use, droppable(host, row, owner->uid));
-        if (in_use + least <= row->value(&owner->total))
+        uint64_t number = number_of(&owner->total, rows[i].controller);
+        if (!is_here(host, &rows[i]) || number == 0 || !row_is_full(host, &rows[i], owner))
             continue;
         *ret_maximum = number;
-        return name_of(&owner->total, row);
+        return name_of(&owner->total, &rows[i]);
     }
     return NULL;
 }
