@@ -226,6 +226,12 @@ static int take_messages(struct agent *agent)
     return 0;
 }
 
+void agent_hear_failure(struct agent *agent)
+{
+    if (!agent->init_gone)
+        (void)take_messages(agent);
+}
+
 static int on_control(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct agent *agent = user;
