@@ -411,6 +411,11 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
     fd_close(b.pipes[1]);
     fd_close(b.init_end);
     if (r < 0) {
+        /* A caged-init that failed is why a later step finds nothing any more. */
+        if (b.agent)
+            agent_hear_failure(b.agent);
+        if (b.agent && b.agent->problem.failure != FAILURE_NONE)
+            problem = b.agent->problem;
         report_refusal(manager, request->peer->uid,
                        b.agent ? b.agent->card->agent_id : request->card->agent_id, b.agent,
                        &problem);
