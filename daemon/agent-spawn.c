@@ -402,10 +402,6 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         if (r < 0 && problem.failure == FAILURE_NONE)
             (void)agent_problem_set(&problem, FAILURE_SPAWN, r, steps[i].name, "%s", strerror(-r));
     }
-    /* Where caged-init was quicker to fail, a step of ours found it gone: its reason is the reason.
-     */
-    if (r < 0 && b.agent && agent_take_early_failure(b.agent))
-        problem = b.agent->problem;
     fd_close(b.spec);
     fd_close(b.pipes[0]);
     fd_close(b.pipes[1]);
