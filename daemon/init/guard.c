@@ -106,8 +106,14 @@ int guard_bind(int fd, enum guard_mode mode)
         .attr_set = mode == GUARD_READ_ONLY ? MOUNT_ATTR_RDONLY : 0,
         .attr_clr = mode == GUARD_WRITABLE ? MOUNT_ATTR_RDONLY : 0,
     };
-    AUTO_FD int tree = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    AUTO_FD int tree = -EBADF;
 
+    if (mode == GUARD_AS_IT_IS && guard_is_mounted(fd)) {
+        tree = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        return tree < 0 ? negative_errno() : TAKE_FD(tree);
+    }
+    /* With the mounts that are in it already: those are not to be hidden. */
+    tree = open_tree(fd, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return negative_errno();
     if (mode != GUARD_AS_IT_IS && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)

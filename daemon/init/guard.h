@@ -47,7 +47,8 @@ int guard_has(int folder, const char *name);
 /* Whether it is the root of a mount, by an earlier guard_bind(). */
 bool guard_is_mounted(int fd);
 
-/* Mounts it on itself: a descriptor of that mount's root, or -errno. */
+/* Mounts it on itself, unless it is and stays as it is: a descriptor of that mount's root, or
+ * -errno. What is mounted in it stays. */
 int guard_bind(int fd, enum guard_mode mode);
 
 /* Opens, checks and mounts a folder; `make`: makes it if it is not there. 1 with *ret, the

@@ -97,6 +97,23 @@ static int protect_hooks(struct guard *g, int git)
     return r <= 0 ? r : each_in(g, hooks, "hooks", PROTECT_HOOKS_MAX, visit_hook);
 }
 
+/* Reads the one line of a small file without its end. The length, or -errno. */
+static ssize_t read_line(int folder, const char *name, char *buffer, size_t size)
+{
+    AUTO_FD int fd =
+        openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, buffer, size - 1);
+
+    if (n < 0)
+        return negative_errno();
+    if ((size_t)n == size - 1)
+        return -ENAMETOOLONG;
+    while (n > 0 && (buffer[n - 1] == '\n' || buffer[n - 1] == '\r'))
+        n--;
+    buffer[n] = '\0';
+    return (size_t)n == strlen(buffer) ? n : -EINVAL;
+}
+
 /* The git folder of a linked worktree: configuration and hooks are those of the repository. */
 static int protect_worktree(struct guard *g, int git)
 {
@@ -105,6 +122,19 @@ static int protect_worktree(struct guard *g, int git)
     if (r >= 0)
         r = guard_file(g, git, "commondir", "../..\n");
     return r < 0 ? r : guard_file(g, git, "config.worktree", "");
+}
+
+/* In worktrees/: what git writes there leads to the repository that the folder is in. */
+static int protect_own_worktree(struct guard *g, int git)
+{
+    char line[16];
+    int r = protect_worktree(g, git);
+
+    if (r < 0)
+        return r;
+    if (read_line(git, "commondir", line, sizeof(line)) < 0 || !streq(line, "../.."))
+        return guard_refuse(g, "commondir", "does not lead to its repository", -EINVAL);
+    return 0;
 }
 
 static int visit_worktree(struct guard *g, int folder, const char *name, unsigned char type)
@@ -120,7 +150,7 @@ static int visit_worktree(struct guard *g, int folder, const char *name, unsigne
     r = guard_enter(g, name, &before);
     if (r < 0)
         return r;
-    r = protect_worktree(g, git);
+    r = protect_own_worktree(g, git);
     guard_leave(g, before);
     return r;
 }
@@ -205,23 +235,6 @@ static int protect_git_folder(struct guard *g, int git)
 
 /* -- where a .git file leads -- */
 
-/* Reads the one line of a small file without its end. The length, or -errno. */
-static ssize_t read_line(int folder, const char *name, char *buffer, size_t size)
-{
-    AUTO_FD int fd =
-        openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, buffer, size - 1);
-
-    if (n < 0)
-        return negative_errno();
-    if ((size_t)n == size - 1)
-        return -ENAMETOOLONG;
-    while (n > 0 && (buffer[n - 1] == '\n' || buffer[n - 1] == '\r'))
-        n--;
-    buffer[n] = '\0';
-    return (size_t)n == strlen(buffer) ? n : -EINVAL;
-}
-
 /* Puts `path`, as seen from the folder `base` of the workspace, into `buffer`, without "." and
  * "..": no symbolic link will be walked. False if it leads out of the workspace. */
 static bool resolve(const char *base, const char *path, char *buffer, size_t size)
@@ -250,15 +263,13 @@ static bool resolve(const char *base, const char *path, char *buffer, size_t siz
     return true;
 }
 
-/* Opens a folder of the workspace and mounts each on the way on itself, lest one be moved aside.
- * *ret_done: the last was one already. */
-static int open_all(struct guard *g, const char *path, int *ret, bool *ret_done)
+/* Opens a folder of the workspace and mounts each on the way on itself, lest one be moved aside. */
+static int open_all(struct guard *g, const char *path, int *ret)
 {
     AUTO_FD int folder = guard_open(protection_of(g)->workspace, ".");
     char name[NAME_MAX + 1];
     int r = folder;
 
-    *ret_done = false;
     guard_leave(g, 0);
     while (r >= 0 && *path) {
         size_t length = strcspn(path, "/"), before;
@@ -268,36 +279,49 @@ static int open_all(struct guard *g, const char *path, int *ret, bool *ret_done)
         name[length] = '\0';
         path += length + (path[length] == '/');
 
-        AUTO_FD int next = guard_open(folder, name);
-        if (next < 0)
-            return guard_refuse(
-                g, name, "is where a .git file leads to, and no folder that can be protected",
-                next);
-        *ret_done = guard_is_mounted(next);
-        AUTO_FD int mounted = *ret_done ? TAKE_FD(next) : -EBADF;
-        if (mounted < 0)
-            r = guard_folder(g, folder, name, GUARD_AS_IT_IS, false, &mounted);
-        if (r >= 0)
+        AUTO_FD int next = -EBADF;
+        r = guard_folder(g, folder, name, GUARD_AS_IT_IS, false, &next);
+        if (r == 0)
+            return guard_refuse(g, name, "is where a .git file leads to, and not there", -ENOENT);
+        if (r > 0)
             r = guard_enter(g, name, &before);
         fd_close(folder);
-        folder = TAKE_FD(mounted);
+        folder = TAKE_FD(next);
     }
     if (r >= 0)
         *ret = TAKE_FD(folder);
     return r < 0 ? r : 0;
 }
 
+static bool has_mounted(int folder, const char *name)
+{
+    AUTO_FD int fd = guard_open(folder, name);
+
+    return fd >= 0 && guard_is_mounted(fd);
+}
+
+/* What a .git file or a worktree's commondir leads to. */
+static int protect_once(struct guard *g, int git)
+{
+    if (has_mounted(git, "config"))
+        return 0; /* a submodule's, or another worktree's: it was protected with its repository */
+    if (guard_has(git, "HEAD") != 1)
+        return guard_refuse(g, "", "is where a .git file leads to, and no git folder", -ENOENT);
+    return protect_git_folder(g, git);
+}
+
 static int protect_target(struct guard *g, const char *path)
 {
     char line[PROTECT_PATH_MAX], common[2 * PROTECT_PATH_MAX];
     AUTO_FD int git = -EBADF;
-    bool done;
-    int r = open_all(g, path, &git, &done);
+    int r = open_all(g, path, &git);
 
-    if (r < 0 || done)
+    if (r < 0)
         return r;
     if (guard_has(git, "commondir") != 1)
-        return protect_git_folder(g, git);
+        return protect_once(g, git);
+    if (has_mounted(git, "commondir"))
+        return 0;
     r = protect_worktree(g, git);
     if (r < 0)
         return r;
@@ -307,8 +331,8 @@ static int protect_target(struct guard *g, const char *path)
         return 0; /* not in the workspace */
     fd_close(git);
     git = -EBADF;
-    r = open_all(g, common, &git, &done);
-    return r < 0 || done ? r : protect_git_folder(g, git);
+    r = open_all(g, common, &git);
+    return r < 0 ? r : protect_once(g, git);
 }
 
 /* A .git file: of a worktree, a submodule, or git init --separate-git-dir. What lies outside of the
@@ -419,6 +443,9 @@ static int visit_top(struct guard *g, int workspace, const char *name, unsigned 
 static int protect_all(struct guard *g)
 {
     int workspace = protection_of(g)->workspace;
+
+    if (guard_has(workspace, ".git") == -EACCES)
+        return 0; /* the agent may not enter it, which is told by who tries in its name (agent.c) */
     int r = protect_repository(g, workspace);
 
     return r < 0 ? r : guard_each(g, workspace, SIZE_MAX, visit_top);

@@ -2,6 +2,7 @@
 as they were, by every way that an agent may try, so that the user's own git runs nothing of its."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -284,6 +285,24 @@ def test_where_a_relative_git_file_leads_is_protected(a, made):
     assert {n: v for n, v in state(store / "kept").items() if n in before} == before
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_a_repository_that_a_git_file_leads_to_is_protected_with_what_is_in_it(a, made, names):
+    """One folder that is a git folder and has a repository in it, in whatever order they are met."""
+    leader, both = made(names[0]), made(names[1])
+    subprocess.run(["cp", "-a", *[both.git_dir / name for name in ("HEAD", "config", "hooks", "objects")],
+                    both.path], check=True)
+    shutil.rmtree(leader.git_dir)
+    leader.write(".git", f"gitdir: ../{names[1]}\n")
+    befores = state(both.git_dir), (both.path / "config").read_bytes()
+    result = in_cage(a, both.path.parent, PREPARE + f"""
+        cd {names[1]}; cp /tmp/hook hooks/pre-commit; cp /tmp/hook .git/hooks/pre-commit
+        echo x >> config; echo x >> .git/config; mv hooks h; mv .git g; mv ../{names[1]} ../c; true""")
+    assert result.status == 0 and result.errors.count("Read-only file system") == 4, result.errors
+    assert (state(both.git_dir), (both.path / "config").read_bytes())[1] == befores[1]
+    assert {n: v for n, v in state(both.git_dir).items() if n in befores[0]} == befores[0]
+    assert not (both.path / "hooks/pre-commit").exists() and not (both.git_dir / "hooks/pre-commit").exists()
+
+
 # -- what cannot be protected is refused --
 
 def link(path, target):
@@ -321,9 +340,18 @@ REFUSED = {
     "a .git file into nothing": (lambda r: (os.rename(r.git_dir, r.path / "x"),
                                             r.write(".git", "gitdir: nothing\n")),
                                  "/workspace/nothing is where a .git file leads to"),
+    "a .git file into no git folder": (lambda r: (os.rename(r.git_dir, r.path / "x"), os.mkdir(r.path / "y"),
+                                                  r.write(".git", "gitdir: y\n")),
+                                       "/workspace/y is where a .git file leads to, and no git folder"),
+    "a .git file into the workspace itself": (lambda r: (os.rename(r.git_dir, r.path / "x"),
+                                                         r.write(".git", "gitdir: .\n")),
+                                              "/workspace is where a .git file leads to, and no git folder"),
+    "a worktree of another repository": (lambda r: (os.makedirs(r.git_dir / "worktrees/w"),
+                                                    r.write(".git/worktrees/w/commondir", "../../../evil\n")),
+                                         "/workspace/.git/worktrees/w/commondir does not lead to its"),
     "a .git file through a link": (lambda r: (os.rename(r.git_dir, r.path / "x"),
                                               link(r.path / "l", "x"), r.write(".git", "gitdir: l\n")),
-                                   "/workspace/l is where a .git file leads to"),
+                                   "/workspace/l is a symbolic link"),
     "a name with a control character": (lambda r: link(r.git_dir / "hooks/\x1b[2J\n", "x"),
                                         "/workspace/.git/hooks/?[2J? is a symbolic link"),
     "too many worktrees": (lambda r: [os.makedirs(r.git_dir / f"worktrees/{n}") for n in range(LIMIT + 1)],
