@@ -37,12 +37,15 @@ int policy_file_read(const char *path, struct site_policy **ret, struct policy_e
 
 int policy_file_say(const char *path, int error, const struct policy_error *policy_error)
 {
-    char text[sizeof(policy_error->at) + 64];
+    char text[sizeof(policy_error->at) + 64], place[32] = "";
 
     switch (error) {
     case -EINVAL:
         card_error_format(&policy_error->at, text, sizeof(text));
-        say("%s: %s", display_name(path), text);
+        if (policy_error->line > 0)
+            (void)snprintf(place, sizeof(place), ":%d:%d", policy_error->line,
+                           policy_error->column);
+        say("%s%s: %s", display_name(path), place, text);
         return STATUS_CARD;
     case -ENOMEM:
         say("out of memory");

@@ -30,7 +30,7 @@ static void note_unknown(void *user, const char *rule, const char *what, const c
 }
 
 /* {"policy", "ok"}, and for a good policy "rules" and "unknown", for a bad one "path", "found",
- * "expected", and "line" and "column" where it is no JSON. */
+ * "expected", "line" and "column". */
 static int print_json(const char *path, int result, const struct policy_error *error,
                       const struct site_policy *policy, json_t *unknown)
 {

@@ -312,6 +312,39 @@ int json_text_parse(const char *text, size_t size, unsigned max_nesting, json_t 
     return refuse(&s, describe_code(&error), ret_error);
 }
 
+/* How much of `path` another one is the beginning of, component by component; 0: of none. */
+static size_t common_path(const char *path, const char *beginning)
+{
+    size_t length = strlen(beginning);
+
+    return has_prefix(path, beginning) && (!path[length] || strchr(".[", path[length])) ? length
+                                                                                        : 0;
+}
+
+void json_text_locate(const char *text, size_t size, const char *path, int *ret_line,
+                      int *ret_column)
+{
+    struct scanner s = {.text = text, .size = size, .max_nesting = JSON_TEXT_NESTING_MAX};
+    struct json_text_error here = {};
+    size_t best = 0, best_token = SIZE_MAX;
+
+    while (scan_next(&s) > 0 && path[best]) {
+        if (best_token == SIZE_MAX)
+            best_token = s.token;
+        if (strchr("[,]}", s.text[s.token])) /* the path is that of what is behind it */
+            continue;
+        write_path(&s, here.path, sizeof(here.path));
+        size_t length = common_path(path, here.path);
+        if (length > best) {
+            best = length;
+            best_token = s.token;
+        }
+    }
+    write_position(text, MIN_OF(best_token, size), &here);
+    *ret_line = here.line;
+    *ret_column = here.column;
+}
+
 json_t *json_string_lossy(const char *text)
 {
     json_t *string = json_string(text);

@@ -22,6 +22,11 @@ struct json_text_error {
 int json_text_parse(const char *text, size_t size, unsigned max_nesting, json_t **ret,
                     struct json_text_error *ret_error);
 
+/* Where in a text that was parsed stands what a JSON path names: its key, or where there is none,
+ * its value; if there is no such thing, what is nearest around it. Both 1-based. */
+void json_text_locate(const char *text, size_t size, const char *path, int *ret_line,
+                      int *ret_column);
+
 /* Append ".key" (or ["the key"] where it is no plain word) or "[3]" to a terminated JSON path in a
  * buffer. What does not fit is cut; bytes that are not printable ASCII become '?'. */
 void json_path_append_key(char *path, size_t size, const char *key, size_t length);

@@ -395,11 +395,17 @@ int site_policy_parse_text(const char *text, size_t size, struct site_policy **r
     json_t *json = NULL;
 
     int r = json_walk_text(&w, text, size, POLICY_SIZE_MAX, POLICY_NESTING_MAX, &json, &fault);
-    ret_error->line = r == -EINVAL ? fault.line : 0;
-    ret_error->column = r == -EINVAL ? fault.column : 0;
+    if (r == -EINVAL) {
+        ret_error->line = fault.line; /* 0 for a text that is too big */
+        ret_error->column = fault.column;
+        if (fault.line > 0)
+            (void)snprintf(ret_error->at.found, sizeof(ret_error->at.found), "%s", fault.found);
+    }
     if (r < 0)
         return r;
     r = parse_json(&w, json, ret);
+    if (r == -EINVAL)
+        json_text_locate(text, size, ret_error->at.path, &ret_error->line, &ret_error->column);
     json_decref(json);
     return r;
 }

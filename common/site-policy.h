@@ -89,10 +89,10 @@ struct site_policy {
     size_t n_rules;
 };
 
-/* What is wrong with a policy; as in struct card_error, and where in the text if it is no JSON. */
+/* What is wrong with a policy; as in struct card_error, and where in the text. */
 struct policy_error {
     struct card_error at; /* "$.rules[1].max_agents" */
-    int line, column;     /* 0: unknown */
+    int line, column;     /* 1-based; 0: the text is too big */
 };
 
 /* Parses and validates the text of a policy. 0 with a policy for site_policy_free(); -EINVAL with
@@ -133,6 +133,10 @@ bool policy_rule_grants(const struct policy_rule *rule, const struct policy_subj
  * tell (workspace_roots, mount_roots, file systems) is not asked here. */
 int policy_rule_hold(const struct policy_rule *rule, struct card *card,
                      struct card_error *ret_error);
+
+/* Whether a preset of this name is within the rule. policy_rule_hold() asks it of the preset that a
+ * card names, or the default one; who finds a preset by a card's command asks it then. */
+bool policy_rule_has_preset(const struct policy_rule *rule, const char *name);
 
 /* Each ceiling beside what the card asks for: an array of
  * {key, ceiling, asked, effective, ok: bool, reason: string if not ok}; texts for people, but for

@@ -180,6 +180,10 @@ void agent_scan_start(struct agent *agent)
 {
     struct agent_scan *scan = &agent->scan;
 
+    if (!agent->started) {
+        forget_process(scan);
+        return;
+    }
     if (start(agent) >= 0) {
         scan->state = AGENT_SCAN_RUNNING;
         return;

@@ -80,8 +80,7 @@ void agent_output_over(struct agent *agent)
 static void finish(struct agent *agent)
 {
     decide_reason(agent);
-    if (agent->started)
-        agent_scan_start(agent);
+    agent_scan_start(agent);
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_drain(&agent->outputs[i]);
     agent_update_flow(agent);
@@ -226,10 +225,11 @@ static int take_messages(struct agent *agent)
     return 0;
 }
 
-void agent_hear_failure(struct agent *agent)
+/* Before it is supervised: whether caged-init failed meanwhile, and said at what, in `problem`. */
+bool agent_take_early_failure(struct agent *agent)
 {
-    if (!agent->init_gone)
-        (void)take_messages(agent);
+    (void)take_messages(agent);
+    return agent->problem.failure != FAILURE_NONE;
 }
 
 static int on_control(sd_event_source *source, int fd, uint32_t events, void *user)

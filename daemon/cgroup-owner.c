@@ -6,8 +6,9 @@
  * set to what is in use instead, and lowered from there by steps that are small and kill nothing
  * (memory.reclaim, of Linux 5.19).
  *
- * Swap does not add to the total: v1 has a limit of memory and swap together, which is the total;
- * on v2, where each has a limit of its own, there is no swap below a total of memory. */
+ * Of swap there is no key in a policy. v1 has a limit of memory and swap together, which is the
+ * total; on v2, where each has a limit of its own, there is as much swap as memory at most, for the
+ * agents whose cards ask for some. */
 #include "cgroup-owner.h"
 
 #include <fcntl.h>
@@ -40,11 +41,6 @@ static uint64_t memory_bytes(const struct policy_total *total)
     return host_memory() / 100 * total->memory_percent / MIB * MIB;
 }
 
-static uint64_t no_bytes(const struct policy_total *total)
-{
-    return 0;
-}
-
 static uint64_t tasks(const struct policy_total *total)
 {
     return total->max_processes;
@@ -69,7 +65,7 @@ static const struct total_row {
      memory_bytes, "total.memory_mb (sockets)", "total.memory_percent (sockets)"},
     {CGROUP_MEMORY, 2, "memory.max", "memory.current", memory_bytes, "total.memory_mb",
      "total.memory_percent"},
-    {CGROUP_MEMORY, 2, "memory.swap.max", NULL, no_bytes, "total.memory_mb (swap)",
+    {CGROUP_MEMORY, 2, "memory.swap.max", NULL, memory_bytes, "total.memory_mb (swap)",
      "total.memory_percent (swap)", .with_swap = true},
     {CGROUP_PIDS, 1, "pids.max", NULL, tasks, "total.max_processes", NULL},
     {CGROUP_PIDS, 2, "pids.max", NULL, tasks, "total.max_processes", NULL},
@@ -330,24 +326,30 @@ bool cgroup_owner_lower(const struct cgroup_host *host, struct cgroup_owner *own
     return after < before;
 }
 
+/* Memory is looked at closely only where it may be too little: that costs the kernel a walk. */
+static bool row_is_full(const struct cgroup_host *host, const struct total_row *row,
+                        const struct cgroup_owner *owner)
+{
+    uint64_t limit = row->value(&owner->total), least = CARD_MEMORY_MB_MIN * MIB, in_use;
+
+    if (row->controller == CGROUP_PIDS)
+        return read_or_zero(host, row, owner->uid, "pids.current") + AGENT_TASKS > limit;
+    if (!row->in_use)
+        return false;
+    in_use = read_or_zero(host, row, owner->uid, row->in_use);
+    return in_use + least > limit &&
+           in_use - MIN_OF(in_use, droppable(host, row, owner->uid)) + least > limit;
+}
+
 const char *cgroup_owner_is_full(const struct cgroup_host *host, const struct cgroup_owner *owner,
                                  uint64_t *ret_maximum)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const struct total_row *row = &rows[i];
-        uint64_t number = number_of(&owner->total, row->controller);
-        uint64_t in_use, least;
-        if (!is_here(host, row) || number == 0 ||
-            (row->controller == CGROUP_MEMORY && !row->in_use))
-            continue;
-        in_use = read_or_zero(host, row, owner->uid, row->in_use ? row->in_use : "pids.current");
-        least = row->in_use ? CARD_MEMORY_MB_MIN * MIB : AGENT_TASKS;
-        if (row->in_use)
-            in_use -= MIN_OF(in_use, droppable(host, row, owner->uid));
-        if (in_use + least <= row->value(&owner->total))
+        uint64_t number = number_of(&owner->total, rows[i].controller);
+        if (!is_here(host, &rows[i]) || number == 0 || !row_is_full(host, &rows[i], owner))
             continue;
         *ret_maximum = number;
-        return name_of(&owner->total, row);
+        return name_of(&owner->total, &rows[i]);
     }
     return NULL;
 }

@@ -29,7 +29,10 @@ static int take(const struct card_mount *mount, int fd, const struct workspace *
     if (!mount->readonly) {
         request.rule.roots = &policy->writable_mount_roots;
         request.rule.roots_name = "writable_mount_roots";
-        return workspace_take(fd, &request, ret, ret_why);
+        int r = workspace_take(fd, &request, ret, ret_why);
+        if (r >= 0)
+            ret->view = fd_close(ret->view); /* only the workspace is looked through */
+        return r;
     }
     request.rule.roots = &policy->mount_roots;
     request.rule.roots_name = "mount_roots";

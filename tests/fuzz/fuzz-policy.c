@@ -257,6 +257,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_held(site_policy_root_rule(), card, card_size);
     if (r < 0) {
         check_error(&error.at);
+        require(policy_size > POLICY_SIZE_MAX || (error.line > 0 && error.column > 0));
         return 0;
     }
     require(policy->n_rules <= POLICY_RULES_MAX);

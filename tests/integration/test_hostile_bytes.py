@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import leftovers, paths
-from harness.daemon import until
+from harness.daemon import site_policy, until
 from harness.limits import LIMITS
 from harness.varlink import Disconnected, VarlinkError
 
@@ -143,16 +143,25 @@ def test_a_wrong_type_in_any_field_of_any_method_is_an_error(hostile, base):
     assert [row for row in told if row[2] not in errors] == []
 
 
+MOUNT = "$.mounts[0].source"
+
+
 def spawn_with(folder, what):
-    keys = {"workspace": {}, "api_key_file": {"api_key_file": "/k"},
-            "proxy_auth_file": {"proxy": "http://127.0.0.1:9", "proxy_auth_file": "/p"}}[what]
-    fds = {"workspace_fd": 0, **({what.replace("_file", "_fd"): 1} if keys else {})}
-    return request("Spawn", card=card(folder, "kinds", **keys), **fds), len(fds) - 1
+    keys, fds = {
+        "workspace": ({}, {}),
+        "api_key_file": ({"api_key_file": "/k"}, {"api_key_fd": 1}),
+        "proxy_auth_file": ({"proxy": "http://127.0.0.1:9", "proxy_auth_file": "/p"},
+                            {"proxy_auth_fd": 1}),
+        MOUNT: ({"mounts": [{"source": "/m", "target": "/mnt/m"}]}, {"mount_fds": [1]})}[what]
+    return request("Spawn", card=card(folder, "kinds", **keys), workspace_fd=0, **fds), len(fds)
 
 
-@pytest.mark.parametrize("what", ["workspace", "api_key_file", "proxy_auth_file"])
-def test_a_descriptor_of_any_wrong_kind_is_refused(hostile, a, what):
+@pytest.mark.parametrize("what", ["workspace", "api_key_file", "proxy_auth_file", MOUNT])
+def test_a_descriptor_of_any_wrong_kind_is_refused(hostile, daemon, what):
     """A key file is empty here, or no file."""
+    policy = site_policy(daemon.group)
+    policy["rules"][0]["mount_roots"] = ["/"]
+    daemon.reload_policy(policy)
     told = rows(hostile("descriptors", *spawn_with(hostile.folder, what)))
     had = {kind: said for kind, index, *said in told if index != "-"}
     assert len(had) >= 28, told

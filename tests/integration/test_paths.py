@@ -105,9 +105,8 @@ def test_where_users_keep_their_own_they_may_work(a, below, parent):
 
 def test_a_folder_for_sockets_of_the_users_systemd_is_refused(a, below, mounts):
     """/run/user/UID is the user's own, and a file system of its own."""
-    if not os.path.isdir("/run/user"):
-        os.mkdir("/run/user")
-    runtime = below("/run/user")
+    parent = "/run/user" if os.path.isdir("/run/user") else below("/run", "user")
+    runtime = below(parent)
     mounts("-t", "tmpfs", "-o", f"uid={a.user.uid},gid={a.user.gid},mode=700", "t", at=runtime)
     fd = opened(a.user, runtime)
     assert f"{runtime} lies in the system folder /run" in refusal(a, fd)

@@ -43,6 +43,8 @@ def total(daemon, a):
         rule = {**policy["rules"][0], "name": "limited", "users": [a.user.name], "total": keys}
         policy["rules"].insert(0, {key: rule[key] for key in rule.keys() - {"groups"}})
         daemon.reload_policy(policy)
+
+    change()
     return change
 
 

@@ -60,9 +60,16 @@ def test_inspect_tells_each_limit_and_its_file_holds_it(caged, machine):
               "io.max": f"{disk} rbps={50 * MIB} wbps={40 * MIB} riops=3000 wiops=2000"}
     folder = inspected["cgroups"][0]
     assert {file: machine.output(["cat", f"{folder}/{file}"]) for file in wanted} == wanted
-    for limit in inspected["limits"]:
+    its, owners = ([limit for limit in inspected["limits"] if limit["file"].startswith(f"{folder}/") == own]
+                   for own in (True, False))
+    for limit in its:
         name = limit["file"].removeprefix(f"{folder}/")
         assert set(limit["written"].split()) <= set(wanted[name].split()), limit
+    # Of the shipped policy, for all of its owner's agents together.
+    assert {limit["file"] for limit in owners} >= {f"{folder.rsplit('/', 1)[0]}/memory.max"}
+    for limit in owners:
+        held = machine.output(["cat", limit["file"]])
+        assert held == limit["written"] or 0 <= int(limit["written"]) - int(held) < 4096, limit
 
 
 # -- memory --

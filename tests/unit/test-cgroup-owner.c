@@ -120,13 +120,13 @@ static void limit(int version, struct cgroup_owner *owner, struct policy_total t
     assert_int_equal(r, 0);
 }
 
-static void version_2_has_no_swap_below_a_total(void **state)
+static void version_2_has_as_much_swap_as_memory_at_most(void **state)
 {
     struct cgroup_owner owner = {.uid = 7};
 
     limit(2, &owner, (struct policy_total){.memory_mb = 300, .max_processes = 40});
     assert_int_equal(number_in("memory.max"), 300 * MIB);
-    assert_int_equal(number_in("memory.swap.max"), 0);
+    assert_int_equal(number_in("memory.swap.max"), 300 * MIB);
     assert_int_equal(number_in("pids.max"), 40);
     assert_int_equal(owner.n_limits, 3);
     assert_string_equal(owner.limits[0].limit, "total.memory_mb");
@@ -278,7 +278,7 @@ static void what_no_hierarchy_can_enforce_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(version_2_has_no_swap_below_a_total, fresh),
+        cmocka_unit_test_setup(version_2_has_as_much_swap_as_memory_at_most, fresh),
         cmocka_unit_test_setup(version_1_counts_swap_in, fresh),
         cmocka_unit_test_setup(a_percentage_is_of_the_hosts_memory, fresh),
         cmocka_unit_test_setup(what_a_total_leaves_out_is_not_limited_any_more, fresh),

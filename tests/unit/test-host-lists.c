@@ -25,13 +25,20 @@ static void check(const struct string_list *list, const char *const *expected)
         assert_string_equal(list->items[i], wanted.items[i]);
 }
 
-static int change(const struct host_lists *now, const char *const *allow, const char *const *deny,
-                  struct host_lists *ret, struct host_change_fault *fault)
+static int change_by(const struct policy_rule *rule, const struct host_lists *now,
+                     const char *const *allow, const char *const *deny, struct host_lists *ret,
+                     struct host_change_fault *fault)
 {
     struct string_list to_allow = list_of(allow), to_deny = list_of(deny);
     const struct host_change asked = {&to_allow, &to_deny};
 
-    return host_lists_change(now, &asked, site_policy_root_rule(), ret, fault);
+    return host_lists_change(now, &asked, rule, ret, fault);
+}
+
+static int change(const struct host_lists *now, const char *const *allow, const char *const *deny,
+                  struct host_lists *ret, struct host_change_fault *fault)
+{
+    return change_by(site_policy_root_rule(), now, allow, deny, ret, fault);
 }
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -132,12 +139,43 @@ static void test_no_list_grows_without_bound(void **state)
     host_lists_deinit(&lists);
 }
 
+/* What is in force already is not asked about again, and to deny needs no rule. */
+static void test_what_comes_is_held_against_the_rule(void **state)
+{
+    static const char text[] = "{\"rules\": [{\"users\": [\"*\"], \"allowed_hosts\":"
+                               " [\"*.example\"], \"private_hosts\": [\"10.0.0.0/8:22\"]}]}";
+    CLEANUP(site_policy_freep) struct site_policy *policy = NULL;
+    const struct host_lists now = {.allowed = list_of(LIST("a.other"))};
+    struct policy_error error;
+    struct host_lists lists;
+    struct host_change_fault fault;
+
+    assert_int_equal(site_policy_parse_text(text, strlen(text), &policy, &error), 0);
+    const struct policy_rule *rule = &policy->rules[0];
+    assert_int_equal(
+        change_by(rule, &now, LIST("b.example", "10.1.0.0/16:22"), NOTHING, &lists, &fault), 0);
+    check(&lists.allowed, LIST("a.other", "b.example", "10.1.0.0/16:22"));
+    host_lists_deinit(&lists);
+
+    assert_int_equal(change_by(rule, &now, LIST("b.example", "b.other"), NOTHING, &lists, &fault),
+                     -EPERM);
+    assert_string_equal(fault.list, "allow");
+    assert_int_equal(fault.index, 1);
+    assert_int_equal(change_by(rule, &now, LIST("10.0.0.1:80"), NOTHING, &lists, &fault), -EPERM);
+
+    assert_int_equal(change_by(NULL, &now, LIST("b.example"), NOTHING, &lists, &fault), -EPERM);
+    assert_int_equal(change_by(NULL, &now, NOTHING, LIST("a.other"), &lists, &fault), 0);
+    check(&lists.denied, LIST("a.other"));
+    host_lists_deinit(&lists);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries_move_from_list_to_list),
         cmocka_unit_test(test_what_is_alike_is_not_the_same),
         cmocka_unit_test(test_a_bad_entry_is_named),
+        cmocka_unit_test(test_what_comes_is_held_against_the_rule),
         cmocka_unit_test(test_options_do_not_make_another_entry),
         cmocka_unit_test(test_no_list_grows_without_bound),
     };

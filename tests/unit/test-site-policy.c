@@ -186,7 +186,7 @@ static void test_what_is_no_policy(void **state)
         if (r != -EINVAL || !streq(error.at.path, bad[i].path) || !strstr(told, bad[i].told))
             fail_msg("%s: %s: %s", bad[i].text, error.at.path, told);
         assert_ptr_equal(policy, bad);
-        assert_int_equal(error.line, 0);
+        assert_int_equal(error.line, 1);
     }
 }
 
@@ -198,8 +198,38 @@ static void test_text_that_is_no_json_has_a_place(void **state)
 
     assert_int_equal(site_policy_parse_text(text, strlen(text), &policy, &error), -EINVAL);
     assert_string_equal(error.at.path, "$.rules[0].users");
+    assert_string_equal(error.at.found, "a string out of place");
     assert_int_equal(error.line, 2);
     assert_int_equal(error.column, 19);
+}
+
+static void test_a_fault_has_a_place_in_the_text(void **state)
+{
+    static const struct {
+        const char *text, *path;
+        int line, column;
+    } rows[] = {
+        {"\n [\n]", "$", 2, 2},
+        {"\n{ }", "$.rules", 2, 1},
+        {"{\n \"rules\": {}}", "$.rules", 2, 2},
+        {"{\"rules\": [\n{\"users\": [\"a\"]},\n  {\"max_agents\": 1}]}", "$.rules[1]", 3, 3},
+        {"{\"rules\": [\n{\"users\": [\"a\"],\n  \"max_agents\" : -1}]}", "$.rules[0].max_agents",
+         3, 3},
+        {"{\"rules\": [\n{\"users\": [\"a\", \n\"b\",\n   \"\"]}]}", "$.rules[0].users[2]", 4, 4},
+        {"{\"rules\": [\n{\"users\": [ \"*x\"]}]}", "$.rules[0].users[0]", 2, 13},
+        {"{\"rules\":[{\"users\":[\"a\"],\n\"access\":[{\"users\":[\"b\"]}]}]}",
+         "$.rules[0].access[0].may", 2, 11},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct site_policy *policy = NULL;
+        struct policy_error error = {};
+        size_t size = strlen(rows[i].text);
+        assert_int_equal(site_policy_parse_text(rows[i].text, size, &policy, &error), -EINVAL);
+        assert_string_equal(error.at.path, rows[i].path);
+        if (error.line != rows[i].line || error.column != rows[i].column)
+            fail_msg("%s: %d:%d", rows[i].text, error.line, error.column);
+    }
 }
 
 static void test_a_policy_is_bounded(void **state)
@@ -418,6 +448,10 @@ static const struct {
     {",\"command\":false", START "}", NULL, NULL},
     {",\"transparent\":false", START ",\"transparent\":true}", "$.transparent", "expected false"},
     {",\"transparent\":false", START ",\"transparent\":false}", NULL, NULL},
+    {"", START ",\"seccomp_profile\":\"strict\"}", "$.seccomp_profile",
+     "found the seccomp profile \"strict\", expected one of: default"},
+    {",\"seccomp_profiles\":[\"strict\"]", START "}", "$.seccomp_profile", "\"default\""},
+    {",\"seccomp_profiles\":[\"*\"]", START ",\"seccomp_profile\":\"strict\"}", NULL, NULL},
     {"", START ",\"protect\":[]}", "$.protect", "found none, expected \"git\""},
     {",\"unprotected\":true", START ",\"protect\":[]}", NULL, NULL},
     {"", START ",\"protect\":[\"git\"]}", NULL, NULL},
@@ -527,10 +561,25 @@ static void test_a_card_is_held_against_a_rule(void **state)
     }
 }
 
-/* Every rule with every card: refused exactly if some row says so, with the first such reason. */
+/* What is asked of descriptors or counted, and so refuses no card here. */
+static bool is_asked_elsewhere(const char *key)
+{
+    static const char *const keys[] = {"max_agents", "spawns_per_minute", "total.memory_mb",
+                                       "total.max_processes", "workspace"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (streq(keys[i], key))
+            return true;
+    return false;
+}
+
+/* Every rule with every card: refused exactly if some row says so, with the first such reason; and
+ * each row has something that it refuses. */
 static void test_what_is_explained_is_what_is_done(void **state)
 {
-    size_t n_refused = 0;
+    json_t *refused = json_object(), *all = json_object();
+    const char *key;
+    json_t *value;
 
     for (size_t i = 0; i < ARRAY_SIZE(holds) * ARRAY_SIZE(holds); i++) {
         char text[1024], told[600];
@@ -546,11 +595,12 @@ static void test_what_is_explained_is_what_is_done(void **state)
         json_array_foreach (rows, index, row) {
             bool ok = json_is_true(json_object_get(row, "ok"));
             assert_int_equal(ok, json_object_get(row, "reason") == NULL);
+            key = json_string_value(json_object_get(row, "key"));
+            (void)json_object_set_new(ok ? all : refused, key, json_true());
             bad = bad || ok ? bad : row;
         }
         int r = policy_rule_hold(policy->rules, card, &error);
         assert_int_equal(r, bad ? -EPERM : 0);
-        n_refused += bad ? 1 : 0;
         if (bad) {
             (void)snprintf(told, sizeof(told), "found %s, expected %s", error.found,
                            error.expected);
@@ -558,7 +608,11 @@ static void test_what_is_explained_is_what_is_done(void **state)
         }
         json_decref(rows);
     }
-    assert_true(n_refused > ARRAY_SIZE(holds));
+    json_object_foreach (all, key, value)
+        if (!json_object_get(refused, key) != is_asked_elsewhere(key))
+            fail_msg("%s", key);
+    json_decref(refused);
+    json_decref(all);
 }
 
 static void test_what_a_card_leaves_open_is_lowered(void **state)
@@ -630,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_what_is_no_policy),
         cmocka_unit_test(test_text_that_is_no_json_has_a_place),
+        cmocka_unit_test(test_a_fault_has_a_place_in_the_text),
         cmocka_unit_test(test_a_policy_is_bounded),
         cmocka_unit_test(test_the_first_rule_that_matches_holds),
         cmocka_unit_test(test_everybody_is_not_root),
