@@ -29,6 +29,8 @@ struct policy_check {
 #define POLICY_CHECK_FIELD(check, rule, type)                                                      \
     ((const type *)(const void *)((const char *)(rule) + (check)->offset))
 
+#define RULE_OFFSET(field) .offset = offsetof(struct policy_rule, field)
+
 extern const struct policy_check policy_limit_checks[];
 extern const struct policy_check policy_host_checks[];
 extern const struct policy_check policy_word_checks[];

@@ -14,6 +14,13 @@ static bool hosts_cover(const struct policy_hosts *hosts, const struct host_patt
     return false;
 }
 
+/* What an entry of allowed_hosts is held against. */
+static const struct policy_hosts *hosts_for(const struct policy_rule *rule,
+                                            const struct host_pattern *entry)
+{
+    return host_pattern_is_special(entry) ? &rule->private_hosts : &rule->allowed_hosts;
+}
+
 static int refuse_host(struct card_error *error, const char *what, const char *text,
                        const char *key, const struct policy_hosts *hosts)
 {
@@ -33,12 +40,12 @@ static int hold_entry(const struct policy_rule *rule, const char *text, struct c
 
     if (host_pattern_parse(text, &entry, &why) < 0)
         return policy_check_refuse(error, "what is no host", "%s", why);
-    bool special = host_pattern_is_special(&entry);
-    const struct policy_hosts *hosts = special ? &rule->private_hosts : &rule->allowed_hosts;
+    const struct policy_hosts *hosts = hosts_for(rule, &entry);
     if (hosts_cover(hosts, &entry))
         return 0;
-    return refuse_host(error, special ? "the private entry" : "the entry", text,
-                       special ? "private_hosts" : "allowed_hosts", hosts);
+    if (hosts == &rule->private_hosts)
+        return refuse_host(error, "the private entry", text, "private_hosts", hosts);
+    return refuse_host(error, "the entry", text, "allowed_hosts", hosts);
 }
 
 static int hold_allowed_hosts(const struct policy_check *check, const struct policy_rule *rule,
@@ -146,8 +153,6 @@ static char *proxy_asked(const struct policy_check *check, const struct card *ca
     return card->proxy ? strdup(proxy_authority(card->proxy)) : strdup(POLICY_NONE);
 }
 
-#define RULE_OFFSET(field) .offset = offsetof(struct policy_rule, field)
-
 /* -- the rows -- */
 
 const struct policy_check policy_host_checks[] = {
@@ -182,12 +187,13 @@ int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, con
         *ret_why = "no rule of the site policy is for the agent's owner any more";
         return -EPERM;
     }
-    bool special = host_pattern_is_special(&pattern);
-    if (hosts_cover(special ? &rule->private_hosts : &rule->allowed_hosts, &pattern))
+    const struct policy_hosts *hosts = hosts_for(rule, &pattern);
+    if (hosts_cover(hosts, &pattern))
         return 0;
-    *ret_why = special ? "it is not globally routable, and not within private_hosts of the rule of "
-                         "the site policy that is for the agent's owner"
-                       : "it is not within allowed_hosts of the rule of the site policy that is "
-                         "for the agent's owner";
+    *ret_why = hosts == &rule->private_hosts
+                   ? "it is not globally routable, and not within private_hosts of the rule of "
+                     "the site policy that is for the agent's owner"
+                   : "it is not within allowed_hosts of the rule of the site policy that is "
+                     "for the agent's owner";
     return -EPERM;
 }

@@ -170,8 +170,6 @@ static char *processes_asked(const struct policy_check *check, const struct card
         .asked = limit_asked, .effective = limit_effective, .limit = LIMIT_                        \
     }
 
-#define RULE_OFFSET(field) .offset = offsetof(struct policy_rule, field)
-
 /* -- the rows -- */
 
 const struct policy_check policy_limit_checks[] = {

@@ -67,7 +67,12 @@ static char *environment_asked(const struct policy_check *check, const struct ca
     return text;
 }
 
-/* A card with a command alone has no preset but for that program's configuration. */
+bool policy_rule_has_preset(const struct policy_rule *rule, const char *name)
+{
+    return words_have(&rule->presets, name);
+}
+
+/* For a card with a command alone the daemon looks whether there is one of that program. */
 static const char *card_preset(const struct card *card)
 {
     if (card->agent)
@@ -80,7 +85,7 @@ static int hold_preset(const struct policy_check *check, const struct policy_rul
 {
     const char *preset = card_preset(card);
 
-    return !preset || words_have(&rule->presets, preset)
+    return !preset || policy_rule_has_preset(rule, preset)
                ? 0
                : refuse_word(check, rule, "the preset", preset, error);
 }
@@ -237,8 +242,6 @@ static char *when_spawned(const struct policy_check *check, const struct policy_
 {
     return strdup("asked of the folder when it is spawned");
 }
-
-#define RULE_OFFSET(field) .offset = offsetof(struct policy_rule, field)
 
 /* -- the rows -- */
 

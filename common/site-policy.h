@@ -134,6 +134,10 @@ bool policy_rule_grants(const struct policy_rule *rule, const struct policy_subj
 int policy_rule_hold(const struct policy_rule *rule, struct card *card,
                      struct card_error *ret_error);
 
+/* Whether a preset of this name is within the rule. policy_rule_hold() asks it of the preset that a
+ * card names, or the default one; who finds a preset by a card's command asks it then. */
+bool policy_rule_has_preset(const struct policy_rule *rule, const char *name);
+
 /* Each ceiling beside what the card asks for: an array of
  * {key, ceiling, asked, effective, ok: bool, reason: string if not ok}; texts for people, but for
  * `key` (of the card, "resource_limits.memory_mb", or of the rule where no key of the card asks:

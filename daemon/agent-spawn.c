@@ -134,7 +134,7 @@ static int step_preset(struct building *b)
     if (r < 0)
         return agent_problem_set(b->problem, FAILURE_SPAWN, r, "preset", "%s: %s", name,
                                  why ? why : strerror(-r));
-    return 0;
+    return card->command.count > 0 ? spawn_policy_check_preset(agent->rule, name, b->problem) : 0;
 }
 
 static int step_command(struct building *b)
@@ -402,6 +402,10 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         if (r < 0 && problem.failure == FAILURE_NONE)
             (void)agent_problem_set(&problem, FAILURE_SPAWN, r, steps[i].name, "%s", strerror(-r));
     }
+    /* Where caged-init was quicker to fail, a step of ours found it gone: its reason is the reason.
+     */
+    if (r < 0 && b.agent && agent_take_early_failure(b.agent))
+        problem = b.agent->problem;
     fd_close(b.spec);
     fd_close(b.pipes[0]);
     fd_close(b.pipes[1]);

@@ -225,6 +225,13 @@ static int take_messages(struct agent *agent)
     return 0;
 }
 
+/* Before it is supervised: whether caged-init failed meanwhile, and said at what, in `problem`. */
+bool agent_take_early_failure(struct agent *agent)
+{
+    (void)take_messages(agent);
+    return agent->problem.failure != FAILURE_NONE;
+}
+
 static int on_control(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct agent *agent = user;

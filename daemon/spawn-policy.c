@@ -50,6 +50,17 @@ int spawn_policy_hold(const struct policy_rule *rule, struct card *card,
     return r;
 }
 
+int spawn_policy_check_preset(const struct policy_rule *rule, const char *name,
+                              struct agent_problem *ret_problem)
+{
+    if (policy_rule_has_preset(rule, name))
+        return 0;
+    return agent_problem_set(ret_problem, FAILURE_PERMITTED, -EPERM, "$.command",
+                             "its program has the preset \"%s\", which is not within presets by "
+                             "the rule \"%s\" of the site policy",
+                             name, rule->name);
+}
+
 int spawn_policy_check_agents(const struct manager *manager, uid_t owner,
                               const struct policy_rule *rule, struct agent_problem *ret_problem)
 {

@@ -434,3 +434,33 @@ def test_nothing_is_held_open_for_an_agent_that_ended_or_never_ran(a, daemon, sh
             spawn(a, None, mounts, command=["/nowhere/to/be/found"])
         refused(a, mounts[:1] + [{"source": "/etc", "target": "/mnt"}])
     leftovers.until_as(daemon, before)
+
+
+def test_a_cage_that_fails_before_its_network_is_made_says_at_what(base, people, a, b):
+    """The daemon gets the processor only when nobody wants it, its children have a usual share: so
+    caged-init has failed, and is gone, when the daemon comes to look for its network."""
+    policy = site_policy(people["group"])
+    policy["rules"][0] |= {"mount_roots": ["/"]}
+    daemon = Daemon(base, people["group"], policy=policy).start()
+    closed = b.user.folder("closed-" + os.urandom(4).hex(), 0o700)
+    card = a.card("true", mounts=[{"source": str(closed), "target": "/data"}])
+    fds = opened(a.user, card["workspace"]), opened(b.user, closed)
+    busy = [subprocess.Popen(["taskset", "--cpu-list", "0", "sh", "-c", "while :; do :; done"])
+            for _ in range(2)]
+    try:
+        os.sched_setaffinity(daemon.pid, {0})
+        os.sched_setscheduler(daemon.pid, os.SCHED_IDLE | os.SCHED_RESET_ON_FORK,
+                              os.sched_param(0))
+        for _ in range(2):
+            with daemon.connect(a.user, timeout=200) as connection:
+                with pytest.raises(VarlinkError) as error:
+                    connection.call("Spawn", {"card": card, "workspace_fd": 0, "mount_fds": [1]},
+                                    fds)
+            assert "/data: the agent could not read it" in str(error.value)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+        for fd in fds:
+            os.close(fd)
+    assert daemon.stop() == 0, daemon.log()[-4000:]

@@ -162,6 +162,16 @@ def test_a_ceiling_holds_at_its_limit_and_not_beyond(daemon, a, name):
     daemon.log_lines("was not started", path, "the-ceiling")
 
 
+@pytest.mark.parametrize("program", ["other", "/opt/other"])
+def test_a_preset_that_is_found_by_the_commands_program_is_held_against_the_rule_too(daemon, a, program):
+    daemon.reload_policy(policy(rule("the-ceiling", a.user, presets=["here"])))
+    error = a.refused(command=[program])
+    assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.command"), error
+    assert 'the preset "other"' in error.parameters["reason"]
+    assert 'by the rule "the-ceiling" of the site policy' in error.parameters["reason"]
+    a.spawn(command=SLEEP)
+
+
 def test_what_a_card_leaves_open_is_lowered_to_the_ceiling(daemon, a):
     daemon.reload_policy(policy(rule("small", a.user, max_ttl_seconds=1000, resource_limits={
         "memory_mb": 64, "max_processes": 20, "max_open_files": 77})))
@@ -202,22 +212,25 @@ def spawned(client):
         return None
 
 
-def test_so_many_spawns_a_minute_and_those_that_fail_count(daemon, a, b):
-    daemon.reload_policy(policy(rule("slow", a.user, spawns_per_minute=3), rule("others", b.user)))
+def test_so_many_spawns_a_minute_and_those_that_fail_count(daemon, a, b, root):
+    daemon.reload_policy(policy(rule("slow", a.user, spawns_per_minute=2),
+                                rule("slower", b.user, spawns_per_minute=1)))
     a.spawn(command=SLEEP)
     assert a.refused(seccomp_profile="strict").name == "NotPermitted"
-    with pytest.raises(VarlinkError) as error:
-        a.call("Spawn", card={"agent_id": "no-workspace"})
-    assert error.value.name == "InvalidCard"
     error = a.refused()
-    assert error.name == "Busy" and error.parameters["maximum"] == 3, error
+    assert error.name == "Busy" and error.parameters["maximum"] == 2, error
     assert 'spawns of one user in a minute by the rule "slow"' in error.parameters["limit"]
-    b.spawn(command=SLEEP)
+    with pytest.raises(VarlinkError) as error:
+        b.call("Spawn", card={"agent_id": "no-workspace"})
+    assert error.value.name == "InvalidCard"
+    assert b.refused().parameters["maximum"] == 1
+    daemon.log_lines("was not started", 'a minute by the rule "slower"')
+    root.spawn(command=SLEEP, workspace=str(a.user.folder("roots-at-any-rate")))
     # A policy without that limit has none, and one that has it again remembers.
-    daemon.reload_policy(policy(rule("quick", a.user)))
-    a.spawn(command=SLEEP)
-    daemon.reload_policy(policy(rule("slow", a.user, spawns_per_minute=2)))
-    assert a.refused().name == "Busy"
+    daemon.reload_policy(policy(rule("quick", b.user)))
+    b.spawn(command=SLEEP)
+    daemon.reload_policy(policy(rule("slower", b.user, spawns_per_minute=1)))
+    assert b.refused().name == "Busy"
 
 
 # -- whose rule --

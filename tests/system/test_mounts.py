@@ -24,7 +24,7 @@ def test_an_agent_has_the_mounts_that_the_policy_lets_it_have(machine, caged, sh
     machine.run("install -d -o alice -g alice /home/alice/cache")
     mounts = [{"source": shared, "target": "/data"},
               {"source": "/home/alice/cache", "target": "/mnt", "readonly": False}]
-    result = caged.run("cat /data/text; touch /mnt/made; touch /data/made", mounts=mounts)
+    result = caged.run("cat /data/text; touch /mnt/made; touch /data/made; true", mounts=mounts)
     assert result.text == "for all\n" and "Read-only file system" in result.errors
     assert machine.output("stat -c %U /home/alice/cache/made") == "alice"
     mounts[1]["source"] = shared

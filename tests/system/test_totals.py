@@ -1,4 +1,4 @@
-"""The total of a user's agents on cgroup v2: of memory, which swap does not add to, and of tasks."""
+"""The total of a user's agents on cgroup v2: of memory, of swap as much, and of tasks."""
 
 import json
 import re
@@ -60,7 +60,7 @@ def test_inspect_tells_the_total_and_its_files_hold_it(caged, machine, total):
     told = {limit["limit"]: limit for limit in caged.inspect(agent_id)["limits"]
             if limit["limit"].startswith("total.")}
     wanted = {"total.memory_mb": ("memory.max", str(300 * MIB)),
-              "total.memory_mb (swap)": ("memory.swap.max", "0"),
+              "total.memory_mb (swap)": ("memory.swap.max", str(300 * MIB)),
               "total.max_processes": ("pids.max", "40")}
     assert {name: (limit["file"].removeprefix(f"{folder}/"), limit["written"])
             for name, limit in told.items()} == wanted
@@ -72,10 +72,10 @@ def test_inspect_tells_the_total_and_its_files_hold_it(caged, machine, total):
 
 
 @every_kernel
-def test_agents_together_get_no_more_than_the_total_and_swap_does_not_add_to_it(caged, machine, total):
+def test_agents_together_get_no_more_than_the_total(caged, machine, total):
     machine.run("fallocate -l 192M /swap; chmod 600 /swap; mkswap -q /swap; swapon /swap", timeout=120)
     total(memory_mb=160)
-    limits = {"memory_mb": 100, "swap_mb": 100}
+    limits = {"memory_mb": 100}
     kept = caged.spawn("sleep 600")
     folder = owner_of(caged, kept)
     first = caged.spawn(ALLOCATE.format(80), resource_limits=limits)
@@ -93,6 +93,20 @@ def test_agents_together_get_no_more_than_the_total_and_swap_does_not_add_to_it(
     assert value(machine, f"{folder}/memory.current") <= 160 * MIB
     assert caged.inspect(kept)["agent"]["state"] == "running"
     assert caged.run("echo well", user="bob").text == "well\n"
+
+
+@every_kernel
+def test_swap_is_for_cards_that_ask_for_it_and_as_much_as_the_total_for_all(caged, machine, total):
+    machine.run("fallocate -l 256M /swap; chmod 600 /swap; mkswap -q /swap; swapon /swap", timeout=120)
+    total(memory_mb=64)
+    limits = {"memory_mb": 64, "swap_mb": 200}
+    within = caged.spawn(ALLOCATE.format(90), resource_limits=limits)
+    until_it_says(caged, within, "have it")
+    assert 20 * MIB < value(machine, f"{owner_of(caged, within)}/memory.swap.current") <= 64 * MIB
+    caged.cagectl("kill", within)
+    beyond = caged.spawn(ALLOCATE.format(160), resource_limits=limits)
+    caged.cagectl("wait", beyond, check=False, timeout=120)
+    assert caged.inspect(beyond)["agent"]["reason"] == "out_of_memory"
 
 
 @every_kernel
