@@ -402,16 +402,15 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         if (r < 0 && problem.failure == FAILURE_NONE)
             (void)agent_problem_set(&problem, FAILURE_SPAWN, r, steps[i].name, "%s", strerror(-r));
     }
+    /* Where caged-init was quicker to fail, a step of ours found it gone: its reason is the reason.
+     */
+    if (r < 0 && b.agent && agent_take_early_failure(b.agent))
+        problem = b.agent->problem;
     fd_close(b.spec);
     fd_close(b.pipes[0]);
     fd_close(b.pipes[1]);
     fd_close(b.init_end);
     if (r < 0) {
-        /* A caged-init that failed is why a later step finds nothing any more. */
-        if (b.agent)
-            agent_hear_failure(b.agent);
-        if (b.agent && b.agent->problem.failure != FAILURE_NONE)
-            problem = b.agent->problem;
         report_refusal(manager, request->peer->uid,
                        b.agent ? b.agent->card->agent_id : request->card->agent_id, b.agent,
                        &problem);

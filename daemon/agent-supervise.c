@@ -226,10 +226,12 @@ static int take_messages(struct agent *agent)
     return 0;
 }
 
-void agent_hear_failure(struct agent *agent)
+/* Before it is supervised: whether caged-init failed meanwhile, and said at what, in `problem`. */
+bool agent_take_early_failure(struct agent *agent)
 {
     if (!agent->init_gone)
         (void)take_messages(agent);
+    return agent->problem.failure != FAILURE_NONE;
 }
 
 static int on_control(sd_event_source *source, int fd, uint32_t events, void *user)

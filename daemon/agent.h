@@ -137,7 +137,7 @@ void agent_hold_output(struct agent *agent, uint64_t sequence);
 struct agent *agent_new(struct manager *manager, uid_t owner);
 void agent_set_state(struct agent *agent, enum agent_state state);
 int agent_supervise(struct agent *agent);
+bool agent_take_early_failure(struct agent *agent);
 void agent_release(struct agent *agent);
-void agent_hear_failure(struct agent *agent); /* before there is a loop that hears caged-init */
 void agent_update_flow(struct agent *agent);
 void agent_output_over(struct agent *agent);

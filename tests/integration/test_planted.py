@@ -426,3 +426,10 @@ def test_it_has_nothing_but_a_view_of_the_workspace(a, workspace):
     finally:
         os.kill(pid, signal.SIGCONT)
     a.wait(agent_id)
+
+
+@pytest.mark.parametrize("script", ["tail /dev/zero", "head -c 200m /dev/zero > /tmp/x; tail /dev/zero"])
+def test_an_agent_that_had_no_memory_left_has_a_report(a, workspace, script):
+    ended = end_of(a, f"echo > .envrc; {script}", workspace, resource_limits={"memory_mb": 32})
+    assert ended["reason"] == "out_of_memory"
+    assert planted(ended) == {".envrc": ("direnv", "created")}
