@@ -180,10 +180,6 @@ void agent_scan_start(struct agent *agent)
 {
     struct agent_scan *scan = &agent->scan;
 
-    if (!agent->started) {
-        forget_process(scan);
-        return;
-    }
     if (start(agent) >= 0) {
         scan->state = AGENT_SCAN_RUNNING;
         return;

@@ -37,8 +37,7 @@ struct agent_scan {
 void agent_scan_set_start(struct agent_scan *scan);
 
 /* Begins, when the last process of the cage is gone; agent_scan_over() tells of its end. If it
- * cannot begin it is OVER at once, and the list says why. For an agent that never ran there is
- * none. */
+ * cannot begin it is OVER at once, and the list says why. */
 void agent_scan_start(struct agent *agent);
 
 /* The daemon is being stopped: it may take SCAN_SECONDS_SHUTDOWN from now on at most. */

@@ -80,7 +80,8 @@ void agent_output_over(struct agent *agent)
 static void finish(struct agent *agent)
 {
     decide_reason(agent);
-    agent_scan_start(agent);
+    if (agent->started)
+        agent_scan_start(agent);
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_drain(&agent->outputs[i]);
     agent_update_flow(agent);
@@ -228,7 +229,8 @@ static int take_messages(struct agent *agent)
 /* Before it is supervised: whether caged-init failed meanwhile, and said at what, in `problem`. */
 bool agent_take_early_failure(struct agent *agent)
 {
-    (void)take_messages(agent);
+    if (!agent->init_gone)
+        (void)take_messages(agent);
     return agent->problem.failure != FAILURE_NONE;
 }
 

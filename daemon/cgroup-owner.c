@@ -275,6 +275,9 @@ int cgroup_owner_limit(const struct cgroup_host *host, struct cgroup_owner *owne
 {
     CLEANUP(cgroup_owner_deinit) struct cgroup_owner made = {.uid = owner->uid, .total = *total};
 
+    if (total->memory_percent > 0 && memory_bytes(total) == 0)
+        return why_set(ret_why, -ENOTSUP,
+                       "total.memory_percent cannot be enforced: the host's memory is not known");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (number_of(total, rows[i].controller) > 0 && !host->controllers[rows[i].controller].base)
             return why_set(

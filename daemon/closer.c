@@ -34,6 +34,9 @@ struct closer {
     LIST_HEAD(, job) jobs;
 };
 
+/* What is left to the end of the process: it can still be reached. */
+static struct closer *volatile hanging;
+
 static void *run(void *user)
 {
     struct job *job = user;
@@ -129,8 +132,10 @@ struct closer *closer_free(struct closer *closer)
     sd_event_source_disable_unref(closer->timer);
     sd_event_source_disable_unref(closer->done_source);
     sd_event_unref(closer->event);
-    if (!LIST_EMPTY(&closer->jobs))
-        return NULL; /* their threads still use them */
+    if (!LIST_EMPTY(&closer->jobs)) {
+        hanging = closer; /* their threads still use it */
+        return NULL;
+    }
     (void)pthread_attr_destroy(&closer->attributes);
     fd_close(closer->done_fd);
     free(closer);

@@ -458,6 +458,7 @@ def test_a_cage_that_fails_before_its_network_is_made_says_at_what(base, people,
                                     fds)
             assert "/data: the agent could not read it" in str(error.value)
     finally:
+        os.sched_setscheduler(daemon.pid, os.SCHED_OTHER, os.sched_param(0))
         for process in busy:
             process.kill()
             process.wait()

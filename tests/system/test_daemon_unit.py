@@ -2,6 +2,7 @@
 hangs, crashes, is told to leave, or is stopped. What does the same again and again is in the fast lane."""
 
 import json
+import re
 
 UNIT = "cagedd.service"
 POLICY = "/etc/caged/policy.json"
@@ -117,23 +118,6 @@ def test_devices_are_closed_to_all_that_is_in_the_unit(machine, caged):
     assert "yes" in typed.text
 
 
-def test_systemctl_reload_swaps_the_policy_or_says_what_is_wrong(machine, caged):
-    pid = caged.inspect(caged.spawn("sleep 600"))["agent"]["pid"]
-    nobody = '{"rules": [{"name": "nobody", "users": ["carol"]}]}'
-    machine.write("/etc/caged/policy.json", nobody)
-    machine.systemctl("reload", UNIT)
-    refused = caged.run("true", check=False)
-    assert refused.status != 0 and "policy" in refused.errors, refused
-    machine.write("/etc/caged/policy.json", nobody.replace("carol", "alice").replace("]}]}", "]}]"))
-    assert machine.systemctl("reload", UNIT, check=False).status != 0
-    assert any("/etc/caged/policy.json" in entry["MESSAGE"] for entry in machine.journal(f"_SYSTEMD_UNIT={UNIT}"))
-    assert caged.run("true", check=False).status != 0
-    machine.write("/etc/caged/policy.json", nobody.replace("carol", "alice"))
-    machine.systemctl("reload", UNIT)
-    assert caged.run("echo hello").text == "hello\n"
-    assert machine.output(f"test -e /proc/{pid} && echo lives") == "lives"
-
-
 def test_stopping_the_daemon_tells_agents_and_the_socket_stays(machine, caged):
     workspace = caged.workspace("alice")
     caged.spawn("trap 'echo told > told; exit 0' TERM; touch ready; while :; do sleep 0.1; done",
@@ -171,11 +155,11 @@ def test_a_reload_takes_over_a_good_policy_and_fails_with_the_place_for_a_bad_on
     done = machine.run(["systemctl", "reload", UNIT], check=False)
     assert done.status != 0
     assert machine.show(UNIT, "ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}
-    place = f"{POLICY}: $.rules[0].max_ttl: found "
+    place = re.compile(re.escape(POLICY) + r":1:\d+: \$\.rules\[0\]\.max_ttl: found ")
     said = [entry["MESSAGE"] for entry in machine.journal(f"_SYSTEMD_UNIT={UNIT}")]
-    assert any(place in message for message in said if message.startswith("cagectl: ")), said
+    assert any(place.search(message) for message in said if message.startswith("cagectl: ")), said
     refused = machine.journal("MESSAGE_ID=8f2c8a5f3e0b4a0e9d7f1b6b5d0c1a21")
-    assert [place in entry["CAGED_DETAIL"] for entry in refused] == [True], refused
+    assert len(refused) == 1 and place.search(refused[0]["CAGED_DETAIL"]), refused
     assert ttl_of_an_agent(caged) == 500
     assert "was refused" in machine.show(UNIT, "StatusText")
 

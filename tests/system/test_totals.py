@@ -66,6 +66,9 @@ def test_inspect_tells_the_total_and_its_files_hold_it(caged, machine, total):
             for name, limit in told.items()} == wanted
     for limit in told.values():
         assert machine.output(["cat", limit["file"]]) == limit["written"]
+    total(memory_percent=50)  # of what the daemon's sandbox lets it know
+    host = int(re.search(r"^MemTotal: +(\d+)", machine.output("cat /proc/meminfo"), re.M)[1]) << 10
+    assert host // 2 - 2 * MIB < value(machine, f"{folder}/memory.max") <= host // 2
     total()
     assert machine.output(f"cat {folder}/memory.max {folder}/memory.swap.max {folder}/pids.max") == \
         "max\nmax\nmax"

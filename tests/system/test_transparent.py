@@ -1,15 +1,19 @@
 """A card with `transparent` on Debian's kernels, under the daemon's unit as it is installed: the
 kernel loads the modules for it, and an allowed name leads to its host through the gate."""
 
+import json
 import re
 
 import pytest
 
 pytestmark = pytest.mark.every_kernel
 ADDRESS = "11.22.33.44"  # public in form; the machine has it itself
+# The shipped one lets no name lead to the host's own addresses.
+POLICY = {"rules": [{"name": "members", "groups": ["caged"], "private_hosts": ["web.example:*"]}]}
 
 
 def test_names_lead_to_their_hosts_and_other_names_nowhere(caged, machine):
+    machine.write("/etc/caged/policy.json", json.dumps(POLICY))
     machine.run(f"ip address add {ADDRESS}/32 dev lo; echo '{ADDRESS} web.example evil.example' >> /etc/hosts")
     machine.run(f"systemd-run --quiet --unit=web python3 -m http.server --bind {ADDRESS} "
                 "--directory /usr/share 80")
