@@ -178,11 +178,11 @@ static bool matches(const struct planted_folder *folder, const char *name, const
     return is_name(name, pattern); /* no name has the slash of a pattern */
 }
 
-/* With which bytes patterns begin that stand for names and for folders, and with which the ends of
- * names: most names are none of them, and a workspace has many. */
+/* With which bytes names begin that are of a kind anywhere, and those end that are it by their end:
+ * most names do neither, and a workspace has many. */
 static struct {
     bool ready;
-    bool names[UCHAR_MAX + 1], folders[UCHAR_MAX + 1], ends[UCHAR_MAX + 1];
+    bool names[UCHAR_MAX + 1], ends[UCHAR_MAX + 1];
 } bytes;
 
 static void prepare_bytes(void)
@@ -191,9 +191,7 @@ static void prepare_bytes(void)
         for (const char *const *p = kinds[i].patterns; *p; p++) {
             if (**p == '*')
                 bytes.ends[(unsigned char)(*p)[strlen(*p) - 1]] = true;
-            else if (strchr(*p, '/'))
-                bytes.folders[(unsigned char)**p] = true;
-            else
+            else if (!strchr(*p, '/'))
                 bytes.names[(unsigned char)**p] = true;
         }
     }
@@ -204,8 +202,8 @@ static bool can_match(const struct planted_folder *folder, const char *name)
 {
     if (!bytes.ready)
         prepare_bytes();
-    return folder->git || folder->parent_git || bytes.folders[(unsigned char)folder->name[0]] ||
-           bytes.names[(unsigned char)name[0]] || bytes.ends[(unsigned char)name[strlen(name) - 1]];
+    return folder->git || folder->counts || bytes.names[(unsigned char)name[0]] ||
+           bytes.ends[(unsigned char)name[strlen(name) - 1]];
 }
 
 bool planted_match_file(const struct planted_folder *folder, const char *name,
@@ -259,7 +257,7 @@ bool planted_enter(const struct planted_folder *parent, const char *name,
                 continue;
             if (!found)
                 *ret_kind = (enum planted_kind)i;
-            found = true;
+            found = ret->counts = true;
             if (*rest == '\0') {
                 ret->deep = true;
                 ret->deep_kind = (enum planted_kind)i;
