@@ -455,7 +455,10 @@ int protect_git(const struct init_spec *spec, const char *path, struct failure *
 {
     uid_t agent = (uid_t)spec->uid_base + CAGE_AGENT_UID;
     AUTO_FD int workspace = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct protection p = {.guard = {.agent = agent, .failure = failure}, .workspace = workspace};
+    struct protection p = {
+        .guard = {.agent = agent, .top = path, .failure = failure},
+        .workspace = workspace,
+    };
     int r = workspace < 0 ? negative_errno() : root_act_as(agent);
 
     if (r < 0)
