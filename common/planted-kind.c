@@ -242,12 +242,14 @@ static bool leads_into(const struct planted_folder *parent, const char *name, co
 bool planted_enter(const struct planted_folder *parent, const char *name,
                    struct planted_folder *ret, enum planted_kind *ret_kind)
 {
+    /* Claude Code has whole work trees there. */
+    bool is_other = parent->deep_kind == PLANTED_AGENT_SETTINGS && streq(name, "worktrees");
     bool found = false;
 
     *ret = (struct planted_folder){
         .name = name,
         .parent_git = parent->git,
-        .deep = parent->deep,
+        .deep = parent->deep && !is_other,
         .deep_kind = parent->deep_kind,
     };
     for (size_t i = 0; i < ARRAY_SIZE(kinds) && !ret->deep; i++) {

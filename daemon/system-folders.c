@@ -33,6 +33,8 @@ static const struct {
     {SYSTEM_TREE, "/usr"},
     {SYSTEM_TREE, "/var"},
     {SYSTEM_ITSELF, "/"},
+    /* For scratch files, as /tmp is. */
+    {USERS_TREE, "/dev/shm"},
     /* Disks that a user has put in. */
     {USERS_TREE, "/run/media"},
     {USERS_TREE, "/usr/local/src"},

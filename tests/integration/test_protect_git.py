@@ -9,7 +9,7 @@ import pytest
 
 from harness.daemon import Client, until
 
-LIMIT = 256  # PROTECT_REPOSITORIES_MAX
+LIMIT = 1024  # PROTECT_REPOSITORIES_MAX
 HOOK = "#!/bin/sh\ntouch {marker}\n"
 
 
