@@ -75,6 +75,7 @@ void agent_release(struct agent *agent)
                   agent->card->agent_id, strerror(-r));
     agent->have_cgroup = false;
     agent->scan.tree = fd_close(agent->scan.tree); /* of one that never ran */
+    agent->scan.protected = fd_close(agent->scan.protected);
     agent->workspace.mount = fd_close(agent->workspace.mount);
     workspaces_close(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     uid_ranges_release(&agent->manager->ranges, agent->slot);
