@@ -364,7 +364,7 @@ void connection_settle(struct connection *c)
  * it sends stays in the socket until some are. True if it has to wait. */
 static bool wait_for_closes(struct connection *c)
 {
-    if (!closer_is_full(c->manager->closer, c->peer.uid))
+    if (!closer_is_full(c->manager->closer, c->account))
         return false;
     if (!c->closes_watch.list)
         watch_add(closer_watches(c->manager->closer), &c->closes_watch);
@@ -373,7 +373,7 @@ static bool wait_for_closes(struct connection *c)
 
 static void go_on_after_closes(struct connection *c)
 {
-    if (!c->closes_watch.list || closer_is_full(c->manager->closer, c->peer.uid))
+    if (!c->closes_watch.list || closer_is_full(c->manager->closer, c->account))
         return;
     watch_remove(&c->closes_watch);
     if (!c->hung_up) /* it was off if the client hung up meanwhile */
@@ -440,7 +440,16 @@ static void close_for_user(void *user, const int *fds, size_t n)
 {
     struct connection *c = user;
 
-    closer_close(c->manager->closer, c->peer.uid, fds, n);
+    closer_close(c->manager->closer, c->account, fds, n);
+}
+
+/* Whose limits it counts for. Uids that somebody has many of are all one user: with a count for
+ * each of them, one user's connections would leave no room for anybody else's. */
+static uid_t find_account(const struct connection *c)
+{
+    bool one_of_many = c->place == PEER_PLACE_SUBORDINATE || c->place == PEER_PLACE_CAGE;
+
+    return one_of_many && c->peer.uid != 0 ? (uid_t)-1 : c->peer.uid;
 }
 
 int connection_new(struct server *server, struct manager *manager, int fd, struct connection **ret)
@@ -459,8 +468,12 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
                              .closes_watch.wake = wake_after_closes,
                              .foreground_watch.wake = do_nothing};
     r = peer_init(&c->peer, fd);
-    if (r >= 0)
-        r = client_load_init(&c->load, server_loads(server), c->peer.uid);
+    if (r >= 0) {
+        c->pidfd = peer_open_pidfd(&c->peer, fd);
+        c->place = peer_place_of_connection(&manager->places, c->pidfd, &c->peer);
+        c->account = find_account(c);
+        r = client_load_init(&c->load, server_loads(server), c->account);
+    }
     if (r < 0)
         fd_close(fd);
     else if (!(c->stream = varlink_stream_new(fd, WIRE_REQUEST_SIZE_MAX)))
@@ -469,11 +482,8 @@ int connection_new(struct server *server, struct manager *manager, int fd, struc
         varlink_stream_set_closer(c->stream, close_for_user, c);
     if (r >= 0)
         r = varlink_stream_check_senders(c->stream, check_sender, c);
-    if (r >= 0) {
-        c->pidfd = peer_open_pidfd(&c->peer, fd);
-        c->place = peer_place_of_connection(&manager->places, c->pidfd, &c->peer);
+    if (r >= 0)
         r = sd_event_add_io(manager->event, &c->io_source, fd, EPOLLIN, on_io, c);
-    }
     server_remember(server, c);
     if (r < 0) {
         connection_free(c);

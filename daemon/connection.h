@@ -33,7 +33,8 @@ struct connection {
     struct manager *manager;
     struct varlink_stream *stream;
     struct peer peer;
-    int pidfd; /* of who connected; negative: it was gone */
+    int pidfd;     /* of who connected; negative: it was gone */
+    uid_t account; /* for whom it counts where users have limits; (uid_t)-1: all subordinate uids */
     struct client_load load;
     enum peer_place place; /* of who connected, or of who spoke last, if that is worse */
     struct ucred sender;   /* who spoke last */

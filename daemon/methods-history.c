@@ -134,7 +134,7 @@ static int take_output(struct call *call, json_int_t index)
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0 && (flags & O_ACCMODE) == O_WRONLY && fcntl(fd, F_GETPIPE_SZ) > 0)
         return fd;
-    closer_close(call->connection->manager->closer, call->connection->peer.uid, &fd, 1);
+    closer_close(call->connection->manager->closer, call->connection->account, &fd, 1);
     return -EBADF;
 }
 

@@ -5,12 +5,14 @@ import contextlib
 import os
 import re
 import socket
+import subprocess
 
 import pytest
 
 from harness import leftovers, paths
 from harness.daemon import until
 from harness.limits import LIMITS
+from harness.users import User
 from harness.varlink import Disconnected, VarlinkError
 
 
@@ -58,6 +60,37 @@ def test_one_connection_too_many_is_told_and_ended(a, b, root, many):
     assert is_served(b) and is_served(root)
     connections[0].close()
     until(lambda: is_served(a), what="there is room again")
+
+
+class Subordinate(User):
+    """A uid that another user has, with that user's groups, as a setuid file of it would run."""
+
+    def __init__(self, uid, of):
+        super().__init__(f"uid-{uid}", uid, of.gid, of.home)
+        object.__setattr__(self, "of", of)
+
+    @property
+    def groups(self):
+        return self.of.groups
+
+
+def test_the_subordinate_uids_of_users_are_one_user_together(a, b, daemon):
+    """Else who has some would leave no connection for anybody."""
+    first, each = 1_900_000_200, LIMITS["CONNECTIONS_PER_UID_MAX"]
+    n = LIMITS["CONNECTIONS_MAX"] // each + 1
+    spans = f"{first}-{first + n - 1}"
+    subprocess.run(["usermod", "--add-subuids", spans, a.user.name], check=True)
+    try:
+        with contextlib.ExitStack() as stack:
+            for uid in range(first, first + n):
+                for _ in range(each):
+                    last = stack.enter_context(daemon.connect(Subordinate(uid, a.user), timeout=60))
+            with pytest.raises(VarlinkError) as error:
+                last.reply()
+            assert busy(error.value) == ("connections of one user", each)
+            assert is_served(b) and is_served(a)
+    finally:
+        subprocess.run(["usermod", "--del-subuids", spans, a.user.name], check=True)
 
 
 def test_one_call_too_many_is_told_and_the_urgent_ones_are_taken(a, b, root, many):

@@ -64,9 +64,9 @@ def tick():
 # -- what is told --
 
 def paths_of_a_kind(patterns):
-    """One path for each pattern of the table."""
-    for pattern in patterns:
-        path = pattern.replace("@", "sub/.git").replace("*", "some")
+    """One path for each pattern of the table, each in a folder of its own."""
+    for number, pattern in enumerate(patterns):
+        path = f"p{number}/" + pattern.replace("@", "sub/.git").replace("*", "some")
         yield path + "deep/file" if path.endswith("/") else path
 
 
