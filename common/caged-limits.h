@@ -134,11 +134,11 @@
 #define HISTORY_FILES_MAX 8192                 /* of the journal, open at once */
 
 /* -- protect: ["git"], for each workspace; what is more is refused -- */
-#define PROTECT_FOLDERS_MAX 16384    /* folders at its top */
-#define PROTECT_REPOSITORIES_MAX 256 /* at its top, with their submodules and worktrees */
-#define PROTECT_PATH_MAX 1024        /* bytes of the path to one of these */
-#define PROTECT_HOOKS_MAX 1024       /* names in one hooks folder */
-#define PROTECT_DEPTH_MAX 16         /* folders in the name of a submodule, and submodules in one */
+#define PROTECT_FOLDERS_MAX 16384     /* folders at its top */
+#define PROTECT_REPOSITORIES_MAX 1024 /* at its top, with their submodules and worktrees */
+#define PROTECT_PATH_MAX 1024         /* bytes of the path to one of these */
+#define PROTECT_HOOKS_MAX 1024        /* names in one hooks folder */
+#define PROTECT_DEPTH_MAX 16 /* folders in the name of a submodule, and submodules in one */
 
 /* -- the report of planted files, for each agent's end -- */
 #define SCAN_SECONDS 5           /* then it is ended; what it found by then is told */

@@ -19,8 +19,9 @@ enum init_fd {
     INIT_FD_SPEC = 4,      /* sealed memfd of the records below */
     INIT_FD_WORKSPACE = 5, /* detached mount (open_tree(2), OPEN_TREE_CLONE), not yet idmapped */
     INIT_FD_SECCOMP = 6,   /* sealed memfd: struct sock_filter[], native order */
-    INIT_FD_MOUNTS = 7,    /* detached mounts, one for each INIT_SPEC_MOUNT, in their order */
-    INIT_FD_COUNT = 15,    /* INIT_FD_MOUNTS + CARD_MOUNTS_MAX */
+    INIT_FD_PROTECTED = 7, /* memfd, or /dev/null: gets struct protected_folder of scan-proto.h */
+    INIT_FD_MOUNTS = 8,    /* detached mounts, one for each INIT_SPEC_MOUNT, in their order */
+    INIT_FD_COUNT = 16,    /* INIT_FD_MOUNTS + CARD_MOUNTS_MAX */
 };
 
 #define INIT_SPEC_VERSION 4

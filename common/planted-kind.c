@@ -5,7 +5,7 @@
 
 #include "util.h"
 
-#define ROWS_MAX 24
+#define ROWS_MAX 56
 
 /* "NAME" is a file anywhere, "*END" one whose name ends so, "FOLDER/NAME" one in a folder of that
  * name, "FOLDER/" everything in such a folder, at any depth. "@" is a git folder. */
@@ -44,30 +44,78 @@ static const struct {
                                "lefthook.yaml",
                                "lefthook.toml",
                                "lefthook.json",
+                               "lefthook.jsonc",
                                "lefthook-local.yml",
+                               "lefthook-local.yaml",
+                               "lefthook-local.toml",
+                               "lefthook-local.json",
                                ".lefthook.yml",
                                ".lefthook.yaml",
                                ".lefthook.toml",
                                ".lefthook.json",
                                ".lefthook-local.yml",
+                               ".lefthook-local.yaml",
+                               ".lefthook-local.toml",
+                               ".lefthook-local.json",
                                ".lefthook/",
+                               ".lefthook-local/",
                                ".overcommit.yml",
                                ".githooks/",
+                               "githooks/",
+                               ".git-hooks/",
+                               "git-hooks/",
+                               "prek.toml",
+                               "captainhook.json",
+                               ".simple-git-hooks.json",
+                               "simple-git-hooks.json",
+                               ".simple-git-hooks.js",
+                               "simple-git-hooks.js",
+                               ".simple-git-hooks.cjs",
+                               "simple-git-hooks.cjs",
                                ".lintstagedrc",
                                ".lintstagedrc.json",
-                               ".huskyrc"}},
+                               ".lintstagedrc.yaml",
+                               ".lintstagedrc.yml",
+                               ".lintstagedrc.js",
+                               ".lintstagedrc.cjs",
+                               ".lintstagedrc.mjs",
+                               "lint-staged.config.js",
+                               "lint-staged.config.cjs",
+                               "lint-staged.config.mjs",
+                               ".huskyrc",
+                               ".huskyrc.json",
+                               ".huskyrc.js"}},
     [PLANTED_DIRENV] = {"direnv", "direnv runs it when you enter the folder", {".envrc"}},
     [PLANTED_TOOL_MANAGER] = {"tool-manager",
-                              "mise or asdf runs what it says when you enter the folder",
+                              "a tool of your shell runs what it says when you enter the folder",
                               {"mise.toml", ".mise.toml", "mise.local.toml", ".mise.local.toml",
                                ".mise/", "mise/config.toml", "mise-tasks/", ".tool-versions",
-                               ".rtx.toml", "devbox.json", ".autoenv.zsh", ".autoenv"}},
+                               ".rtx.toml", "devbox.json", ".autoenv.zsh", ".autoenv",
+                               ".autoenv.leave", ".env", ".env.leave"}},
     [PLANTED_BUILD_TOOL] = {"build-tool",
                             "a build tool runs programs that it names, whatever you ask it for",
-                            {".cargo/config.toml", ".cargo/config", "rust-toolchain.toml",
-                             ".yarnrc.yml", ".yarnrc", "releases/*.cjs", ".npmrc", ".pnpmfile.cjs",
-                             "bunfig.toml", ".bazelrc", "gradle-wrapper.properties",
-                             "gradle-wrapper.jar", "maven-wrapper.properties", ".mvn/"}},
+                            {".cargo/config.toml",
+                             ".cargo/config",
+                             "rust-toolchain.toml",
+                             "rust-toolchain",
+                             ".yarnrc.yml",
+                             ".yarnrc",
+                             "releases/*.cjs",
+                             ".npmrc",
+                             ".pnpmfile.cjs",
+                             ".pnpmfile.mjs",
+                             "pnpm-workspace.yaml",
+                             ".pnp.cjs",
+                             ".pnp.loader.mjs",
+                             "bunfig.toml",
+                             ".bazelrc",
+                             ".bazelversion",
+                             ".bazeliskrc",
+                             "tools/bazel",
+                             "gradle-wrapper.properties",
+                             "gradle-wrapper.jar",
+                             "maven-wrapper.properties",
+                             ".mvn/"}},
     [PLANTED_EDITOR] = {"editor",
                         "an editor or debugger may run it",
                         {".vimrc", ".exrc", ".nvimrc", ".nvim.lua", ".dir-locals.el",
@@ -82,13 +130,25 @@ static const struct {
     [PLANTED_DEVCONTAINER] = {"devcontainer",
                               "an editor runs its commands, some of them on the host",
                               {".devcontainer/", ".devcontainer.json"}},
-    [PLANTED_AGENT_SETTINGS] = {"agent-settings",
-                                "coding agents run hooks, commands and servers that it names",
-                                {".claude/", ".mcp.json", ".codex/", "opencode.json",
-                                 "opencode.jsonc", ".opencode/", ".gemini/", ".qwen/", ".cursor/",
-                                 ".aider.conf.yml", ".continue/", ".windsurf/", ".roo/", ".kiro/",
-                                 ".crush.json", "crush.json", ".goose/", ".amazonq/"}},
-    [PLANTED_HG] = {"hg-config", "Mercurial runs programs and hooks that it names", {".hg/hgrc"}},
+    [PLANTED_AGENT_SETTINGS] =
+        {"agent-settings",
+         "coding agents do what it says, and run what it names",
+         {".claude/",        ".mcp.json",       ".codex/",
+          "opencode.json",   "opencode.jsonc",  ".opencode/",
+          ".gemini/",        ".qwen/",          ".cursor/",
+          ".aider.conf.yml", ".continue/",      ".windsurf/",
+          ".roo/",           ".kiro/",          ".crush.json",
+          "crush.json",      ".goose/",         ".amazonq/",
+          ".cline/",         ".clinerules",     ".clinerules/",
+          ".cursorrules",    ".windsurfrules",  ".goosehints",
+          ".junie/",         ".trae/",          ".augment/",
+          ".kilocode/",      ".openhands/",     ".agents/",
+          ".copilot/",       "AGENTS.md",       "AGENTS.override.md",
+          "CLAUDE.md",       "CLAUDE.local.md", "GEMINI.md",
+          "QWEN.md",         "CRUSH.md",        ".github/copilot-instructions.md"}},
+    [PLANTED_HG] = {"hg-config",
+                    "Mercurial runs programs and hooks that it names",
+                    {".hg/hgrc", ".hg/hgrc-not-shared", ".hg/sharedpath"}},
     [PLANTED_HOME] = {"home",
                       "a shell, ssh, git or your session runs it, if the folder is your home",
                       {".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases",
@@ -178,11 +238,11 @@ static bool matches(const struct planted_folder *folder, const char *name, const
     return is_name(name, pattern); /* no name has the slash of a pattern */
 }
 
-/* With which bytes patterns begin that stand for names and for folders, and with which the ends of
- * names: most names are none of them, and a workspace has many. */
+/* With which bytes names begin that are of a kind anywhere, and those end that are it by their end:
+ * most names do neither, and a workspace has many. */
 static struct {
     bool ready;
-    bool names[UCHAR_MAX + 1], folders[UCHAR_MAX + 1], ends[UCHAR_MAX + 1];
+    bool names[UCHAR_MAX + 1], ends[UCHAR_MAX + 1];
 } bytes;
 
 static void prepare_bytes(void)
@@ -191,9 +251,7 @@ static void prepare_bytes(void)
         for (const char *const *p = kinds[i].patterns; *p; p++) {
             if (**p == '*')
                 bytes.ends[(unsigned char)(*p)[strlen(*p) - 1]] = true;
-            else if (strchr(*p, '/'))
-                bytes.folders[(unsigned char)**p] = true;
-            else
+            else if (!strchr(*p, '/'))
                 bytes.names[(unsigned char)**p] = true;
         }
     }
@@ -204,8 +262,8 @@ static bool can_match(const struct planted_folder *folder, const char *name)
 {
     if (!bytes.ready)
         prepare_bytes();
-    return folder->git || folder->parent_git || bytes.folders[(unsigned char)folder->name[0]] ||
-           bytes.names[(unsigned char)name[0]] || bytes.ends[(unsigned char)name[strlen(name) - 1]];
+    return folder->git || folder->counts || bytes.names[(unsigned char)name[0]] ||
+           bytes.ends[(unsigned char)name[strlen(name) - 1]];
 }
 
 bool planted_match_file(const struct planted_folder *folder, const char *name,
@@ -244,12 +302,14 @@ static bool leads_into(const struct planted_folder *parent, const char *name, co
 bool planted_enter(const struct planted_folder *parent, const char *name,
                    struct planted_folder *ret, enum planted_kind *ret_kind)
 {
+    /* Claude Code has whole work trees there. */
+    bool is_other = parent->deep_kind == PLANTED_AGENT_SETTINGS && streq(name, "worktrees");
     bool found = false;
 
     *ret = (struct planted_folder){
         .name = name,
         .parent_git = parent->git,
-        .deep = parent->deep,
+        .deep = parent->deep && !is_other,
         .deep_kind = parent->deep_kind,
     };
     for (size_t i = 0; i < ARRAY_SIZE(kinds) && !ret->deep; i++) {
@@ -259,7 +319,7 @@ bool planted_enter(const struct planted_folder *parent, const char *name,
                 continue;
             if (!found)
                 *ret_kind = (enum planted_kind)i;
-            found = true;
+            found = ret->counts = true;
             if (*rest == '\0') {
                 ret->deep = true;
                 ret->deep_kind = (enum planted_kind)i;

@@ -42,6 +42,7 @@ struct planted_folder {
     const char *name;
     bool git;
     bool parent_git; /* it lies directly in a git folder */
+    bool counts;     /* by its name, files in it are of a kind */
     bool deep;
     enum planted_kind deep_kind; /* if `deep` */
 };

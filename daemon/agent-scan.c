@@ -58,6 +58,7 @@ static void forget_process(struct agent_scan *scan)
     scan->pidfd = fd_close(scan->pidfd);
     scan->output = fd_close(scan->output);
     scan->tree = fd_close(scan->tree);
+    scan->protected = fd_close(scan->protected);
 }
 
 void agent_scan_deinit(struct agent_scan *scan)
@@ -124,14 +125,14 @@ static int start_process(struct agent *agent, int output)
     struct agent_scan *scan = &agent->scan;
     struct timespec since = start_by_present_clock(scan);
     char uid[16], gid[16], seconds[24], nanoseconds[24];
-    char *arguments[] = {(char *)"caged-scan",
-                         uid,
-                         gid,
-                         seconds,
-                         nanoseconds,
-                         (char *)(agent->card->protect_git ? "1" : "0"),
-                         NULL};
-    const int fds[SCAN_FD_COUNT] = {manager->null, output, manager->null, scan->tree};
+    char *arguments[] = {(char *)"caged-scan", uid, gid, seconds, nanoseconds, NULL};
+    const int fds[SCAN_FD_COUNT] = {
+        [0] = manager->null,
+        [SCAN_FD_OUTPUT] = output,
+        [2] = manager->null,
+        [SCAN_FD_WORKSPACE] = scan->tree,
+        [SCAN_FD_PROTECTED] = scan->protected >= 0 ? scan->protected : manager->null,
+    };
     const struct process_spec spec = {
         .executable = manager->scan_executable,
         .name = arguments[0],

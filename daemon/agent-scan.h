@@ -23,6 +23,7 @@ enum agent_scan_state {
 struct agent_scan {
     enum agent_scan_state state;
     int tree;              /* a mount of the workspace, attached nowhere; the agent_scan's own */
+    int protected;         /* memfd, SCAN_FD_PROTECTED; none without `protect` */
     struct timespec since; /* by the clock of file systems */
     int64_t clock_offset;  /* then: CLOCK_REALTIME - CLOCK_BOOTTIME, nanoseconds */
     int pidfd, output;
@@ -31,7 +32,8 @@ struct agent_scan {
     struct planted_list found; /* once it is OVER */
 };
 
-#define AGENT_SCAN_INIT ((struct agent_scan){.tree = -EBADF, .pidfd = -EBADF, .output = -EBADF})
+#define AGENT_SCAN_INIT                                                                            \
+    ((struct agent_scan){.tree = -EBADF, .protected = -EBADF, .pidfd = -EBADF, .output = -EBADF})
 
 /* From now on what is changed counts: before the agent's first process runs. */
 void agent_scan_set_start(struct agent_scan *scan);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "agent.h"
@@ -241,6 +242,15 @@ static int step_channels(struct building *b)
     return 0;
 }
 
+/* Where caged-init tells caged-scan what it protected. */
+static int step_protected(struct building *b)
+{
+    if (!b->agent->card->protect_git)
+        return 0;
+    b->agent->scan.protected = memfd_create("caged-protected", MFD_CLOEXEC);
+    return b->agent->scan.protected < 0 ? negative_errno() : 0;
+}
+
 /* What the host must have for it, before anything runs. */
 static int step_transparent(struct building *b)
 {
@@ -267,6 +277,7 @@ static int step_process(struct building *b)
         [INIT_FD_SPEC] = b->spec,
         [INIT_FD_WORKSPACE] = agent->workspace.mount,
         [INIT_FD_SECCOMP] = b->seccomp,
+        [INIT_FD_PROTECTED] = agent->scan.protected >= 0 ? agent->scan.protected : manager->null,
     };
     for (size_t i = 0; i < n_mounts; i++)
         fds[INIT_FD_MOUNTS + i] = agent->mounts[i].mount;
@@ -362,6 +373,7 @@ static const struct step {
     {"log", step_log},
     {"specification", step_specification},
     {"channels", step_channels},
+    {"protected folders", step_protected},
     {"transparent", step_transparent},
     {"caged-init", step_process},
     {"cgroup of the gate", step_gate_cgroup},

@@ -92,14 +92,19 @@ static void pump_spawn(struct connection *c)
 static void drop_nulls(json_t *object)
 {
     const char *key;
-    json_t *value;
+    json_t *value, *item;
     void *next;
+    size_t i;
 
     json_object_foreach_safe (object, next, key, value) {
         if (json_is_null(value))
             (void)json_object_del(object, key);
         else if (json_is_object(value))
             drop_nulls(value);
+        else if (json_is_array(value))
+            json_array_foreach (value, i, item)
+                if (json_is_object(item))
+                    drop_nulls(item);
     }
 }
 

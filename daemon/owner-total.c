@@ -88,7 +88,8 @@ static void start_lowering(struct manager *manager)
 {
     struct owner_totals *totals = &manager->totals;
 
-    totals->timer = sd_event_source_disable_unref(totals->timer);
+    if (totals->timer) /* who spawns without pause must not put it off */
+        return;
     int r = sd_event_add_time_relative(manager->event, &totals->timer, CLOCK_MONOTONIC, LOWER_USEC,
                                        0, on_lower, manager);
     if (r < 0) /* what is in force is no more than what was in use */

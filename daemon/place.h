@@ -28,9 +28,9 @@ int place_id_of(int fd, struct place_id *ret);
  * symbolic link at its end is followed. */
 int place_id_of_path(const char *path, bool link, struct place_id *ret);
 
-/* 0; -E2BIG if it lies deeper than FOLDER_DEPTH_MAX; -EXDEV if it does not lie below "/", or only
- * by way of a program's file system; -errno. A folder on the way may be moved meanwhile: each step
- * is true, all of them together perhaps never were. */
+/* Fills *ret, also in part where it fails: 0; -E2BIG if it lies deeper than FOLDER_DEPTH_MAX;
+ * -EXDEV if it does not lie below "/", or only by way of a program's file system; -errno. A folder
+ * on the way may be moved meanwhile: each step is true, all of them together perhaps never were. */
 int place_find(int fd, struct place *ret);
 
 /* The same folder; by place_is_same_mount() also by way of the same mount. */

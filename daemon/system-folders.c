@@ -6,9 +6,9 @@
 #include "why.h"
 
 enum row_kind {
-    SYSTEM_TREE, /* it and what is in it */
-    SYSTEM_ITSELF /* what is in it is for other rows to say */,
-    USERS_TREE, /* in a system folder, but what is in it is for users; not itself */
+    SYSTEM_TREE,   /* it and what is in it */
+    SYSTEM_ITSELF, /* what is in it is for other rows to say */
+    USERS_TREE,    /* in a system folder, but what is in it is for users; not itself */
 };
 
 static const struct {
@@ -33,6 +33,8 @@ static const struct {
     {SYSTEM_TREE, "/usr"},
     {SYSTEM_TREE, "/var"},
     {SYSTEM_ITSELF, "/"},
+    /* For scratch files, as /tmp is. */
+    {USERS_TREE, "/dev/shm"},
     /* Disks that a user has put in. */
     {USERS_TREE, "/run/media"},
     {USERS_TREE, "/usr/local/src"},

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include "cloned-mount.h"
+#include "protect-git.h"
 #include "root-files.h"
 #include "userns.h"
 #include "util.h"
@@ -84,7 +85,10 @@ static int place(const struct init_spec *spec, const struct init_spec_mount *mou
         r = cloned_mount_attach(fd, &mount->target[1]);
     if (r < 0)
         return fail(failure, mount->target, "", r);
-    return check_access(spec, mount, failure);
+    r = check_access(spec, mount, failure);
+    if (r >= 0 && mount->ids.writable && spec->protect_git)
+        r = protect_git(spec, &mount->target[1], failure);
+    return r;
 }
 
 int card_mounts_place(const struct init_spec *spec, struct failure *failure)

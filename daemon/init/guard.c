@@ -30,7 +30,8 @@ int guard_refuse(struct guard *g, const char *name, const char *sentence, int er
     const size_t shown = 200;
     size_t used = 0;
 
-    append(detail, sizeof(detail), &used, CAGE_WORKSPACE);
+    append(detail, shown, &used, "/");
+    append(detail, shown, &used, g->top);
     append(detail, shown, &used, g->path_length > 0 ? "/" : "");
     append(detail, shown, &used, g->path);
     if (*name) {

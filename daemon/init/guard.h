@@ -23,6 +23,7 @@ enum guard_mode {
 
 struct guard {
     uid_t agent;                 /* as the workspace's mount shows its id */
+    const char *top;             /* where the workspace is mounted, without the slash before it */
     char path[PROTECT_PATH_MAX]; /* of the folder that is looked at, from the workspace on; for
                                     reasons */
     size_t path_length;

@@ -20,12 +20,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 
 #include "caged-limits.h"
 #include "fd-io.h"
 #include "guard.h"
 #include "init-spec.h"
 #include "root-files.h"
+#include "scan-proto.h"
 #include "util.h"
 
 #define LEADS_ELSEWHERE                                                                            \
@@ -211,11 +213,28 @@ static int protect_modules(struct guard *g, int git)
     return r <= 0 ? r : each_in(g, modules, "modules", PROTECT_REPOSITORIES_MAX, visit_module);
 }
 
+/* For caged-scan, which cannot know by itself what was there at the start. */
+static int tell(struct guard *g, int git)
+{
+    struct statx st;
+
+    if (statx(git, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &st) < 0)
+        return guard_refuse(g, "", "cannot be looked at", negative_errno());
+    const struct protected_folder folder = {makedev(st.stx_dev_major, st.stx_dev_minor),
+                                            st.stx_ino};
+    ssize_t n = write(INIT_FD_PROTECTED, &folder, sizeof(folder));
+    return n == (ssize_t)sizeof(folder)
+               ? 0
+               : guard_refuse(g, "", "cannot be noted", n < 0 ? negative_errno() : -EIO);
+}
+
 /* `git` is mounted on itself already. */
 static int protect_git_folder(struct guard *g, int git)
 {
     int r = count_one(g);
 
+    if (r >= 0)
+        r = tell(g, git);
     if (r < 0)
         return r;
     r = guard_has(git, "commondir");
@@ -384,11 +403,13 @@ static int protect_dot_git(struct guard *g, int folder)
     return r;
 }
 
-/* What git takes for a repository without a .git. */
+/* What git takes for a repository without a .git: with a commondir it looks for objects and refs
+ * there. */
 static bool is_bare(int folder)
 {
-    return guard_has(folder, "HEAD") == 1 && guard_has(folder, "objects") == 1 &&
-           guard_has(folder, "refs") == 1;
+    return guard_has(folder, "HEAD") == 1 &&
+           (guard_has(folder, "commondir") == 1 ||
+            (guard_has(folder, "objects") == 1 && guard_has(folder, "refs") == 1));
 }
 
 static int protect_repository(struct guard *g, int folder)
@@ -455,7 +476,10 @@ int protect_git(const struct init_spec *spec, const char *path, struct failure *
 {
     uid_t agent = (uid_t)spec->uid_base + CAGE_AGENT_UID;
     AUTO_FD int workspace = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct protection p = {.guard = {.agent = agent, .failure = failure}, .workspace = workspace};
+    struct protection p = {
+        .guard = {.agent = agent, .top = path, .failure = failure},
+        .workspace = workspace,
+    };
     int r = workspace < 0 ? negative_errno() : root_act_as(agent);
 
     if (r < 0)

@@ -5,6 +5,7 @@
  * agent's. */
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "confine.h"
 #include "output.h"
@@ -23,21 +24,29 @@ static bool take_number(const char *text, unsigned long long maximum, unsigned l
     return errno == 0 && *end == '\0' && *ret <= maximum;
 }
 
+/* What caged-init wrote; false if that is no list. */
+static bool take_protected(struct walk_options *options)
+{
+    ssize_t n = pread(SCAN_FD_PROTECTED, options->protected, sizeof(options->protected), 0);
+
+    if (n < 0 || (size_t)n % sizeof(options->protected[0]) != 0)
+        return false;
+    options->n_protected = (size_t)n / sizeof(options->protected[0]);
+    return close(SCAN_FD_PROTECTED) == 0;
+}
+
 int main(int argc, char **argv)
 {
-    unsigned long long uid, gid, seconds, nanoseconds, is_protected;
+    static struct walk_options options;
+    unsigned long long uid, gid, seconds, nanoseconds;
     const unsigned long long last_id = (unsigned long long)UINT32_MAX - 1;
 
-    if (argc != 6 || !take_number(argv[1], last_id, &uid) || !take_number(argv[2], last_id, &gid) ||
+    if (argc != 5 || !take_number(argv[1], last_id, &uid) || !take_number(argv[2], last_id, &gid) ||
         !take_number(argv[3], LONG_MAX, &seconds) ||
-        !take_number(argv[4], 999999999, &nanoseconds) || !take_number(argv[5], 1, &is_protected) ||
-        uid == 0 || gid == 0)
+        !take_number(argv[4], 999999999, &nanoseconds) || uid == 0 || gid == 0)
         _exit(2);
-    if (confine_enter(SCAN_FD_WORKSPACE, (uid_t)uid, (gid_t)gid) < 0)
+    if (!take_protected(&options) || confine_enter(SCAN_FD_WORKSPACE, (uid_t)uid, (gid_t)gid) < 0)
         _exit(1);
-    const struct walk_options options = {
-        .since = {(time_t)seconds, (long)nanoseconds},
-        .is_protected = is_protected,
-    };
+    options.since = (struct timespec){(time_t)seconds, (long)nanoseconds};
     _exit(output_end(walk(&options)) ? 0 : 1);
 }

@@ -3,7 +3,7 @@
  * A time of change (ctime) is the kernel's own: nobody can set it. Renaming a folder changes that
  * of the folder, but of nothing in it; so a folder that by its name makes files matter is told of
  * by itself. The folder of a repository changes with each commit: it is told of where the agent
- * could have put another in its place, that is where it was not protected.
+ * could have put another in its place, that is unless it was protected from the start.
  *
  * Of a git folder only those folders are looked into that can hold what counts. A folder that looks
  * like a bare repository is looked through like any other, too: it is quickly made. */
@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "caged-limits.h"
 #include "output.h"
@@ -29,8 +30,9 @@ struct level {
     bool matters;
     bool in_git; /* somewhere below a .git */
     bool is_new; /* the folder itself */
+    bool blind;  /* what is in it can be listed, but not looked at */
     enum planted_change change;
-    size_t n_names, n_found; /* in the folder itself */
+    size_t n_names, n_found; /* in the folder itself; if it is `deep`, below it too */
     ssize_t n, at;           /* of `buffer` */
     _Alignas(struct dirent64) char buffer[4096];
 };
@@ -67,7 +69,7 @@ static bool look(int folder, const char *name, struct statx *ret)
 {
     return statx(folder, name,
                  AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC | (*name ? 0 : AT_EMPTY_PATH),
-                 STATX_TYPE | STATX_CTIME | STATX_BTIME | STATX_SIZE, ret) == 0;
+                 STATX_TYPE | STATX_CTIME | STATX_BTIME | STATX_SIZE | STATX_INO, ret) == 0;
 }
 
 /* The path of a name in the folder of this level, until the next call. */
@@ -119,7 +121,11 @@ static void see_file(struct level *level, const char *name, unsigned char type)
     if (!planted_match_file(&level->folder, name, &kind) &&
         (type != DT_LNK || !planted_enter(&level->folder, name, &folder, &kind)))
         return;
-    if (!look(level->fd, name, &st) || is_placeholder(level, name, &st))
+    if (!look(level->fd, name, &st)) {
+        level->blind = level->blind || errno == EACCES;
+        return;
+    }
+    if (is_placeholder(level, name, &st))
         return;
     level->n_names++;
     if (!is_new(&st, &change)) {
@@ -140,11 +146,12 @@ static bool has(int folder, const char *name)
     return look(folder, name, &st);
 }
 
-/* Whether git takes it for a git folder; within one, where it looks by itself for those of
- * submodules and worktrees, HEAD is enough. */
+/* Whether git takes it for a git folder: with a commondir it looks for objects and refs there.
+ * Within one, where it looks by itself for those of submodules and worktrees, HEAD is enough. */
 static bool is_git_folder(int fd, bool in_git)
 {
-    return has(fd, "HEAD") && (in_git || (has(fd, "objects") && has(fd, "refs")));
+    return has(fd, "HEAD") &&
+           (in_git || has(fd, "commondir") || (has(fd, "objects") && has(fd, "refs")));
 }
 
 /* Of a git folder: what can hold something that counts. */
@@ -158,29 +165,44 @@ static bool is_worth_it(const char *name)
     return false;
 }
 
-/* The git folder of a repository: whether it is new, or may have been put there. At the top, where
- * it was protected, commits alone change it. */
+static bool was_protected(int fd)
+{
+    struct statx st;
+
+    if (!look(fd, "", &st))
+        return false;
+    for (size_t i = 0; i < w.options->n_protected; i++)
+        if (w.options->protected[i].inode == st.stx_ino &&
+            w.options->protected[i].device == makedev(st.stx_dev_major, st.stx_dev_minor))
+            return true;
+    return false;
+}
+
+/* The git folder of a repository: whether it is new, or may have been put there. The workspace
+ * itself, which has no parent, may be one. */
 static void see_repository(const struct level *parent, const struct level *git)
 {
-    size_t protected_depth = streq(git->name, ".git") ? 2 : 1;
-
-    if (!git->is_new || (git->change == PLANTED_CHANGED && w.options->is_protected &&
-                         w.depth - 1 <= protected_depth))
+    if (!git->is_new || was_protected(git->fd))
         return;
-    found(parent, git->name, PLANTED_GIT_REPOSITORY, git->change);
+    if (parent)
+        found(parent, git->name, PLANTED_GIT_REPOSITORY, git->change);
+    else
+        found(git, ".", PLANTED_GIT_REPOSITORY, git->change);
 }
 
 /* With its own time, which an agent that takes the right to read away cannot set back. */
-static void see_hidden(const struct level *level, const char *name)
+static void see_hidden(struct level *level, const char *name)
 {
     enum planted_change change;
     struct statx st;
 
-    if (look(level->fd, name, &st) && is_new(&st, &change))
+    if (!look(level->fd, name, &st))
+        level->blind = level->blind || errno == EACCES;
+    else if (is_new(&st, &change))
         found(level, name, PLANTED_HIDDEN, change);
 }
 
-static int open_folder(const struct level *level, const char *name)
+static int open_folder(struct level *level, const char *name)
 {
     int fd = openat(level->fd, name, WALK_OPEN_FLAGS);
 
@@ -202,14 +224,14 @@ static struct level *push(int fd, const struct level *parent, const char *name)
     level->fd = fd;
     level->path_length = parent ? strlen(path_of(parent, name)) : 0;
     level->folder = (struct planted_folder){.name = level->name};
-    level->matters = level->in_git = false;
+    level->matters = level->in_git = level->blind = false;
     level->n_names = level->n_found = 0;
     level->n = level->at = 0;
     level->is_new = look(fd, "", &st) && is_new(&st, &level->change);
     return level;
 }
 
-static void see_subfolder(const struct level *parent, const char *name)
+static void see_subfolder(struct level *parent, const char *name)
 {
     bool is_dot_git = streq(name, ".git");
 
@@ -234,16 +256,31 @@ static void see_subfolder(const struct level *parent, const char *name)
 
 /* -- the walk -- */
 
-/* A folder all of whose files matter, and which was moved here or had one taken out: nothing in it
- * tells of that. */
+/* A folder all of whose files matter, however deep, and which was moved here or had one taken out:
+ * nothing in it tells of that. */
+static void pop_deep(struct level *parent, struct level *level)
+{
+    if (level->is_new && level->n_names > 0 && level->n_found == 0) {
+        level->n_found++;
+        found(parent, level->name, level->kind, level->change);
+    }
+    if (parent->folder.deep) {
+        parent->n_names += level->n_names;
+        parent->n_found += level->n_found;
+    }
+}
+
 static void pop(void)
 {
-    const struct level *level = &w.levels[--w.depth];
+    struct level *level = &w.levels[--w.depth];
 
     (void)close(level->fd);
-    if (w.depth > 0 && level->folder.deep && level->is_new && level->n_names > 0 &&
-        level->n_found == 0)
-        found(level - 1, level->name, level->kind, level->change);
+    if (w.depth == 0)
+        return;
+    if (level->blind && level->is_new)
+        found(level - 1, level->name, PLANTED_HIDDEN, level->change);
+    if (level->folder.deep)
+        pop_deep(level - 1, level);
 }
 
 static time_t now(void)
@@ -319,7 +356,10 @@ enum scan_result walk(const struct walk_options *options)
         return SCAN_FAILED;
     w.options = options;
     w.end = now() + SCAN_SECONDS - 1;
-    push(fd, NULL, "")->folder.git = is_git_folder(fd, false);
+    struct level *top = push(fd, NULL, "");
+    top->folder.git = is_git_folder(fd, false);
+    if (top->folder.git)
+        see_repository(NULL, top);
     while (step())
         ;
     return w.result;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "caged-limits.h"
 #include "scan-proto.h"
 
 /* Nothing but folders is ever opened, and none by a symbolic link. */
@@ -13,7 +14,8 @@
 
 struct walk_options {
     struct timespec since;
-    bool is_protected; /* repositories at the top: only what they have inside can be new */
+    struct protected_folder protected[PROTECT_REPOSITORIES_MAX];
+    size_t n_protected;
 };
 
 /* Tells (output.h) of what was created or changed since then; the result is for output_end(). */

@@ -93,7 +93,8 @@ int main(int argc, char **argv)
                               number(argv[2]),
                               number(argv[3]),
                               clone_mount(argv[6]),
-                              seccomp_open(argv[7])};
+                              seccomp_open(argv[7]),
+                              open("/dev/null", O_RDWR | O_CLOEXEC)};
     int n_fds = INIT_FD_MOUNTS;
 
     if (fds[INIT_FD_WORKSPACE] < 0 || fds[INIT_FD_SECCOMP] < 0)

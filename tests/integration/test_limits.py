@@ -1,7 +1,7 @@
 """The limits of a card: written where Inspect says, felt by the agent, told as the reason."""
 
 import os
-import tempfile
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,13 +65,14 @@ def test_a_threshold_of_memory_is_there_or_refused(a):
     ("io_weight", 50), ("io_read_bps", 1 << 20), ("io_write_bps", 1 << 20), ("io_read_iops", 100),
     ("io_write_iops", 100)])
 def test_a_limit_of_the_disk_is_refused_where_there_is_no_disk_or_no_controller(a, key, number):
-    """/dev/shm is a tmpfs: whatever the host, its workspaces are on no disk."""
-    workspace = Path(tempfile.mkdtemp(dir="/dev/shm"))
-    os.chown(workspace, a.user.uid, a.user.gid)
+    """A workspace on a tmpfs is on no disk, whatever the host."""
+    workspace = a.user.folder("on-no-disk-" + os.urandom(4).hex())
+    subprocess.run(["mount", "-t", "tmpfs", "none", workspace], check=True)
     try:
+        os.chown(workspace, a.user.uid, a.user.gid)
         error = a.refused(workspace=str(workspace), resource_limits={key: number})
     finally:
-        workspace.rmdir()
+        subprocess.run(["umount", "--lazy", workspace], check=True)
     assert error.name == "NotSupported", error
     assert error.parameters["reason"].startswith(f"{key} cannot be enforced: ")
     assert ("anonymous" if on_version_2("io") else "no io controller") in error.parameters["reason"]

@@ -223,6 +223,12 @@ def test_each_mount_needs_its_descriptor(a, shared):
     os.close(fd)
 
 
+def test_what_is_null_is_left_out(a, shared):
+    """So Varlink clients write it."""
+    agent_id = spawn(a, "true", [{"source": str(shared), "target": "/data", "readonly": None}])
+    assert a.inspect(agent_id)["mounts"][0]["readonly"] is True
+
+
 def test_root_may_have_paths_opened_but_no_links_followed(a, root, shared):
     link = shared / "link"
     link.symlink_to(shared / "inner")
@@ -465,3 +471,24 @@ def test_a_cage_that_fails_before_its_network_is_made_says_at_what(base, people,
         for fd in fds:
             os.close(fd)
     assert daemon.stop() == 0, daemon.log()[-4000:]
+
+
+def test_a_repository_in_a_mount_that_can_be_written_is_protected_too(a):
+    folder = a.user.folder("repository-" + os.urandom(4).hex())
+    done = subprocess.run(a.user.command("sh", "-ec", f"cd {folder}; git init -q .; git init -q sub;"
+                                         "git config user.name A; git config user.email a@b.c"),
+                          capture_output=True)
+    assert done.returncode == 0, done
+    before = (folder / ".git" / "config").read_text()
+    mounts = [{"source": str(folder), "target": "/data", "readonly": False}]
+    result = a.run("cd /data; touch file && git add file && git commit -qm one && echo committed;"
+                   "git config core.fsmonitor ./evil; echo x >.git/config; touch .git/hooks/x;"
+                   "echo x >sub/.git/config; mv .git gone; true", mounts=mounts)
+    assert result.text == "committed\n", result
+    assert (folder / ".git" / "config").read_text() == before
+    assert not (folder / ".git" / "hooks" / "x").exists() and not (folder / "gone").exists()
+    assert "x" != (folder / "sub" / ".git" / "config").read_text().strip()
+    (folder / "sub" / ".git" / "config").rename(folder / "config")
+    (folder / "sub" / ".git" / "config").symlink_to(folder / "config")
+    result = a.run("true", mounts=mounts)
+    assert result.status != 0 and "/data/sub/.git/config" in result.errors, result

@@ -61,9 +61,9 @@ def tick():
 # -- what is told --
 
 def paths_of_a_kind(patterns):
-    """One path for each pattern of the table."""
-    for pattern in patterns:
-        path = pattern.replace("@", "sub/.git").replace("*", "some")
+    """One path for each pattern of the table, each in a folder of its own."""
+    for number, pattern in enumerate(patterns):
+        path = f"p{number}/" + pattern.replace("@", "sub/.git").replace("*", "some")
         yield path + "deep/file" if path.endswith("/") else path
 
 
@@ -77,7 +77,8 @@ def test_each_kind_is_told(a, kind):
     wanted = list(paths_of_a_kind(KINDS[kind]))
     for i in range(0, len(wanted), KIND_FILES):
         some = wanted[i:i + KIND_FILES]
-        script = "set -e\n" + "".join(f"mkdir -p '{os.path.dirname(p) or '.'}'; echo x > '{p}'\n" for p in some)
+        script = "set -e\n" + "".join(f"mkdir -p '{os.path.dirname(p) or '.'}'; echo x > '{p}'\n"
+                                      for p in some)
         found = planted(end_of(a, script))
         assert {path: found.get(path) for path in some} == dict.fromkeys(some, (kind, "created"))
 
@@ -95,7 +96,8 @@ def test_a_change_of_a_file_that_was_there_is_told(a, workspace):
     for name in (".envrc", ".vscode/tasks.json", "a/b/.vscode/settings.json", ".mcp.json"):
         put(a, workspace / name)
     tick()
-    ended = end_of(a, "echo more >> .envrc; touch -d '2001-01-01' .vscode/tasks.json; chmod 600 .mcp.json", workspace)
+    ended = end_of(a, "echo more >> .envrc; touch -d '2001-01-01' .vscode/tasks.json; "
+                   "chmod 600 .mcp.json", workspace)
     assert planted(ended) == {".envrc": ("direnv", "changed"), ".vscode/tasks.json": ("vscode", "changed"),
                               ".mcp.json": ("agent-settings", "changed")}
 
@@ -111,7 +113,8 @@ def test_what_was_renamed_is_told(a, workspace):
     put(a, workspace / "examples/link/x")
     tick()
     ended = end_of(a, "mv examples/vscode .vscode; mv examples/envrc .envrc; mv examples/cargo .cargo; "
-                   "mkdir x/y; mv x/examples.git x/y/.git; rm .idea/old.xml; ln -s examples/link .claude", workspace)
+                   "mkdir x/y; mv x/examples.git x/y/.git; rm .idea/old.xml; "
+                   "ln -s examples/link .claude", workspace)
     assert planted(ended) == {
         ".vscode": ("vscode", "changed"), ".envrc": ("direnv", "changed"),
         ".cargo/config.toml": ("build-tool", "changed"), "x/y/.git": ("git-repository", "changed"),
@@ -121,7 +124,8 @@ def test_what_was_renamed_is_told(a, workspace):
 def test_what_protection_does_not_prevent_is_told(a, workspace):
     """Each of these would have the user's git run something."""
     def git(*words, cwd=workspace):
-        subprocess.run(a.user.command("git", "-C", str(cwd), "-c", "user.name=u", "-c", "user.email=u@x", *words),
+        subprocess.run(a.user.command("git", "-C", str(cwd), "-c", "user.name=u",
+                                      "-c", "user.email=u@x", *words),
                        check=True, capture_output=True)
     git("init", "-q")
     put(a, workspace / "file")
@@ -174,8 +178,9 @@ def test_a_folder_that_cannot_be_listed_is_told(a, workspace):
 def test_work_with_git_in_a_protected_repository_tells_nothing(a, workspace):
     subprocess.run(a.user.command("git", "init", "-q", str(workspace / "repo")), check=True)
     tick()
-    ended = end_of(a, "cd repo; git config user.name; export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x "
-                   "GIT_COMMITTER_EMAIL=x; echo > a; git add a; git commit -qm a; git checkout -qb b; git gc -q", workspace)
+    ended = end_of(a, "cd repo; export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x "
+                   "GIT_COMMITTER_EMAIL=x; echo > a; git add a; git commit -qm a; "
+                   "git checkout -qb b; git gc -q", workspace)
     assert planted(ended) == {}
 
 
@@ -277,24 +282,26 @@ EOF
 def test_links_fifos_and_sockets_hold_nobody_up(a, workspace):
     outside = a.user.folder(f"outside-{os.urandom(3).hex()}")
     put(a, outside / ".envrc")
-    ended = end_of(a, f"mkfifo .envrc; ln -s / root; ln -s {outside} out; ln -s . self; ln -s self/self/.. loop; "
-                   "mkdir .vscode; mkfifo .vscode/tasks.json; ln -s /proc/1/root proc; ln -s nowhere .mcp.json; "
+    ended = end_of(a, f"mkfifo .envrc; ln -s / root; ln -s {outside} out; ln -s . self; "
+                   "ln -s self/self/.. loop; mkdir .vscode; mkfifo .vscode/tasks.json; "
+                   "ln -s /proc/1/root proc; ln -s nowhere .mcp.json; "
                    "python3 -c \"import socket; socket.socket(1).bind('.husky')\"; true", workspace)
-    assert planted(ended) == {".envrc": ("direnv", "created"), ".vscode/tasks.json": ("vscode", "created"),
+    assert planted(ended) == {".envrc": ("direnv", "created"),
+                              ".vscode/tasks.json": ("vscode", "created"),
                               ".mcp.json": ("agent-settings", "created")}
 
 
 def test_folders_too_deep_are_told(a, workspace):
-    ended = end_of(a, "python3 -c \"import os\nfor n in range(200): os.mkdir('d'); os.chdir('d')\nopen('.envrc', 'w')\"; "
-                   "echo > .mcp.json", workspace)
+    ended = end_of(a, "python3 -c \"import os\nfor n in range(200): os.mkdir('d'); os.chdir('d')\n"
+                   "open('.envrc', 'w')\"; echo > .mcp.json", workspace)
     assert ended["planted_incomplete"] == "folders lie in one another more than 128 times"
     assert [file["path"] for file in ended["planted"]] == [".mcp.json"]
 
 
 def test_a_workspace_that_is_removed_meanwhile_is_told(a, workspace):
-    agent_id = a.spawn("echo ready; while [ -e stay ] || [ ! -e gone ]; do sleep 0.02; [ -e stay ] || break; done",
-                       workspace=str(workspace))
     put(a, workspace / "stay")
+    agent_id = a.spawn("echo ready; while [ -e stay ]; do sleep 0.02; done",
+                       workspace=str(workspace))
     a.until_output(agent_id, "ready")
     shutil.rmtree(workspace)
     ended = a.wait(agent_id)

@@ -9,7 +9,7 @@ import pytest
 
 from harness.daemon import Client, until
 
-LIMIT = 256  # PROTECT_REPOSITORIES_MAX
+LIMIT = 1024  # PROTECT_REPOSITORIES_MAX
 HOOK = "#!/bin/sh\ntouch {marker}\n"
 
 
@@ -418,3 +418,14 @@ def test_to_go_without_is_for_the_policy_to_allow(own_daemon, people):
     error = Client(own_daemon, people["a"]).refused(protect=[])
     assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.protect"), error
     assert "careful" in error.parameters["reason"]
+
+
+def test_a_git_folder_without_objects_is_one_all_the_same(a, made):
+    """A top-level folder that an earlier agent made: with a commondir HEAD is enough for git."""
+    repository = made("sub", "below")
+    folder = a.user.folder(f"{repository.path.parent.parent.name}/planted")
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    (folder / "commondir").write_text("../sub/below/.git\n")
+    repository.run("git", "rev-parse", "--git-dir", cwd=folder)
+    error = a.refused(workspace=str(folder.parent))
+    assert error.parameters["reason"].startswith("/workspace/planted/commondir leads git"), error
