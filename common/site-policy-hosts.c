@@ -68,6 +68,15 @@ static int hold_allowed_hosts(const struct policy_check *check, const struct pol
 
 /* Names that may lead to private addresses, on whatever port is allowed: now or later, while the
  * agent runs. So consent to one port is not consent to the name. */
+bool policy_rule_has_private_host(const struct policy_rule *rule,
+                                  const struct host_pattern *private_host)
+{
+    struct host_pattern entry = *private_host;
+
+    entry.any_port = true;
+    return hosts_cover(&rule->private_hosts, &entry);
+}
+
 static int hold_private_hosts(const struct policy_check *check, const struct policy_rule *rule,
                               const struct card *card, struct policy_held *held,
                               struct card_error *error)
@@ -80,8 +89,7 @@ static int hold_private_hosts(const struct policy_check *check, const struct pol
         json_path_append_index(error->path, sizeof(error->path), i);
         if (host_pattern_parse(text, &entry, &why) < 0)
             return policy_check_refuse(error, "what is no host", "%s", why);
-        entry.any_port = true;
-        if (!hosts_cover(&rule->private_hosts, &entry))
+        if (!policy_rule_has_private_host(rule, &entry))
             return refuse_host(error, "every port of", text, "private_hosts", &rule->private_hosts);
         error->path[used] = '\0';
     }

@@ -542,6 +542,23 @@ def test_hosts_for_an_agent_that_runs_are_held_against_its_owners_rule_whoever_a
     a.call("ChangeHosts", agent_id=agent_id, deny=["x.example.org"])
 
 
+def test_a_private_name_of_an_earlier_policy_gets_no_more_ports_by_this_one(daemon, a):
+    """Names are held against allowed_hosts; this one leads to private addresses."""
+    daemon.reload_policy(policy(rule("wide", a.user, private_hosts=["git.corp.example:*"])))
+    agent_id = a.spawn(command=SLEEP, allowed_hosts=["git.corp.example:443"],
+                       private_hosts=["git.corp.example"])
+    a.call("ChangeHosts", agent_id=agent_id, allow=["git.corp.example:80"])
+    daemon.reload_policy(policy(rule("narrow", a.user)))
+    for entry in ("git.corp.example:22", "*.corp.example", "git.corp.example:*"):
+        error = change_error(a, agent_id, allow=["ok.example", entry])
+        assert (error.name, error.parameters["what"]) == ("NotPermitted", "allow[1]"), error
+        assert '"narrow"' in error.parameters["reason"]
+    a.call("ChangeHosts", agent_id=agent_id, allow=["ok.example", "db.corp.example", "10.example"],
+           deny=["git.corp.example:80"])
+    assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [
+        "git.corp.example:443", "ok.example", "db.corp.example", "10.example"]
+
+
 def test_a_reload_of_a_card_is_held_against_the_rule_too(daemon, a):
     daemon.reload_policy(policy(rule("narrow", a.user, allowed_hosts=["*.example.com"])))
     card = a.card("sleep 600", allowed_hosts=["a.example.com"])
