@@ -1,4 +1,4 @@
-/* From JSON to a site policy: the tables of its keys, and what is filled in. */
+/* From JSON to a site policy: the tables of its keys, and what keys mean together. */
 #include <stdio.h>
 
 #include "caged-limits.h"
@@ -229,62 +229,7 @@ static int parse_access(struct json_walk *w, const struct json_key *key, const j
     return 0;
 }
 
-/* -- what a key means that is left out -- */
-
-static const struct {
-    const char *key;
-    size_t offset; /* of a list */
-    const char *item;
-} default_items[] = {
-    {"workspace_roots", offsetof(struct policy_rule, workspace_roots), "/"},
-    {"allowed_hosts", offsetof(struct policy_rule, allowed_hosts.texts), "*;sni=any"},
-    {"environment", offsetof(struct policy_rule, environment), "*"},
-    {"presets", offsetof(struct policy_rule, presets), "*"},
-    {"seccomp_profiles", offsetof(struct policy_rule, seccomp_profiles), "default"},
-};
-
-static void set_default_numbers(struct policy_rule *rule)
-{
-    rule->max_agents = AGENTS_PER_UID_MAX;
-    rule->command = rule->transparent = true;
-    for (size_t i = 0; i < CARD_LIMIT_COUNT; i++)
-        *card_limit(&rule->limits, (enum card_limit)i) = UINT64_MAX;
-}
-
-static int set_default_items(struct policy_rule *rule, const json_t *json)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(default_items); i++) {
-        struct string_list *list =
-            (struct string_list *)(void *)((char *)rule + default_items[i].offset);
-        if (json_object_get(json, default_items[i].key))
-            continue;
-        int r = string_list_append(list, default_items[i].item);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int set_hosts(struct policy_hosts *hosts)
-{
-    const char *why;
-
-    hosts->patterns = calloc(MAX_OF(hosts->texts.count, (size_t)1), sizeof(*hosts->patterns));
-    if (!hosts->patterns)
-        return -ENOMEM;
-    for (size_t i = 0; i < hosts->texts.count; i++)
-        (void)host_pattern_parse_ceiling(hosts->texts.items[i], &hosts->patterns[i], &why);
-    return 0;
-}
-
-static int set_all_hosts(struct policy_rule *rule)
-{
-    int r = set_hosts(&rule->allowed_hosts);
-
-    if (r == 0)
-        r = set_hosts(&rule->private_hosts);
-    return r < 0 ? r : set_hosts(&rule->parent_proxies);
-}
+/* -- a whole rule -- */
 
 static int finish_rule(struct json_walk *w, struct policy_rule *rule, const json_t *json,
                        size_t number)
@@ -292,9 +237,7 @@ static int finish_rule(struct json_walk *w, struct policy_rule *rule, const json
     int r = finish_who(w, &rule->who);
 
     if (r == 0)
-        r = set_default_items(rule, json);
-    if (r == 0)
-        r = set_all_hosts(rule);
+        r = policy_rule_set_lists(rule, json);
     if (r == 0 && !rule->name && asprintf(&rule->name, "rule %zu", number) < 0) {
         rule->name = NULL;
         r = -ENOMEM;
@@ -328,7 +271,7 @@ static int parse_rule(struct json_walk *w, struct site_policy *policy, size_t i,
 
     if (!json_is_object(json))
         return json_walk_refuse_value(w, json, false, "an object: a rule");
-    set_default_numbers(rule);
+    policy_rule_set_numbers(rule);
     w->object = rule;
     int r = json_walk_object(w, json, rule_keys, ARRAY_SIZE(rule_keys));
     if (r == 0)

@@ -26,7 +26,7 @@ int cgroup_owner_limit(const struct cgroup_host *host, struct cgroup_owner *owne
 
 /* A step on the way from what is in use down to the total, for an owner that is `above`: has the
  * kernel drop some of the files that it only keeps for speed, and lowers the limit to what is in
- * use then. Takes some milliseconds at most. True if it got lower. */
+ * use then. Takes some ten milliseconds at most. True if it got lower. */
 bool cgroup_owner_lower(const struct cgroup_host *host, struct cgroup_owner *owner);
 
 /* What of the total has no room for one agent more, in which nothing runs yet: the name of the

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "caged-limits.h"
+#include "connection-refuse.h"
 #include "log.h"
 #include "methods.h"
 #include "process.h"
@@ -225,61 +226,6 @@ static int take_call(struct connection *c, struct varlink_message *message)
     return 0;
 }
 
-/* Text that is no JSON object; the place is named as the client's card has it, where it lies in
- * one. */
-static void refuse_text(struct connection *c, const struct json_text_error *error)
-{
-    static const char card[] = "$.parameters.card";
-    bool in_card = has_prefix(error->path, card);
-
-    c->busy = true;
-    c->oneway = false;
-    connection_error(c, "io.caged.InvalidCard",
-                     json_pack("{s:s+, s:s, s:s}", "path", in_card ? "$" : "",
-                               error->path + (in_card ? strlen(card) : 0), "found", error->found,
-                               "expected", "JSON (UTF-8, no key twice, no NUL)"));
-}
-
-/* What was read is not used any more. */
-static void refuse_descriptors(struct connection *c)
-{
-    c->busy = true;
-    c->oneway = false;
-    connection_busy(c, client_load_find_excess(&c->load));
-    c->broken = true;
-}
-
-static void refuse_size(struct connection *c)
-{
-    c->busy = true;
-    c->oneway = false;
-    connection_error(c, "io.caged.InvalidCard",
-                     json_pack("{s:s, s:s, s:o}", "path", "$", "found",
-                               "a message that is too long", "expected",
-                               json_sprintf("a card of %d KiB at most", CARD_SIZE_MAX / 1024)));
-    c->broken = true;
-}
-
-/* Another user's process has come to this connection, or a program that is another user's for its
- * caller made it. What it sent stays unread; who connected can connect again. */
-static void refuse_sender(struct connection *c)
-{
-    const struct ucred *sender = &c->sender;
-
-    c->busy = true;
-    c->oneway = false;
-    connection_error(
-        c, "io.caged.NotPermitted",
-        json_pack(
-            "{s:s, s:o}", "what", "connection", "reason",
-            sender->pid == 0 && c->peer.pid != 0
-                ? json_string("the kernel does not tell who sent this: connect again")
-                : json_sprintf("uid %u, gid %u made it, and uid %u, gid %u sent this: connect "
-                               "as the user who sends",
-                               c->peer.uid, c->peer.gid, sender->uid, sender->gid)));
-    c->broken = true;
-}
-
 /* Another process of the same user's may go on with a connection, but gets no further by it than by
  * one of its own; nor does one that has got the number of who connected, when that has ended. */
 static int check_sender(void *user, const struct ucred *sender)
@@ -324,7 +270,7 @@ static void take_next_call(struct connection *c)
 
     c->backlog = r != 0;
     if (r == -EINVAL)
-        refuse_text(c, &error);
+        connection_refuse_text(c, &error);
     else if (r < 0 || (r > 0 && take_call(c, &message) < 0))
         c->broken = true;
     if (c->backlog)
@@ -412,11 +358,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
         if (r == 0)
             c->read_closed = true;
         else if (r > 0 && client_load_find_excess(&c->load).limit)
-            refuse_descriptors(c);
+            connection_refuse_descriptors(c);
         else if (r == -EMSGSIZE)
-            refuse_size(c);
+            connection_refuse_size(c);
         else if (r == -EPERM)
-            refuse_sender(c);
+            connection_refuse_sender(c);
         else if (r < 0 && r != -EAGAIN)
             c->broken = true;
     }

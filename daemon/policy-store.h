@@ -28,7 +28,7 @@ const struct site_policy *policy_store_get(const struct policy_store *store);
 const struct policy_rule *policy_store_rule(const struct policy_store *store,
                                             const struct peer *peer);
 
-/* Why there is none, for the peer: a sentence. Static, or the store's until it is called again. */
+/* Why policy_store_rule() finds none: a sentence for the peer. Static. */
 const char *policy_store_why_none(const struct policy_store *store);
 
 /* Asks for a reload; policy_store_is_done() tells of the result's coming, and the watches. */

@@ -9,7 +9,6 @@
 #include "util.h"
 
 /* One such folder. */
-
 struct workspace {
     int mount;   /* detached clone of the folder's mount (open_tree(2)) */
     int view;    /* another, read-only, for who looks through it (agent-scan.h) */

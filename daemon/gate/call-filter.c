@@ -12,7 +12,6 @@
 #include "call-filter.h"
 
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -23,6 +22,7 @@
 #include <sys/syscall.h>
 
 #include "caged-limits.h"
+#include "native.h"
 #include "util.h"
 
 /* -- conditions -- */
@@ -133,19 +133,6 @@ static const struct row rows[] = {
 
 /* -- the program -- */
 
-#if defined(__x86_64__)
-#define THIS_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define THIS_ARCHITECTURE AUDIT_ARCH_AARCH64
-#elif defined(__riscv) && __riscv_xlen == 64
-#define THIS_ARCHITECTURE AUDIT_ARCH_RISCV64
-#else
-#error "the filter knows nothing of this architecture"
-#endif
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the lower half of an argument is expected to come first"
-#endif
-
 #define REFUSE BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offset))
@@ -239,7 +226,7 @@ int call_filter_load(unsigned first_own_fd)
     struct program p = {.size = 0};
 
     put(&p, (struct sock_filter)LOAD(offsetof(struct seccomp_data, arch)));
-    put(&p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCHITECTURE, 1, 0));
+    put(&p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCHITECTURE, 1, 0));
     put(&p, (struct sock_filter)REFUSE);
     put(&p, (struct sock_filter)LOAD(offsetof(struct seccomp_data, nr)));
     for (const struct row *row = rows; row < rows + ARRAY_SIZE(rows);)

@@ -32,18 +32,8 @@
 
 #include "caged-limits.h"
 #include "call-filter.h"
+#include "native.h"
 #include "util.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 /* How many descriptors the gate may ever have open: for each connection the client's and a
  * server's; dials that race with another; pipes for bulk, with two ends each. The 32: standard

@@ -4,7 +4,6 @@
 #include "drop.h"
 
 #include <grp.h>
-#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
@@ -13,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "capabilities.h"
 #include "util.h"
 
 /* Named one by one: SECURE_ALL_BITS of newer headers holds bits that older kernels refuse. */
@@ -77,13 +77,10 @@ static int drop_ids(const struct identity *identity)
     return 0;
 }
 
-/* Bounding set: before the capabilities, since it needs CAP_SETPCAP. The kernel says EINVAL after
- * the last capability that it knows. */
+/* Bounding set: before the capabilities, since it needs CAP_SETPCAP. */
 static int drop_bounding_set(const struct identity *identity)
 {
-    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
-        ;
-    return errno == EINVAL ? 0 : negative_errno();
+    return capabilities_drop_bounding_set();
 }
 
 /* Securebits: before the capabilities too. uid 0 means nothing, and this can't be changed back. */
@@ -92,16 +89,10 @@ static int drop_securebits(const struct identity *identity)
     return prctl(PR_SET_SECUREBITS, SECUREBITS_LOCKED, 0, 0, 0) < 0 ? negative_errno() : 0;
 }
 
-/* Capabilities: ambient first, then effective, permitted and inheritable at once. */
+/* Capabilities: all that are left. */
 static int drop_capabilities(const struct identity *identity)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
-        syscall(SYS_capset, &header, none) < 0)
-        return negative_errno();
-    return 0;
+    return capabilities_drop();
 }
 
 /* No new privileges: setuid bits and file capabilities give nothing; seccomp asks for it. */

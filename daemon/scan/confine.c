@@ -20,8 +20,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -30,20 +28,11 @@
 #include <sys/syscall.h>
 
 #include "caged-limits.h"
+#include "capabilities.h"
+#include "native.h"
 #include "scan-proto.h"
 #include "util.h"
 #include "walk.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 static int set_limits(void)
 {
@@ -67,28 +56,9 @@ static int set_limits(void)
     return 0;
 }
 
-/* The kernel says EINVAL after the last capability that it knows. */
-static int drop_bounding_set(void)
-{
-    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
-        ;
-    return errno == EINVAL ? 0 : negative_errno();
-}
-
 static int change_user(uid_t uid, gid_t gid)
 {
     if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-        return negative_errno();
-    return 0;
-}
-
-static int drop_capabilities(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
-        syscall(SYS_capset, &header, none) < 0)
         return negative_errno();
     return 0;
 }
@@ -99,19 +69,6 @@ static int set_flag(int option, unsigned long value)
 }
 
 /* -- seccomp -- */
-
-#if defined(__x86_64__)
-#define THIS_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define THIS_ARCHITECTURE AUDIT_ARCH_AARCH64
-#elif defined(__riscv) && __riscv_xlen == 64
-#define THIS_ARCHITECTURE AUDIT_ARCH_RISCV64
-#else
-#error "the filter knows nothing of this architecture"
-#endif
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the lower half of an argument is expected to come first"
-#endif
 
 #define LOAD(member)                                                                               \
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, member))
@@ -128,7 +85,7 @@ static int allow_few_calls(void)
 {
     struct sock_filter code[] = {
         LOAD(arch),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCHITECTURE, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCHITECTURE, 1, 0),
         DIE,
         LOAD(nr),
         ALLOW_CALL(SYS_statx),
@@ -152,11 +109,11 @@ int confine_enter(int fd, uid_t uid, gid_t gid)
     if (r >= 0)
         r = set_limits();
     if (r >= 0)
-        r = drop_bounding_set();
+        r = capabilities_drop_bounding_set();
     if (r >= 0)
         r = change_user(uid, gid);
     if (r >= 0)
-        r = drop_capabilities();
+        r = capabilities_drop();
     if (r >= 0)
         r = set_flag(PR_SET_DUMPABLE, 0);
     if (r >= 0)

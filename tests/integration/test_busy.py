@@ -24,7 +24,7 @@ def unharmed(daemon, a):
     for agent in a.call("List")["agents"]:
         with contextlib.suppress(VarlinkError):  # it may have ended since
             a.call("Kill", agent_id=agent["agent_id"])
-    until(lambda: not a.call("List")["agents"], 120, "every agent has ended")
+    until(lambda: not a.call("List")["agents"], what="every agent has ended")
     leftovers.until_as(daemon, before)
 
 
@@ -32,7 +32,7 @@ def unharmed(daemon, a):
 def many(a):
     """Makes connections of a's; all are closed in the end."""
     with contextlib.ExitStack() as stack:
-        yield lambda n: [stack.enter_context(a.connect(timeout=60)) for _ in range(n)]
+        yield lambda n: [stack.enter_context(a.connect()) for _ in range(n)]
 
 
 def busy(error):
@@ -171,7 +171,7 @@ def test_replies_that_a_user_leaves_unread_on_all_connections_are_bounded_togeth
             return busy(error)
         return None
 
-    assert until(is_pressed, 60, "so much is left unread") == ("unread bytes of one user", maximum)
+    assert until(is_pressed, what="so much is left unread") == ("unread bytes of one user", maximum)
     assert busy(a.refused()) == ("unread bytes of one user", maximum)
     assert b.run("echo well").stdout == b"well\n"
     assert resident(daemon) - before < 3 * maximum

@@ -42,12 +42,15 @@ def test_each_unit_test_is_listed_with_what_it_covers():
     assert all(len(row[1]) > 10 for row in rows)
 
 
-def tables(text, heading):
-    """The rows of all tables of a section, without their heads."""
+def tables_apart(text, heading):
+    """The rows of each table of a section, without its head."""
     below = text[text.index(f"\n{heading}\n"):].split("\n## ", 2)[1]
-    return [[cell.strip() for cell in row.strip("|").split(" | ")]
-            for table in re.findall(r"^\|.*\n\|---.*\n((?:\|.*\n)+)", below, re.M)
-            for row in table.splitlines()]
+    return [[[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()]
+            for table in re.findall(r"^\|.*\n\|---.*\n((?:\|.*\n)+)", below, re.M)]
+
+
+def tables(text, heading):
+    return [row for table in tables_apart(text, heading) for row in table]
 
 
 def test_each_row_of_the_threat_model_is_held_by_tests_that_exist():
@@ -57,6 +60,9 @@ def test_each_row_of_the_threat_model_is_held_by_tests_that_exist():
         named = re.findall(r"`([^`]+)`", tests)
         assert named and set(named) <= TESTS, (threat, set(named) - TESTS)
         assert re.sub(r"`[^`]+`|, ", "", tests) == "", threat  # names and nothing else
+    for table in tables_apart(README, "## Threat model"):
+        threats = [row[:-2] for row in table]
+        assert [threat for threat in threats if threats.count(threat) > 1] == [], "each stands once"
 
 
 def test_every_test_that_a_document_names_exists():

@@ -16,6 +16,7 @@ import pytest
 
 from harness import paths
 from harness.daemon import Daemon, until
+from harness.patience import PATIENCE
 from harness.users import acting_as
 from harness.varlink import Connection, Disconnected, VarlinkError
 
@@ -40,7 +41,7 @@ def answer(text):
 
 
 def run(words, **options):
-    done = subprocess.run([*map(str, words)], capture_output=True, timeout=60, **options)
+    done = subprocess.run([*map(str, words)], capture_output=True, timeout=PATIENCE, **options)
     assert done.returncode == 0, done.stderr.decode()
     return answer(done.stdout)
 
@@ -111,10 +112,10 @@ def test_a_connection_that_was_only_lent_goes_on(a, b, people):
         process = subprocess.Popen(b.user.command("/usr/bin/python3", "-c", script), stdin=theirs)
         socket.send_fds(ours, [b"x"], [connection.socket.fileno()])
         _, fds, _, _ = socket.recv_fds(ours, 1, 1)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
         connection.socket.close()
         connection.socket = socket.socket(fileno=fds[0])
-        connection.socket.settimeout(20)
+        connection.socket.settimeout(PATIENCE)
         assert connection.call("List") is not None
 
 
@@ -461,7 +462,7 @@ def test_a_connection_that_is_handed_into_a_cage_gives_nothing(a, root, speak):
             with acting_as(a.user):
                 listener.bind(str(folder / "meet"))
             listener.listen()
-            listener.settimeout(30)
+            listener.settimeout(PATIENCE)
             agent_id = a.spawn(RECEIVE, workspace=str(folder))
             peer, _ = listener.accept()
             socket.send_fds(peer, [b"x"], [own.socket.fileno()])
@@ -491,7 +492,7 @@ def test_who_has_ended_before_anybody_looked_is_nobody(a, daemon, speak, stopped
     process.stdin.flush()
     stopped()
     reply = answer(process.stdout.readline())
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     if method == INFO:
         assert reply["product"] == "cagedd"
     else:
@@ -511,7 +512,7 @@ def send_and_go(user, daemon, agent_id):
 
 def test_a_client_that_sends_and_goes_at_once_has_nothing_done(a, daemon, agent, stopped):
     """What it sent is there, but nobody can tell any more where it came from."""
-    subprocess.run(send_and_go(a.user, daemon, agent), check=True, timeout=60)
+    subprocess.run(send_and_go(a.user, daemon, agent), check=True, timeout=PATIENCE)
     stopped()
     with a.connect() as connection:  # taken after the other one
         assert connection.call("Inspect", {"agent_id": agent})["agent"]["state"] == "running"

@@ -1,9 +1,11 @@
 """What an agent leaves in its workspace that its user's own tools may run: told at its end."""
 
+import contextlib
 import errno
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 
 from harness import paths
 from harness.daemon import Client, until
+from harness.patience import PATIENCE
 from harness.varlink import VarlinkError
 
 CLOCK_REALTIME_COARSE = 5  # linux/time.h
@@ -216,7 +219,13 @@ def test_everybody_who_asks_is_told(a, workspace):
     spawned = a.cagectl("spawn", "--wait", a.cards.write(a.card("echo > .envrc", workspace=str(workspace))))
     assert ".envrc (changed)" in spawned.errors, spawned
     followed = a.daemon.start_cagectl(a.user, "events")
-    agent_id = a.spawn("sleep 0.3; echo > .mcp.json", workspace=str(workspace))
+
+    def follows():
+        a.wait(a.spawn("true"))
+        return select.select([followed.stdout], [], [], 0)[0]
+
+    until(follows, what="cagectl events tells of agents")
+    agent_id = a.spawn("echo > .mcp.json", workspace=str(workspace))
     a.wait(agent_id)
     for line in followed.stdout:
         if f"{agent_id} ended".encode() in line:
@@ -270,7 +279,7 @@ for n in range({count} // 1000):
 EOF
         echo > .envrc
     """
-    ended = a.wait(a.spawn(script, workspace=str(workspace)), timeout=120)
+    ended = a.wait(a.spawn(script, workspace=str(workspace)))
     if ended.get("planted_incomplete") is None:  # a machine that is slow may not get through
         assert ended["planted_more"] == count - KIND_FILES, ended
         assert {"path": ".envrc", "kind": "direnv", "change": "created"} in ended["planted"]
@@ -350,7 +359,7 @@ def test_one_that_takes_too_long_is_ended(slow):
     ended = slow.wait(agent_id)
     assert (ended["reason"], ended["planted"]) == ("exited", [])
     assert ended["planted_incomplete"] == "it took too long, and was ended"
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < PATIENCE
     slow.wait(other)
 
 
@@ -368,15 +377,23 @@ def test_a_kill_does_not_wait_for_it(slow):
     raise AssertionError("it was never ended by a kill")
 
 
+def running_scan(slow):
+    """Its pid; on a busy machine the time of one may be over before it is seen."""
+    def seen():
+        if not slow.call("List")["agents"]:
+            slow.spawn("true")
+        return scans(slow.daemon)
+
+    return until(seen, what="caged-scan runs")[0]
+
+
 def test_the_end_of_the_daemon_does_not_wait_for_it(slow):
-    slow.spawn("true")
-    until(lambda: scans(slow.daemon), what="caged-scan runs")
-    assert slow.daemon.stop(timeout=30) == 0
+    running_scan(slow)
+    assert slow.daemon.stop() == 0
 
 
 def test_a_killed_daemon_leaves_none(slow):
-    slow.spawn("true")
-    (pid,) = until(lambda: scans(slow.daemon), what="caged-scan runs")
+    pid = running_scan(slow)
     slow.daemon.stop(signal.SIGKILL)
     slow.daemon.start()  # clears up what a killed one left
     until(lambda: not os.path.exists(f"/proc/{pid}"), what="caged-scan ended")
@@ -407,32 +424,44 @@ def stopped_scan(a, workspace, tries=50):
     raise AssertionError("no caged-scan was there for long enough")
 
 
+def assert_confined(a, workspace, pid):
+    now = status_of(pid)
+    assert now["Uid"].split() == [str(a.user.uid)] * 4 and now["Gid"].split() == [str(a.user.gid)] * 4
+    assert now["Groups"].strip() == "" and now["NoNewPrivs"].strip() == "1"
+    assert all(int(now[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
+    for namespace in ("pid", "net", "ipc", "uts"):
+        assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}")
+    assert os.stat(f"/proc/{pid}/root").st_ino == workspace.stat().st_ino
+    with pytest.raises(OSError) as error:
+        open(f"/proc/{pid}/root/.x", "w")
+    assert error.value.errno == errno.EROFS
+    limits = open(f"/proc/{pid}/limits").read()
+    assert re.search(r"Max processes +0 ", limits) and re.search(r"Max file size +0 ", limits)
+    assert a.daemon.name in open(f"/proc/{pid}/cgroup").read()
+    traced = subprocess.run(a.user.command("cat", f"/proc/{pid}/environ"), capture_output=True, text=True)
+    assert "Permission denied" in traced.stderr  # not even another process of that user may look into it
+
+
 def test_it_has_nothing_but_a_view_of_the_workspace(a, workspace):
     """Stopped in the midst of its work: what it could do were it taken over."""
     for n in range(100):
         (workspace / f"d{n}").mkdir()
         for m in range(400):
             (workspace / f"d{n}/{m}").touch()
-    agent_id, pid = stopped_scan(a, workspace)
-    try:
-        now = status_of(pid)
-        assert now["Uid"].split() == [str(a.user.uid)] * 4 and now["Gid"].split() == [str(a.user.gid)] * 4
-        assert now["Groups"].strip() == "" and now["NoNewPrivs"].strip() == "1"
-        assert all(int(now[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
-        for namespace in ("pid", "net", "ipc", "uts"):
-            assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}")
-        assert os.stat(f"/proc/{pid}/root").st_ino == workspace.stat().st_ino
-        with pytest.raises(OSError) as error:
-            open(f"/proc/{pid}/root/.x", "w")
-        assert error.value.errno == errno.EROFS
-        limits = open(f"/proc/{pid}/limits").read()
-        assert re.search(r"Max processes +0 ", limits) and re.search(r"Max file size +0 ", limits)
-        assert a.daemon.name in open(f"/proc/{pid}/cgroup").read()
-        traced = subprocess.run(a.user.command("cat", f"/proc/{pid}/environ"), capture_output=True, text=True)
-        assert "Permission denied" in traced.stderr  # not even another process of that user may look into it
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    a.wait(agent_id)
+    for _ in range(10):
+        agent_id, pid = stopped_scan(a, workspace)
+        try:
+            assert_confined(a, workspace, pid)
+            return
+        except (AssertionError, OSError):
+            if pid in scans(a.daemon):
+                raise
+            # Its time was over on a busy machine, and so it was killed while it was looked at.
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+            a.wait(agent_id)
+    raise AssertionError("none was there for long enough")
 
 
 @pytest.mark.parametrize("script", ["tail /dev/zero", "head -c 200m /dev/zero > /tmp/x; tail /dev/zero"])

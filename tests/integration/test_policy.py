@@ -14,6 +14,7 @@ import pytest
 from harness import paths
 from harness.daemon import Client, Daemon, until
 from harness.fuse import HangingFuse
+from harness.patience import PATIENCE
 from harness.varlink import VarlinkError
 
 SLEEP = ["/bin/sleep", "600"]
@@ -429,8 +430,8 @@ def test_a_reload_that_hangs_holds_up_nobody_and_those_that_come_then_see_the_ne
     daemon.start()
     a = Client(daemon, people["a"])
     fuse = HangingFuse(folder, people["root"])
-    with daemon.connect(people["root"], timeout=60) as first, \
-            daemon.connect(people["root"], timeout=60) as second:
+    with daemon.connect(people["root"]) as first, \
+            daemon.connect(people["root"]) as second:
         try:
             first.send("ReloadPolicy")
             until(lambda: fuse.unanswered, what="the file is looked at")
@@ -494,7 +495,7 @@ def test_a_swap_is_whole_for_every_spawn_while_agents_come_and_go(daemon, a, b):
     for client in (a, b):
         card = client.card(command=["/bin/true"])
         workspace = os.open(card["workspace"], os.O_RDONLY | os.O_DIRECTORY)
-        threads.append(threading.Thread(target=spawn_on, args=(client.connect(60), card, workspace)))
+        threads.append(threading.Thread(target=spawn_on, args=(client.connect(), card, workspace)))
     for thread in threads:
         thread.start()
     for n in range(60):
@@ -508,10 +509,10 @@ def test_a_swap_is_whole_for_every_spawn_while_agents_come_and_go(daemon, a, b):
         daemon.reload_policy(both[0])
         return len(seen) > 1 or faults
 
-    until(swap_until_both_are_seen, timeout=60, what="both policies had agents")
+    until(swap_until_both_are_seen, what="both policies had agents")
     over.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert faults == []
     assert seen == {(100, 100), (200, 200)}
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from harness.daemon import Client, until
+from harness.patience import PATIENCE
 
 LIMIT = 1024  # PROTECT_REPOSITORIES_MAX
 HOOK = "#!/bin/sh\ntouch {marker}\n"
@@ -36,7 +37,7 @@ class Repository:
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.user.home), "LC_ALL": "C.UTF-8"}
         return subprocess.run(self.user.command(*words), cwd=cwd or self.path, env=environment,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=60, check=check, **options)
+                              timeout=PATIENCE, check=check, **options)
 
     def git(self, *words, **options):
         return self.run("git", "-c", "protocol.file.allow=always", *words, **options)

@@ -32,7 +32,7 @@ def all_end(daemon, a, b):
         for agent in user.call("List")["agents"]:
             with contextlib.suppress(VarlinkError):  # it may have ended since
                 user.call("Kill", agent_id=agent["agent_id"])
-        until(lambda: not user.call("List")["agents"], 30, "every agent has ended")
+        until(lambda: not user.call("List")["agents"], what="every agent has ended")
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_agents_together_get_no_more_memory_than_the_total(a, b, total):
                for agent_id in agents]
         return all(told or state["state"] == "ended" for state, told in zip(states, has)) and states
 
-    states = until(settled, 60, "each has it or has ended")
+    states = until(settled, what="each has it or has ended")
     ended = [state for state in states if state["state"] == "ended"]
     assert len(agents) - len(ended) <= 2
     assert refused + len(ended) >= 3
@@ -228,7 +228,7 @@ def test_a_total_below_what_is_in_use_ends_nobody_and_lets_nothing_more_be_had(a
     (Path(a.inspect(big)["agent"]["workspace"]) / "go").touch()
     ended = a.wait(big)
     assert ended["reason"] == "out_of_memory" and b"more" not in a.output(big)[0]
-    until(lambda: number(memory) == 64 * MIB, 30, "the total is in force when it can be")
+    until(lambda: number(memory) == 64 * MIB, what="the total is in force when it can be")
     assert a.inspect(small)["agent"]["state"] == "running"
 
 
@@ -243,7 +243,7 @@ def test_files_that_are_kept_for_speed_do_not_stand_in_the_way_of_a_total(a, tot
     assert number(in_use) > 140 * MIB
     total(memory_mb=64)
     memory = file_of(a, agent_id, "total.memory_mb")
-    until(lambda: number(memory) == 64 * MIB, 60, "the total is in force")
+    until(lambda: number(memory) == 64 * MIB, what="the total is in force")
     assert a.inspect(agent_id)["agent"]["state"] == "running"
     assert a.run("echo well").stdout == b"well\n"
 

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from . import paths
+from .patience import PATIENCE
 
 INIT = paths.CAGED_INIT
 LAUNCHER = paths.BUILD / "tests" / "escape" / "launch-init"
@@ -100,7 +101,7 @@ class Cage:
     def __init__(self, data, workspace, sealed=True, profile=PROFILE, output=None,
                  folders=()):
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.control.settimeout(30)
+        self.control.settimeout(PATIENCE)
         self.output, self.errors = b"", b""
         out, out_end = os.pipe()
         err, err_end = os.pipe()
@@ -158,12 +159,12 @@ class Cage:
         value, _ = self._expect(EXITED)
         return struct.unpack("=Q", value)[0]
 
-    def output_ended(self, timeout=10):
+    def output_ended(self, timeout=PATIENCE):
         for thread in self.threads:
             thread.join(timeout)
         return not any(thread.is_alive() for thread in self.threads)
 
-    def gone(self, timeout=10):
+    def gone(self, timeout=PATIENCE):
         """Waits for the end of PID 1; its own wait status."""
         ready, _, _ = select.select([self.process.stdout], [], [], timeout)
         assert ready, "PID 1 still lives"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import paths
+from .patience import PATIENCE
 from .users import acting_as, root_user
 from .varlink import Connection, VarlinkError
 
@@ -18,7 +19,7 @@ _ids = itertools.count(1)
 JOURNAL = Path("/run/systemd/journal/socket")
 
 
-def until(condition, timeout=10, what=""):
+def until(condition, timeout=PATIENCE, what=""):
     """Waits until the condition gives something true and returns that."""
     end = time.monotonic() + timeout
     while True:
@@ -132,7 +133,7 @@ class Daemon:
         except (FileNotFoundError, ConnectionRefusedError):
             return False
 
-    def stop(self, number=signal.SIGTERM, timeout=30):
+    def stop(self, number=signal.SIGTERM, timeout=PATIENCE):
         """Ends it and returns its exit status."""
         if self.process is None:
             return None
@@ -167,7 +168,7 @@ class Daemon:
 
     # -- Varlink --
 
-    def connect(self, user, timeout=20):
+    def connect(self, user, timeout=PATIENCE):
         return Connection(self.socket, user, timeout)
 
     def call(self, user, method, parameters=None):
@@ -187,11 +188,11 @@ class Daemon:
         finally:
             os.close(fd)
 
-    def wait(self, user, agent_id, timeout=30):
+    def wait(self, user, agent_id, timeout=PATIENCE):
         with self.connect(user, timeout) as connection:
             return connection.call("Wait", {"agent_id": agent_id})["agent"]
 
-    def output(self, user, agent_id, timeout=30):
+    def output(self, user, agent_id, timeout=PATIENCE):
         """All that the ring holds, as (stdout, stderr), after the agent's end."""
         streams = {"stdout": b"", "stderr": b""}
         with self.connect(user, timeout) as connection:
@@ -206,7 +207,7 @@ class Daemon:
         return [*self.entry,
                 *user.command("env", f"CAGED_SOCKET={self.socket}", paths.CAGECTL, *words)]
 
-    def cagectl(self, user, *words, timeout=60, **options):
+    def cagectl(self, user, *words, timeout=PATIENCE, **options):
         done = subprocess.run(self.cagectl_words(user, *words), stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=timeout, **options)
         return Result(done.returncode, done.stdout, done.stderr)
@@ -259,7 +260,7 @@ class Client:
     def card(self, script=None, **keys):
         return self.cards.card(script, **keys)
 
-    def run(self, script, timeout=60, **keys):
+    def run(self, script, timeout=PATIENCE, **keys):
         """`cagectl run` of a shell script; the result has the agent's output and status."""
         path = self.cards.write(self.card(script, **keys))
         return self.daemon.cagectl(self.user, "run", path, timeout=timeout)
@@ -288,7 +289,7 @@ class Client:
             return error
         raise AssertionError(f"this was not refused: {reply}")
 
-    def wait(self, agent_id, timeout=30):
+    def wait(self, agent_id, timeout=PATIENCE):
         return self.daemon.wait(self.user, agent_id, timeout)
 
     def output(self, agent_id):
@@ -297,13 +298,13 @@ class Client:
     def call(self, method, **parameters):
         return self.daemon.call(self.user, method, parameters)
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=PATIENCE):
         return self.daemon.connect(self.user, timeout)
 
     def inspect(self, agent_id):
         return self.call("Inspect", agent_id=agent_id)
 
-    def until_output(self, agent_id, text, timeout=20):
+    def until_output(self, agent_id, text, timeout=PATIENCE):
         """Follows the agent's output until a line holds the text."""
         with self.connect(timeout) as connection:
             for reply in connection.replies("Logs", {"agent_id": agent_id, "follow": True}):

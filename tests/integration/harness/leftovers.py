@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from .patience import PATIENCE
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -109,7 +111,7 @@ def snapshot(daemon):
     }
 
 
-def idle(daemon, timeout=20):
+def idle(daemon, timeout=PATIENCE):
     """What the daemon holds while no agent runs. The kernel takes down a network namespace, and the
     link into it, a moment after its last process has gone."""
     end = time.monotonic() + timeout
@@ -128,7 +130,7 @@ def difference(before, after):
             for what in before if before[what] != after[what]}
 
 
-def until_as(daemon, before, timeout=20):
+def until_as(daemon, before, timeout=PATIENCE):
     """Waits until the daemon holds what it held before; fails with the difference."""
     end = time.monotonic() + timeout
     while found := difference(before, snapshot(daemon)):

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 
+from .patience import PATIENCE
 from .users import acting_as
 
 DESCRIPTORS_MAX = 64
@@ -26,7 +27,7 @@ class Disconnected(Exception):
 class Connection:
     """One connection, made with the credentials of `user`."""
 
-    def __init__(self, path, user, timeout=20):
+    def __init__(self, path, user, timeout=PATIENCE):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self.socket.settimeout(timeout)
         self.user = user
