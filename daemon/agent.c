@@ -74,13 +74,9 @@ void agent_release(struct agent *agent)
         log_entry(agent->log, LOG_ERR, NULL, NULL, 0, "a cgroup of agent %s cannot be removed: %s",
                   agent->card->agent_id, strerror(-r));
     agent->have_cgroup = false;
-<<<<<<< HEAD
-=======
-    agent->scan.tree = fd_close(agent->scan.tree); /* of one that never ran */
-    agent->scan.protected = fd_close(agent->scan.protected);
->>>>>>> rev-cage
     agent->workspace.mount = fd_close(agent->workspace.mount);
     agent->scan.tree = fd_close(agent->scan.tree); /* of one that never ran */
+    agent->scan.protected = fd_close(agent->scan.protected);
     workspaces_close(agent->mounts, agent->card ? agent->card->n_mounts : 0);
     uid_ranges_release(&agent->manager->ranges, agent->slot);
     agent->slot = -1;
