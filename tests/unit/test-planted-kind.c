@@ -83,12 +83,10 @@ static void names_are_of_their_kinds(void **state)
         {".yarn/releases/notes", -1},
         {".claude/settings.local.json", PLANTED_AGENT_SETTINGS},
         {".mcp.json", PLANTED_AGENT_SETTINGS},
-<<<<<<< HEAD
         {".claude/commands/x.md", PLANTED_AGENT_SETTINGS},
         {".claude/worktrees/x/src/main.c", -1},
         {".claude/worktrees/x/.envrc", PLANTED_DIRENV},
         {".husky/worktrees/x", PLANTED_HOOK_MANAGER},
-=======
         {"docs/AGENTS.md", PLANTED_AGENT_SETTINGS},
         {".clinerules", PLANTED_AGENT_SETTINGS},
         {".clinerules/x.md", PLANTED_AGENT_SETTINGS},
@@ -102,7 +100,6 @@ static void names_are_of_their_kinds(void **state)
         {".git-hooks/pre-commit/x", PLANTED_HOOK_MANAGER},
         {".env", PLANTED_TOOL_MANAGER},
         {".env.example", -1},
->>>>>>> rev-cage
         {"Makefile", -1},
         {"package.json", -1},
         {".", -1},
