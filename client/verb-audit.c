@@ -208,7 +208,8 @@ static int make_up(struct audit *a, uint64_t lost)
 
     if (a->no_past) {
         (void)fflush(stdout);
-        say("%" PRIu64 " event%s lost here: you read too slowly", lost, lost == 1 ? "" : "s");
+        say("at least %" PRIu64 " event%s lost here: you read too slowly", lost,
+            lost == 1 ? "" : "s");
         return STATUS_OK;
     }
     (void)snprintf(since, sizeof(since), "@%" PRIu64, seconds - MIN_OF(seconds, (uint64_t)5));

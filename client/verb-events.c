@@ -190,7 +190,8 @@ static int batch_print(const struct options *options, const json_t *parameters)
     if (field_array(parameters, "events", &events) < 0 || field_u64(parameters, "lost", &lost) < 0)
         return -EPROTO;
     if (lost > 0)
-        say("%" PRIu64 " event%s lost here: you read too slowly", lost, lost == 1 ? "" : "s");
+        say("at least %" PRIu64 " event%s lost here: you read too slowly", lost,
+            lost == 1 ? "" : "s");
     json_array_foreach (events, i, event) {
         int r = option_given(options, OPTION_JSON) ? output_json_line(event) : event_print(event);
         if (r != 0)

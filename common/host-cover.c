@@ -82,6 +82,14 @@ bool host_pattern_covers(const struct host_pattern *ceiling, const struct host_p
                                                : covers_name(ceiling, entry);
 }
 
+bool host_pattern_names_meet(const struct host_pattern *a, const struct host_pattern *b)
+{
+    if (a->kind == HOST_PATTERN_NETWORK || b->kind == HOST_PATTERN_NETWORK)
+        return false;
+    return a->kind == HOST_PATTERN_ANY || b->kind == HOST_PATTERN_ANY || covers_name(a, b) ||
+           covers_name(b, a);
+}
+
 bool host_pattern_is_special(const struct host_pattern *entry)
 {
     unsigned block_length;

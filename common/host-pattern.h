@@ -80,6 +80,9 @@ int host_pattern_parse_ceiling(const char *text, struct host_pattern *ret, const
  * address is covered by itself and `*` alone, since it is consent to wherever that leads. */
 bool host_pattern_covers(const struct host_pattern *ceiling, const struct host_pattern *entry);
 
+/* Whether there may be a name that both let through, ports aside. */
+bool host_pattern_names_meet(const struct host_pattern *a, const struct host_pattern *b);
+
 /* Whether the entry stands for what is not globally routable: localhost, or addresses all of which
  * are special. A name is none, wherever it may lead: the gate asks for consent to that address. */
 bool host_pattern_is_special(const struct host_pattern *entry);

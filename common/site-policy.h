@@ -150,5 +150,10 @@ json_t *policy_rule_explain(const struct policy_rule *rule, const struct card *c
  * entry at all. `rule` may be NULL: nothing is within none. */
 int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, const char **ret_why);
 
+/* Whether an entry of private_hosts is within the rule, as policy_rule_hold() asks it of a card's.
+ */
+bool policy_rule_has_private_host(const struct policy_rule *rule,
+                                  const struct host_pattern *private_host);
+
 const char *policy_right_to_string(enum policy_right right); /* "see", "stop", "change" */
 int policy_right_from_string(const char *name, enum policy_right *ret); /* 0 or -EINVAL */

@@ -58,6 +58,7 @@ struct connection {
     bool follow;
     char *filter;          /* an agent's id, for Events */
     bool sees_others;      /* agents, maybe, for Events */
+    uint64_t n_events;     /* that were sent by this call of Events */
     enum agent_state told; /* for Wait: the state that the client knows */
     json_t *result;        /* what will be the reply, for Reload */
     uint64_t update;       /* of a gate: what the reply waits for */

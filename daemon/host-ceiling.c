@@ -32,6 +32,25 @@ int host_ceiling_check(const struct policy_rule *rule, enum host_list list, cons
     return 0;
 }
 
+int host_ceiling_check_private(const struct policy_rule *rule,
+                               const struct string_list *private_hosts,
+                               const struct host_pattern *entry, const char **ret_why)
+{
+    struct host_pattern held;
+    const char *why;
+
+    for (size_t i = 0; i < private_hosts->count; i++) {
+        int r = host_pattern_parse(private_hosts->items[i], &held, &why);
+        if (r < 0 || !host_pattern_names_meet(entry, &held) ||
+            (rule && policy_rule_has_private_host(rule, &held)))
+            continue;
+        *ret_why = "by private_hosts of the card it may lead to a private address, and that is not "
+                   "within private_hosts of the rule of the site policy any more";
+        return -EPERM;
+    }
+    return 0;
+}
+
 int host_ceiling_check_card(const struct policy_rule *rule, const struct card *card,
                             enum api_provider provider, struct card_error *ret_error)
 {

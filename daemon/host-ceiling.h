@@ -13,6 +13,13 @@ enum host_list { HOST_LIST_ALLOWED, HOST_LIST_DENIED };
 int host_ceiling_check(const struct policy_rule *rule, enum host_list list, const char *text,
                        struct host_pattern *ret, const char **ret_why);
 
+/* Whether the rule lets the agent have the entry beside what its card has in private_hosts: it came
+ * by an earlier policy perhaps, and what is allowed now must not lead to where only that one
+ * consented. 0, or -EPERM with *ret_why, a static sentence. */
+int host_ceiling_check_private(const struct policy_rule *rule,
+                               const struct string_list *private_hosts,
+                               const struct host_pattern *entry, const char **ret_why);
+
 /* The same for the lists of a card whose hosts an agent with this provider is to get. 0, or -EPERM
  * with *ret_error; -ENOMEM. */
 int host_ceiling_check_card(const struct policy_rule *rule, const struct card *card,

@@ -20,6 +20,7 @@ struct entries {
 struct ceiling {
     const struct policy_rule *rule;
     enum host_list list;
+    const struct string_list *private_hosts; /* of the card, for what is to be allowed */
 };
 
 struct both {
@@ -90,6 +91,9 @@ static int parse(const struct string_list *list, const char *name, const struct 
         int r = ceiling ? host_ceiling_check(ceiling->rule, ceiling->list, entry->text,
                                              &entry->pattern, &why)
                         : host_pattern_parse(entry->text, &entry->pattern, &why);
+        if (r >= 0 && ceiling && ceiling->private_hosts)
+            r = host_ceiling_check_private(ceiling->rule, ceiling->private_hosts, &entry->pattern,
+                                           &why);
         if (r < 0)
             return refuse(ret_fault, r, name, i, why);
     }
@@ -138,7 +142,8 @@ int host_lists_change(const struct host_lists *now, const struct host_change *ch
     if (!both)
         return -ENOMEM;
     struct both *old = &both[0], *asked = &both[1];
-    const struct ceiling to_allow = {rule, HOST_LIST_ALLOWED}, to_deny = {rule, HOST_LIST_DENIED};
+    const struct ceiling to_allow = {rule, HOST_LIST_ALLOWED, change->private_hosts},
+                         to_deny = {rule, HOST_LIST_DENIED, NULL};
     int r = parse(change->allow, "allow", &to_allow, &asked->allowed, ret_fault);
     if (r == 0)
         r = parse(change->deny, "deny", &to_deny, &asked->denied, ret_fault);

@@ -17,7 +17,8 @@ void host_lists_deinit(struct host_lists *lists);
 
 /* Entries for allowed_hosts and for denied_hosts, as a caller wrote them. */
 struct host_change {
-    const struct string_list *allow, *deny; /* borrowed */
+    const struct string_list *allow, *deny;  /* borrowed */
+    const struct string_list *private_hosts; /* of the agent's card; NULL: none */
 };
 
 /* Why a change is refused: the entry `index` of "allow" or "deny", or a list that would have more
@@ -32,7 +33,7 @@ struct host_change_fault {
 /* `allow` is added to what is allowed and taken out of what is denied, `deny` the other way round.
  * Entries are the same if they stand for the same hosts and ports, however they are written and
  * whatever their options are; of two such in a list the newer stays, in the place of the older.
- * `rule` is the agent's, for host_ceiling_check(). 0 with lists for host_lists_deinit(); -EINVAL,
+ * `rule` is the agent's, for host_ceiling_check*(). 0 with lists for host_lists_deinit(); -EINVAL,
  * -EPERM (over the rule) or -E2BIG with *ret_fault; -ENOMEM. */
 int host_lists_change(const struct host_lists *now, const struct host_change *change,
                       const struct policy_rule *rule, struct host_lists *ret,

@@ -45,7 +45,7 @@ static int load_seccomp(struct manager *manager)
 
 static int find_own_folders(struct manager *manager, const struct manager_options *options)
 {
-    static const char *const helpers[] = {"caged-init", "caged-gate"};
+    static const char *const helpers[] = {"caged-init", "caged-gate", "caged-scan"};
     int r = own_folders_add_tree(&manager->own, options->data_dir);
 
     if (r >= 0)

@@ -82,7 +82,7 @@ static void run_change(struct connection *c, struct agent *agent, const json_t *
         parameters_borrow_strings(deny, &to_deny) < 0)
         connection_reply(c, NULL);
     else
-        change(c, agent, &(struct host_change){&to_allow, &to_deny});
+        change(c, agent, &(struct host_change){&to_allow, &to_deny, &agent->card->private_hosts});
     free(to_allow.items);
     free(to_deny.items);
 }

@@ -235,14 +235,22 @@ static json_t *convert_event(const struct connection *c, const struct ring_entry
         json_decref(event);
         return NULL;
     }
-    (void)json_object_set_new(event, "sequence", json_integer((json_int_t)entry->sequence));
     (void)json_object_set_new(event, "time_usec", json_integer((json_int_t)entry->time_usec));
     (void)json_object_set_new(event, "owner_uid", json_integer((json_int_t)entry->tag));
     return event;
 }
 
-static json_t *events_reply(json_t *events, json_int_t lost)
+/* The ring has the events of all users. Its numbers, and how many have left it unread, would tell
+ * each of them what the others do. */
+static json_t *events_reply(struct connection *c, json_t *events, json_int_t lost)
 {
+    json_t *event;
+    size_t i;
+
+    json_array_foreach (events, i, event)
+        (void)json_object_set_new(event, "sequence", json_integer((json_int_t)++c->n_events));
+    if (lost > 0 && c->peer.uid != 0)
+        lost = 1;
     return events ? json_pack("{s:o, s:I}", "events", events, "lost", lost) : NULL;
 }
 
@@ -257,11 +265,11 @@ static void pump_events(struct connection *c)
                           c, events, &lost);
 
     if (c->draining && n == 0) {
-        connection_reply(c, events_reply(events, lost));
+        connection_reply(c, events_reply(c, events, lost));
         return;
     }
     if (json_array_size(events) > 0 || lost > 0)
-        connection_continue(c, events_reply(events, lost));
+        connection_continue(c, events_reply(c, events, lost));
     else
         json_decref(events);
     if (n > 0)
@@ -285,8 +293,9 @@ void method_events(struct call *call)
         return;
     }
     c->endless = true;
+    c->n_events = 0;
     c->cursor = ring_end(c->manager->events);
     /* At once, so that the client knows from when on nothing is missed. */
-    connection_continue(c, events_reply(json_array(), 0));
+    connection_continue(c, events_reply(c, json_array(), 0));
     connection_set_pump(c, pump_events, &c->manager->event_watches);
 }

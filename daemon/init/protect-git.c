@@ -8,6 +8,7 @@
  *   modules/                  git folders of submodules; each that is there is writable again, but
  *                             for what is listed here
  *   worktrees/NAME/commondir  leads git to the configuration and hooks
+ *   worktrees/NAME/           all of it, where it is of a worktree that is not in the cage
  *
  * config is replaced by a rename, so its folder has to stay writable: git makes its locks there.
  * The git folder, worktrees/ and its folders, and the folder that a repository lies in are mounted
@@ -139,6 +140,40 @@ static int protect_own_worktree(struct guard *g, int git)
     return 0;
 }
 
+static bool has_mounted(int folder, const char *name)
+{
+    AUTO_FD int fd = guard_open(folder, name);
+
+    return fd >= 0 && guard_is_mounted(fd);
+}
+
+/* Whether the worktree is where the agent's git cannot find it, by a path of the host's: so git
+ * takes it for gone, and would remove what it keeps of it (git worktree prune, git gc). */
+static bool is_elsewhere(int git)
+{
+    char line[PROTECT_PATH_MAX];
+
+    return read_line(git, "gitdir", line, sizeof(line)) > 0 && line[0] == '/' &&
+           !has_prefix(line, CAGE_WORKSPACE "/");
+}
+
+static int protect_elsewhere(struct guard *g, int git)
+{
+    AUTO_FD int read_only = guard_bind(git, GUARD_READ_ONLY);
+
+    return read_only < 0 ? guard_refuse(g, "", "cannot be mounted on itself", read_only)
+                         : count_one(g);
+}
+
+/* One that is here after all, by another path than git noted. */
+static int protect_worktree_in_use(struct guard *g, int git)
+{
+    AUTO_FD int writable = guard_bind(git, is_elsewhere(git) ? GUARD_WRITABLE : GUARD_AS_IT_IS);
+
+    return writable < 0 ? guard_refuse(g, "", "cannot be mounted on itself", writable)
+                        : protect_worktree(g, writable);
+}
+
 static int visit_worktree(struct guard *g, int folder, const char *name, unsigned char type)
 {
     AUTO_FD int git = -EBADF;
@@ -152,7 +187,8 @@ static int visit_worktree(struct guard *g, int folder, const char *name, unsigne
     r = guard_enter(g, name, &before);
     if (r < 0)
         return r;
-    r = protect_own_worktree(g, git);
+    r = is_elsewhere(git) && !has_mounted(git, "commondir") ? protect_elsewhere(g, git)
+                                                            : protect_own_worktree(g, git);
     guard_leave(g, before);
     return r;
 }
@@ -312,13 +348,6 @@ static int open_all(struct guard *g, const char *path, int *ret)
     return r < 0 ? r : 0;
 }
 
-static bool has_mounted(int folder, const char *name)
-{
-    AUTO_FD int fd = guard_open(folder, name);
-
-    return fd >= 0 && guard_is_mounted(fd);
-}
-
 /* What a .git file or a worktree's commondir leads to. */
 static int protect_once(struct guard *g, int git)
 {
@@ -341,7 +370,7 @@ static int protect_target(struct guard *g, const char *path)
         return protect_once(g, git);
     if (has_mounted(git, "commondir"))
         return 0;
-    r = protect_worktree(g, git);
+    r = protect_worktree_in_use(g, git);
     if (r < 0)
         return r;
     if (read_line(git, "commondir", line, sizeof(line)) < 0)

@@ -5,12 +5,14 @@ file systems of a site policy."""
 import contextlib
 import ctypes
 import os
+import shutil
 import subprocess
 import threading
 import time
 
 import pytest
 
+from harness.daemon import Client, Daemon
 from harness.fuse import FuseAbove
 from harness.swapping import Swapping, exchange, spawns_while
 from harness.users import acting_as
@@ -158,6 +160,23 @@ def test_a_folder_in_the_daemons_own_is_refused(a, daemon, below):
     fd = opened(a.user, folder := below(daemon.libexec))
     assert f"{folder} lies in the folder {daemon.libexec} of caged's own" in refusal(a, fd)
     os.close(fd)
+
+
+@pytest.mark.parametrize("name", ["caged-init", "caged-gate", "caged-scan"])
+def test_a_folder_that_a_program_of_the_daemons_really_lies_in_is_refused(people, base, name):
+    daemon = Daemon(base, people["group"])
+    behind = people["a"].folder(unique("behind"))
+    shutil.copy(daemon.libexec / name, behind)
+    (daemon.libexec / name).unlink()
+    (daemon.libexec / name).symlink_to(behind / name)
+    daemon.start()
+    fd = opened(people["a"], behind)
+    try:
+        reason = refusal(Client(daemon, people["a"]), fd)
+    finally:
+        os.close(fd)
+        assert daemon.stop() == 0
+    assert f"{behind} is or holds the folder {behind} of caged's own" in reason
 
 
 # -- mounts --

@@ -157,7 +157,7 @@ def test_a_ceiling_holds_at_its_limit_and_not_beyond(daemon, a, name):
     daemon.reload_policy(policy(rule("the-ceiling", a.user, **keys)))
     error = a.refused(**{"command": SLEEP, **over})
     assert (error.name, error.parameters["what"]) == ("NotPermitted", path), error
-    assert 'by the rule "the-ceiling" of the site policy' in error.parameters["reason"], error
+    assert ', the rule "the-ceiling" of the site policy allows ' in error.parameters["reason"], error
     a.spawn(**{"command": SLEEP, **at})
     # The operator reads of it as of any other refusal.
     daemon.log_lines("was not started", path, "the-ceiling")
@@ -169,7 +169,7 @@ def test_a_preset_that_is_found_by_the_commands_program_is_held_against_the_rule
     error = a.refused(command=[program])
     assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.command"), error
     assert 'the preset "other"' in error.parameters["reason"]
-    assert 'by the rule "the-ceiling" of the site policy' in error.parameters["reason"]
+    assert 'of the rule "the-ceiling" of the site policy' in error.parameters["reason"]
     a.spawn(command=SLEEP)
 
 
@@ -541,6 +541,23 @@ def test_hosts_for_an_agent_that_runs_are_held_against_its_owners_rule_whoever_a
     assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [
         "a.example.com", "b.example.com:443", "10.1.2.3:80"]
     a.call("ChangeHosts", agent_id=agent_id, deny=["x.example.org"])
+
+
+def test_a_private_name_of_an_earlier_policy_gets_no_more_ports_by_this_one(daemon, a):
+    """Names are held against allowed_hosts; this one leads to private addresses."""
+    daemon.reload_policy(policy(rule("wide", a.user, private_hosts=["git.corp.example:*"])))
+    agent_id = a.spawn(command=SLEEP, allowed_hosts=["git.corp.example:443"],
+                       private_hosts=["git.corp.example"])
+    a.call("ChangeHosts", agent_id=agent_id, allow=["git.corp.example:80"])
+    daemon.reload_policy(policy(rule("narrow", a.user)))
+    for entry in ("git.corp.example:22", "*.corp.example", "git.corp.example:*"):
+        error = change_error(a, agent_id, allow=["ok.example", entry])
+        assert (error.name, error.parameters["what"]) == ("NotPermitted", "allow[1]"), error
+        assert '"narrow"' in error.parameters["reason"]
+    a.call("ChangeHosts", agent_id=agent_id, allow=["ok.example", "db.corp.example", "10.example"],
+           deny=["git.corp.example:80"])
+    assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [
+        "git.corp.example:443", "ok.example", "db.corp.example", "10.example"]
 
 
 def test_a_reload_of_a_card_is_held_against_the_rule_too(daemon, a):

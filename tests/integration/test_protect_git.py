@@ -270,7 +270,43 @@ def test_a_workspace_that_is_a_worktree_keeps_its_git_file(a, made):
             "echo x > config.worktree; mv ../tree ../gone; mv /workspace/.git/worktrees /workspace/x; "
             "mv -f /dev/null commondir")
     assert (admin / "commondir").read_bytes() == common
-    assert (admin / "config.worktree").read_bytes() == b""
+    assert not (admin / "config.worktree").exists()
+    (admin / "gitdir").write_text("../../../../tree/.git\n")  # as of git 2.48, if it is asked to
+    in_cage(a, repository.path, "cd .git/worktrees/tree && echo evil > commondir; mv commondir x; "
+            "echo x > config.worktree; touch here")
+    assert (admin / "commondir").read_bytes() == common
+    assert (admin / "config.worktree").read_bytes() == b"" and (admin / "here").exists()
+
+
+def test_git_in_a_cage_does_not_prune_the_users_worktrees(a, made):
+    """Whose paths are the host's, and lead nowhere inside."""
+    repository = made("main")
+    trees = [repository.path / "within", repository.path.parent / "beside"]
+    for tree in trees:
+        repository.git("worktree", "add", "-q", str(tree))
+        admin = repository.git_dir / "worktrees" / tree.name
+        os.utime(admin / "index", (1e9, 1e9))  # git gc prunes what is older than three months
+    before = repository.git("worktree", "list").stdout
+    result = in_cage(a, repository.path, "git worktree prune; git gc -q; git commit -q --allow-empty -m more")
+    assert result.status == 0, result.errors
+    for tree in trees:
+        assert repository.git("status", "--short", cwd=tree).stdout == ""
+    after = repository.git("worktree", "list").stdout
+    assert [line.split()[0] for line in after.splitlines()] == [line.split()[0] for line in before.splitlines()]
+
+
+def test_the_repository_of_a_relative_worktree_is_protected_further_down_too(a, made):
+    """Which is on the way to the worktree's own git folder."""
+    repository = made("deep", "main")
+    workspace = repository.path.parent.parent
+    repository.git("worktree", "add", "-q", str(workspace / "tree"))
+    (workspace / "tree/.git").write_text("gitdir: ../deep/main/.git/worktrees/tree\n")
+    before = state(repository.git_dir)
+    in_cage(a, workspace, PREPARE + "cp /tmp/hook deep/main/.git/hooks/pre-commit; echo x >> deep/main/.git/config; "
+            "cd tree; git config core.fsmonitor /workspace/evil; git commit -q --allow-empty -m more")
+    assert {name: text for name, text in state(repository.git_dir).items() if name in before} == before
+    assert not (repository.git_dir / "hooks/pre-commit").exists()
+    assert repository.git("log", "--format=%s", "-1", "tree").stdout == "more\n"
 
 
 def test_where_a_relative_git_file_leads_is_protected(a, made):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import statistics
 import time
 
@@ -13,6 +14,7 @@ import pytest
 
 from harness import paths, users
 from harness.daemon import Cards, Client, Daemon, until
+from harness.much import change_much
 from harness.varlink import Connection, Disconnected, VarlinkError
 
 METHODS = re.findall(r"^method (\w+)", (paths.ROOT / "common" / "io.caged.varlink").read_text(),
@@ -418,3 +420,36 @@ def test_another_policy_takes_rights_away_at_once(base, people, cast):
             assert agent_id not in told
     finally:
         assert daemon.stop() == 0
+
+
+def follow_events(client):
+    events = client.connect()
+    events.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    events.send("Events", {}, more=True)
+    events.reply()
+    return events
+
+
+def test_events_do_not_count_what_others_do(a, b, root):
+    """Neither by their numbers nor by how many were lost to who did not read them."""
+    mine = a.spawn("sleep 600")
+    with follow_events(b) as others, follow_events(root) as all_:
+        for _ in range(2):
+            b.wait(b.spawn("true"))
+            a.wait(a.spawn("true"))
+        seen = []
+        while len(seen) < 6:
+            seen += others.reply()["events"]
+        assert [event["sequence"] for event in seen] == [1, 2, 3, 4, 5, 6]
+        theirs = b.spawn("sleep 600")
+        change_much(b, theirs)  # so much that nothing more is sent until somebody reads
+        change_much(a, mine)
+        lost = {}
+        for events in (others, all_):
+            lost[events] = []
+            while not lost[events]:
+                lost[events] += filter(None, [events.reply()["lost"]])
+        assert lost[others] == [1] and lost[all_][0] > 1
+    for client, agent_id in ((a, mine), (b, theirs)):
+        client.call("Kill", agent_id=agent_id)
+        client.wait(agent_id)

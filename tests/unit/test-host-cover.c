@@ -330,12 +330,34 @@ static void test_every_pair_is_as_what_both_let_through(void **state)
     assert_true(n_within < n_covered + n_covered / 2);
 }
 
+static void test_which_names_meet(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool meet;
+    } rows[] = {
+        {"a.example", "a.example:22", true},     {"a.example", "b.example", false},
+        {"*.example", "a.example", true},        {"*.example", "example", false},
+        {"*.a.example", "*.example", true},      {"*.a.example", "*.b.example", false},
+        {"*.a.example", "b.a.example:22", true}, {"*:443", "a.example:22", true},
+        {"10.0.0.1", "10.0.0.1", false},         {"*", "10.0.0.0/8", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct host_pattern a = ceiling_of(rows[i].a), b = ceiling_of(rows[i].b);
+        if (host_pattern_names_meet(&a, &b) != rows[i].meet ||
+            host_pattern_names_meet(&b, &a) != rows[i].meet)
+            fail_msg("%s and %s", rows[i].a, rows[i].b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_host_is_a_ceiling_alone),
         cmocka_unit_test(test_what_covers_what),
         cmocka_unit_test(test_what_is_special),
+        cmocka_unit_test(test_which_names_meet),
         cmocka_unit_test(test_every_pair_is_as_what_both_let_through),
     };
 
