@@ -220,7 +220,7 @@ static struct level *push(int fd, const struct level *parent, const char *name)
     struct level *level = &w.levels[w.depth++];
     struct statx st;
 
-    (void)memcpy(level->name, name, strlen(name) + 1); /* NAME_MAX is the kernel's own limit */
+    (void)memcpy(level->name, name, strlen(name) + 1); /* see() lets none longer pass */
     level->fd = fd;
     level->path_length = parent ? strlen(path_of(parent, name)) : 0;
     level->folder = (struct planted_folder){.name = level->name};
@@ -317,6 +317,10 @@ static void see(struct level *level, const struct dirent64 *entry)
 {
     if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
         return;
+    if (strlen(entry->d_name) > NAME_MAX) { /* vfat counts UTF-16: a name may have 765 bytes */
+        fall_short(SCAN_FAILED);
+        return;
+    }
     unsigned char type = type_of(level, entry);
     if (type == DT_DIR)
         see_subfolder(level, entry->d_name);
