@@ -1,8 +1,11 @@
 /* A Varlink connection to cagedd (varlink.org, "Method call"). */
 #include "connection.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "exit-status.h"
@@ -156,6 +159,35 @@ int connection_receive(struct connection *connection, struct reply *ret)
     }
 }
 
+/* Whether the account has the group by now, which this session, begun before, has not. */
+static bool has_got_group(gid_t gid)
+{
+    const struct passwd *user = getpwuid(getuid());
+    gid_t groups[256];
+    int n = ARRAY_SIZE(groups);
+
+    if (!user || getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
+        return false;
+    for (int i = 0; i < n; i++)
+        if (groups[i] == gid)
+            return true;
+    return false;
+}
+
+/* The socket's group is whose members may; "caged" where the socket cannot be looked at. */
+static void hint_group(const char *path)
+{
+    struct stat status;
+    const struct group *group = stat(path, &status) == 0 ? getgrgid(status.st_gid) : NULL;
+    const char *name = group && group->gr_gid > 0 ? group->gr_name : "caged";
+
+    if (group && group->gr_gid > 0 && has_got_group(group->gr_gid))
+        say_hint("you are a member of the group %s, but not in this session: log in again", name);
+    else
+        say_hint("members of the group %s may: sudo usermod -aG %s $USER, then log in again", name,
+                 name);
+}
+
 static void say_unreachable(const char *path, int error)
 {
     switch (error) {
@@ -171,7 +203,7 @@ static void say_unreachable(const char *path, int error)
         break;
     case -EACCES:
         say("you may not use cagedd: permission denied for %s", path);
-        say_hint("members of the group caged may: sudo usermod -aG caged $USER, then log in again");
+        hint_group(path);
         break;
     default:
         say("cannot connect to %s: %s", path, strerror(-error));

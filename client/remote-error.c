@@ -104,6 +104,24 @@ static void text_fill(const char *text, const json_t *parameters, char *buffer, 
     }
 }
 
+/* What helps depends on why. NULL: nothing to say. */
+static const char *permission_hint(const json_t *parameters)
+{
+    const char *what = json_string_value(json_object_get(parameters, "what"));
+    const char *reason = json_string_value(json_object_get(parameters, "reason"));
+
+    if (!what || !reason)
+        return NULL;
+    if (strstr(reason, "no rule of the site policy"))
+        return "the operator of this host decides who may run agents: caged.policy(5)";
+    if (has_prefix(what, "$.") && strstr(reason, "of the site policy"))
+        return "all that you may have, beside what the card asks for: cagectl policy explain CARD";
+    if (strstr(reason, " namespace than cagedd"))
+        return "call it from outside of there; or a rule with namespaced_peers lets you: "
+               "caged.policy(5)";
+    return NULL;
+}
+
 int remote_error_say(const struct reply *reply)
 {
     char text[TEXT_MAX];
@@ -113,8 +131,11 @@ int remote_error_say(const struct reply *reply)
             continue;
         text_fill(errors[i].text, reply->parameters, text, sizeof(text));
         say("%s", text);
-        if (errors[i].hint) {
-            text_fill(errors[i].hint, reply->parameters, text, sizeof(text));
+        const char *hint = errors[i].status == STATUS_PERMISSION && !errors[i].hint
+                               ? permission_hint(reply->parameters)
+                               : errors[i].hint;
+        if (hint) {
+            text_fill(hint, reply->parameters, text, sizeof(text));
             say_hint("%s", text);
         }
         return errors[i].status;

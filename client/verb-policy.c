@@ -5,6 +5,7 @@
 #include "exit-status.h"
 #include "options.h"
 #include "output.h"
+#include "policy-doubt.h"
 #include "policy-file.h"
 #include "policy-print.h"
 #include "policy-remote.h"
@@ -12,32 +13,42 @@
 
 /* -- check -- */
 
-struct unknown_names {
+struct warnings {
     const char *path;
-    json_t *list;
-    bool quiet; /* they are told in the list alone */
+    json_t *unknown, *doubts;
+    bool quiet; /* they are told in the lists alone */
 };
 
 static void note_unknown(void *user, const char *rule, const char *what, const char *name)
 {
-    struct unknown_names *names = user;
+    struct warnings *warnings = user;
 
     (void)json_array_append_new(
-        names->list, json_pack("{s:s, s:s, s:s}", "rule", rule, "what", what, "name", name));
-    if (!names->quiet)
+        warnings->unknown, json_pack("{s:s, s:s, s:s}", "rule", rule, "what", what, "name", name));
+    if (!warnings->quiet)
         say("%s: warning: the rule \"%s\" names the %s \"%s\", whom this host does not know",
-            names->path, rule, what, name);
+            warnings->path, rule, what, name);
 }
 
-/* {"policy", "ok"}, and for a good policy "rules" and "unknown", for a bad one "path", "found",
- * "expected", "line" and "column". */
+static void note_doubt(void *user, const char *text)
+{
+    struct warnings *warnings = user;
+
+    (void)json_array_append_new(warnings->doubts, json_string(text));
+    if (!warnings->quiet)
+        say("%s: warning: %s", warnings->path, text);
+}
+
+/* {"policy", "ok"}, and for a good policy "rules", "unknown" and "doubts", for a bad one "path",
+ * "found", "expected", "line" and "column". */
 static int print_json(const char *path, int result, const struct policy_error *error,
-                      const struct site_policy *policy, json_t *unknown)
+                      const struct site_policy *policy, const struct warnings *warnings)
 {
     json_t *line = json_pack("{s:s, s:b}", "policy", path, "ok", result == 0), *more;
 
     if (result == 0)
-        more = json_pack("{s:I, s:O}", "rules", (json_int_t)policy->n_rules, "unknown", unknown);
+        more = json_pack("{s:I, s:O, s:O}", "rules", (json_int_t)policy->n_rules, "unknown",
+                         warnings->unknown, "doubts", warnings->doubts);
     else
         more = json_pack("{s:s, s:s, s:s}", "path", error->at.path, "found", error->at.found,
                          "expected", error->at.expected);
@@ -67,24 +78,32 @@ static int check_one(const struct options *options, const char *path)
 {
     CLEANUP(site_policy_freep) struct site_policy *policy = NULL;
     bool json = option_given(options, OPTION_JSON);
-    struct unknown_names unknown = {.path = path, .list = json_array(), .quiet = json};
+    struct warnings warnings = {
+        .path = streq(path, "-") ? "standard input" : path,
+        .unknown = json_array(),
+        .doubts = json_array(),
+        .quiet = json,
+    };
     struct policy_error error = {};
     int r = policy_file_read(path, &policy, &error);
     int status = STATUS_OK;
 
     if (r == 0) {
-        r = site_policy_resolve(policy, note_unknown, &unknown);
+        r = site_policy_resolve(policy, note_unknown, &warnings);
         if (r < 0)
             say("%s: cannot look up its users and groups: %s", path, strerror(-r));
+        else
+            policy_doubts(policy, note_doubt, &warnings);
         status = r < 0 ? STATUS_INTERNAL : STATUS_OK;
     }
     if (status == STATUS_OK && json && (r == 0 || r == -EINVAL))
-        status = print_json(path, r, &error, policy, unknown.list);
+        status = print_json(path, r, &error, policy, &warnings);
     if (status == STATUS_OK && r < 0)
         status = json && r == -EINVAL ? STATUS_CARD : policy_file_say(path, r, &error);
     else if (status == STATUS_OK && !json)
         status = print_ok(options, path);
-    json_decref(unknown.list);
+    json_decref(warnings.unknown);
+    json_decref(warnings.doubts);
     return status;
 }
 

@@ -22,13 +22,13 @@ static const struct policy_hosts *hosts_for(const struct policy_rule *rule,
 }
 
 static int refuse_host(struct card_error *error, const char *what, const char *text,
-                       const char *key, const struct policy_hosts *hosts)
+                       const char *ports, const char *key, const struct policy_hosts *hosts)
 {
     char found[sizeof(error->found)];
     AUTO_FREE char *all = policy_text_join(&hosts->texts);
 
-    (void)snprintf(found, sizeof(found), "%s \"%.80s%s\"", what, text,
-                   strlen(text) > 80 ? "..." : "");
+    (void)snprintf(found, sizeof(found), "%s \"%.80s%s\"%s", what, text,
+                   strlen(text) > 80 ? "..." : "", ports);
     return policy_check_refuse(error, found, "what is within %s of the rule (%s)", key,
                                all ? all : "...");
 }
@@ -43,9 +43,11 @@ static int hold_entry(const struct policy_rule *rule, const char *text, struct c
     const struct policy_hosts *hosts = hosts_for(rule, &entry);
     if (hosts_cover(hosts, &entry))
         return 0;
+    /* A pattern with one of them only looks as if it covered the entry. */
+    const char *ports = entry.port == 0 && !entry.any_port ? ", which is ports 80 and 443" : "";
     if (hosts == &rule->private_hosts)
-        return refuse_host(error, "the private entry", text, "private_hosts", hosts);
-    return refuse_host(error, "the entry", text, "allowed_hosts", hosts);
+        return refuse_host(error, "the private entry", text, ports, "private_hosts", hosts);
+    return refuse_host(error, "the entry", text, ports, "allowed_hosts", hosts);
 }
 
 static int hold_allowed_hosts(const struct policy_check *check, const struct policy_rule *rule,
@@ -90,7 +92,8 @@ static int hold_private_hosts(const struct policy_check *check, const struct pol
         if (host_pattern_parse(text, &entry, &why) < 0)
             return policy_check_refuse(error, "what is no host", "%s", why);
         if (!policy_rule_has_private_host(rule, &entry))
-            return refuse_host(error, "every port of", text, "private_hosts", &rule->private_hosts);
+            return refuse_host(error, "every port of", text, "", "private_hosts",
+                               &rule->private_hosts);
         error->path[used] = '\0';
     }
     return 0;
@@ -134,7 +137,7 @@ static int hold_proxy(const struct policy_check *check, const struct policy_rule
     const char *authority = proxy_authority(card->proxy);
     if (proxy_pattern(authority, &proxy) == 0 && hosts_cover(&rule->parent_proxies, &proxy))
         return 0;
-    return refuse_host(error, "the proxy", authority, "parent_proxies", &rule->parent_proxies);
+    return refuse_host(error, "the proxy", authority, "", "parent_proxies", &rule->parent_proxies);
 }
 
 static char *hosts_ceiling(const struct policy_check *check, const struct policy_rule *rule)

@@ -149,6 +149,14 @@ static char *total_memory_ceiling(const struct policy_check *check, const struct
     return number_or(rule->total.memory_mb, POLICY_NO_LIMIT);
 }
 
+/* Of how many there are already the daemon knows; but who may have none is refused by that. */
+static int hold_max_agents(const struct policy_check *check, const struct policy_rule *rule,
+                           const struct card *card, struct policy_held *held,
+                           struct card_error *error)
+{
+    return rule->max_agents > 0 ? 0 : policy_check_refuse(error, "an agent", "none at all");
+}
+
 static char *one_agent(const struct policy_check *check, const struct card *card)
 {
     return strdup("1");
@@ -173,7 +181,11 @@ static char *processes_asked(const struct policy_check *check, const struct card
 /* -- the rows -- */
 
 const struct policy_check policy_limit_checks[] = {
-    {.key = "max_agents", .ceiling = count_ceiling, .asked = one_agent, RULE_OFFSET(max_agents)},
+    {.key = "max_agents",
+     .hold = hold_max_agents,
+     .ceiling = count_ceiling,
+     .asked = one_agent,
+     RULE_OFFSET(max_agents)},
     {.key = "spawns_per_minute",
      .ceiling = number_ceiling,
      .asked = one_agent,

@@ -61,7 +61,8 @@ static bool hold(struct connection *c, const struct agent *agent, struct card *c
     int r = host_ceiling_check_card(agent->rule, card, agent->card->api_provider, &error);
 
     if (r == -EPERM) {
-        (void)snprintf(why, sizeof(why), "%s, %s", error.found, error.expected);
+        (void)snprintf(why, sizeof(why), agent->rule ? "%s, allowed is %s" : "%s, %s", error.found,
+                       error.expected);
         method_reply_over_rule(c, agent->rule, error.path, why);
     } else if (r < 0) {
         connection_reply(c, NULL);

@@ -45,8 +45,8 @@ int spawn_policy_hold(const struct policy_rule *rule, struct card *card,
 
     if (r == -EPERM)
         return agent_problem_set(ret_problem, FAILURE_PERMITTED, r, error.path,
-                                 "%s, %s by the rule \"%s\" of the site policy", error.found,
-                                 error.expected, rule->name);
+                                 "%s, the rule \"%s\" of the site policy allows %s", error.found,
+                                 rule->name, error.expected);
     return r;
 }
 
@@ -56,7 +56,7 @@ int spawn_policy_check_preset(const struct policy_rule *rule, const char *name,
     if (policy_rule_has_preset(rule, name))
         return 0;
     return agent_problem_set(ret_problem, FAILURE_PERMITTED, -EPERM, "$.command",
-                             "its program has the preset \"%s\", which is not within presets by "
+                             "its program has the preset \"%s\", which is not within presets of "
                              "the rule \"%s\" of the site policy",
                              name, rule->name);
 }

@@ -157,7 +157,7 @@ def test_a_ceiling_holds_at_its_limit_and_not_beyond(daemon, a, name):
     daemon.reload_policy(policy(rule("the-ceiling", a.user, **keys)))
     error = a.refused(**{"command": SLEEP, **over})
     assert (error.name, error.parameters["what"]) == ("NotPermitted", path), error
-    assert 'by the rule "the-ceiling" of the site policy' in error.parameters["reason"], error
+    assert ', the rule "the-ceiling" of the site policy allows ' in error.parameters["reason"], error
     a.spawn(**{"command": SLEEP, **at})
     # The operator reads of it as of any other refusal.
     daemon.log_lines("was not started", path, "the-ceiling")
@@ -169,7 +169,7 @@ def test_a_preset_that_is_found_by_the_commands_program_is_held_against_the_rule
     error = a.refused(command=[program])
     assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.command"), error
     assert 'the preset "other"' in error.parameters["reason"]
-    assert 'by the rule "the-ceiling" of the site policy' in error.parameters["reason"]
+    assert 'of the rule "the-ceiling" of the site policy' in error.parameters["reason"]
     a.spawn(command=SLEEP)
 
 

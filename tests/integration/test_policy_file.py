@@ -68,11 +68,36 @@ def test_names_that_nobody_has_are_told_with_their_rule(write):
     assert done.stderr == ""
     assert json.loads(done.stdout) == {"policy": path, "ok": True, "rules": 2, "unknown": [
         {"rule": "first", "what": "user", "name": "no-such-user-x"},
-        {"rule": "rule 2", "what": "group", "name": "no-such-group-x"}]}
+        {"rule": "rule 2", "what": "group", "name": "no-such-group-x"}], "doubts": []}
+
+
+def test_what_is_no_fault_and_hardly_meant_is_told(base, write):
+    link = base / "a-link"
+    link.symlink_to("/")
+    (base / "a-file").touch()
+    everybody = {"name": "all", "users": ["*"], "workspace_roots": ["/", str(base), f"{base}/none"],
+                 "mount_roots": [str(link)], "writable_mount_roots": [f"{base}/a-file"]}
+    path = write("p.json", {"rules": [{"name": "before", "groups": ["root"]}, everybody,
+                                      {"name": "late", "groups": ["root"]},
+                                      {"name": "roots", "users": ["root"]}]})
+    told = [
+        'the rule "late" never decides: the rule "all" before it is for everybody',
+        f'the rule "all" lets nothing in by "{base}/none" of its workspace_roots, which is not there',
+        f'the rule "all" lets nothing in by "{link}" of its mount_roots, which has a symbolic link in '
+        "its path: write where it leads",
+        f'the rule "all" lets nothing in by "{base}/a-file" of its writable_mount_roots, which is no '
+        "folder"]
+    done = policy("check", path)
+    assert (done.returncode, done.stdout) == (0, f"{path}: ok\n")
+    assert done.stderr.splitlines() == [f"cagectl: {path}: warning: {text}" for text in told]
+    done = policy("check", "-j", path)
+    assert done.stderr == "" and json.loads(done.stdout)["doubts"] == told
+    done = policy("check", write("empty.json", {"rules": []}))
+    assert done.returncode == 0 and "no rule, so nobody but root may run" in done.stderr
 
 
 def test_a_bad_policy_is_told_with_its_place(write):
-    good, bad = write("good.json", {"rules": []}), write("bad.json", {"rules": [
+    good, bad = write("good.json", {"rules": [{"users": ["root"]}]}), write("bad.json", {"rules": [
         {"users": ["a"]}, {"users": ["b"], "max_agent": 3}]})
     done = policy("check", bad, good)
     assert done.returncode == 65
