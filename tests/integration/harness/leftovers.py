@@ -111,14 +111,19 @@ def snapshot(daemon):
     }
 
 
+USERS_FILE = re.compile(r"/caged-tests-[^/]*/(?!daemon-)")
+
+
 def idle(daemon, timeout=PATIENCE):
     """What the daemon holds while no agent runs. The kernel takes down a network namespace, and the
-    link into it, a moment after its last process has gone."""
+    link into it, a moment after its last process has gone; and a thread of the daemon's closes what
+    clients sent a moment after it was used."""
     end = time.monotonic() + timeout
     while True:
         found = snapshot(daemon)
         links = [name for names in found["links"].values() for name in names]
-        if not found["processes"] and not any(name.startswith("cg") for name in links):
+        sent = [path for path in found["descriptors"] if USERS_FILE.search(path)]
+        if not found["processes"] and not sent and not any(name.startswith("cg") for name in links):
             return found
         assert time.monotonic() < end, f"agents that ended are still there: {found}"
         time.sleep(0.02)
