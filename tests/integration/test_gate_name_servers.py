@@ -69,8 +69,10 @@ class NameServer:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind((address, 53))
         self.tcp = socket.create_server((address, 53))
-        for serve in (self._serve_udp, self._serve_tcp):
-            threading.Thread(target=serve, daemon=True).start()
+        self.threads = [threading.Thread(target=serve, daemon=True)
+                        for serve in (self._serve_udp, self._serve_tcp)]
+        for thread in self.threads:
+            thread.start()
 
     def __enter__(self):
         return self
@@ -82,6 +84,8 @@ class NameServer:
             except OSError:
                 pass
             s.close()
+        for thread in self.threads:  # one that still waits in a call keeps the port
+            thread.join(15)
 
     def _serve_udp(self):
         try:

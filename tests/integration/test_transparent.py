@@ -42,8 +42,8 @@ def test_an_allowed_name_has_an_address_of_its_own_and_leads_to_its_host(a):
         addresses = {line.split()[0] for line in result.text.splitlines() if "198." in line}
         assert len(addresses) == 2 and all(map(is_synthetic, addresses)), result.text
         assert "this is one\ntwo\n" in result.text
-        assert one.received[0].startswith(b"GET /x HTTP/1.1\r\nHost: one.example\r\n")
-        assert two.received[0].startswith(b"GET /y HTTP/1.1\r\nHost: two.example\r\n")
+        assert one.wait_received(1)[0].startswith(b"GET /x HTTP/1.1\r\nHost: one.example\r\n")
+        assert two.wait_received(1)[0].startswith(b"GET /y HTTP/1.1\r\nHost: two.example\r\n")
         assert set(dns.queries) == {"one.example", "two.example"}, "asked by the gate, to connect"
 
 
