@@ -120,32 +120,6 @@ static int policy_check(const struct options *options)
 
 /* -- explain -- */
 
-/* As ExplainPolicy answers. New reference, or NULL without memory. */
-static json_t *explain(const struct site_policy *policy, const struct policy_user *user,
-                       const struct card *card)
-{
-    const struct policy_subject subject = {
-        .uid = (uid_t)user->uid,
-        .gid = (gid_t)user->gid,
-        .groups = user->groups,
-        .n_groups = user->n_groups,
-    };
-    const struct policy_rule *rule = site_policy_find(policy, &subject);
-
-    if (!rule)
-        return json_pack("{s:n, s:n, s:[]}", "rule", "index", "ceilings");
-    json_t *reply =
-        json_pack("{s:s, s:o}", "rule", rule->name, "ceilings", policy_rule_explain(rule, card));
-    json_t *index = rule == site_policy_root_rule()
-                        ? json_null()
-                        : json_integer((json_int_t)(rule - policy->rules));
-    if (json_object_set_new(reply, "index", index) < 0) {
-        json_decref(reply);
-        return NULL;
-    }
-    return reply;
-}
-
 /* What was explained, for people or programs; 77 for what is not permitted. */
 static int print_explained(const struct options *options, const json_t *reply, const char *policy)
 {
@@ -180,7 +154,13 @@ static int explain_by_file(const struct options *options, const struct policy_us
         say("%s: cannot look up its users and groups: %s", options->policy, strerror(-r));
         return STATUS_INTERNAL;
     }
-    json_t *reply = explain(policy, user, card);
+    const struct policy_subject subject = {
+        .uid = (uid_t)user->uid,
+        .gid = (gid_t)user->gid,
+        .groups = user->groups,
+        .n_groups = user->n_groups,
+    };
+    json_t *reply = site_policy_explain(policy, &subject, card);
     if (!reply) {
         say("out of memory");
         return STATUS_INTERNAL;

@@ -61,14 +61,17 @@
 #define POLICY_RULE_NAME_MAX 63
 #define POLICY_RULE_NAME_CHARACTERS                                                                \
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_."
-#define POLICY_NAMES_MAX 256 /* users, or groups, in one list */
-#define POLICY_HOSTS_MAX 256 /* patterns in one list */
-#define POLICY_ROOTS_MAX 64  /* folders in one list */
-#define POLICY_WORDS_MAX 256 /* variables, presets and the like in one list */
-#define POLICY_WORD_MAX 63   /* characters of one */
-#define POLICY_ACCESS_MAX 64 /* entries of one rule */
+#define POLICY_NAMES_MAX 256      /* users, or groups, in one list */
+#define POLICY_HOSTS_MAX 256      /* patterns in one list */
+#define POLICY_ROOTS_MAX 64       /* folders in one list */
+#define POLICY_WORDS_MAX 256      /* variables, presets and the like in one list */
+#define POLICY_VARIABLE_MAX 255   /* characters of a variable's name */
+#define POLICY_FILE_SYSTEM_MAX 63 /* characters of the type of one */
+#define POLICY_ACCESS_MAX 64      /* entries of one rule */
 #define POLICY_SPAWNS_MAX 1000000
 #define POLICY_PERCENT_MAX 100
+#define POLICY_UNKNOWN_MAX 32                      /* names that nobody has, and that are told */
+#define POLICY_ACCOUNT_SIZE_MAX (16 * 1024 * 1024) /* bytes of one, by nss(5) */
 #define SPAWN_RATE_USERS_MAX 1024 /* whose attempts are remembered: daemon/spawn-rate.h */
 #define SECCOMP_PROFILES_MAX 64   /* in the data folder */
 

@@ -15,10 +15,6 @@ extern const struct json_key card_limit_keys[CARD_LIMIT_COUNT];
         CARD_PATH_MAX) " bytes at most, other than \"/\", without \"..\", \".\", double "          \
                        "slashes and control characters"
 
-/* The length of an absolute path without one slash at its end, or 0 unless it says only one thing:
- * no empty component, no "." or "..", no control character. 0 for "/" too. */
-size_t card_path_length(const char *path);
-
 /* -- the parsers of the rows -- */
 int card_parse_name(struct json_walk *w, const struct json_key *key, const json_t *value);
 int card_parse_path(struct json_walk *w, const struct json_key *key, const json_t *value);

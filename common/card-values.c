@@ -4,6 +4,7 @@
 #include "caged-limits.h"
 #include "card-parse.h"
 #include "host-pattern.h"
+#include "plain-path.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -33,30 +34,10 @@ int card_parse_name(struct json_walk *w, const struct json_key *key, const json_
 
 /* -- paths -- */
 
-/* Control characters could forge lines of a log or a table. */
-size_t card_path_length(const char *path)
-{
-    const char *component = path;
-
-    for (const char *c = path; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            return 0;
-    while (*component == '/') {
-        size_t length = strcspn(++component, "/");
-        if (length == 0 && *component == '\0' && component - path > 1)
-            return (size_t)(component - path) - 1;
-        if (length == 0 || (length == 1 && component[0] == '.') ||
-            (length == 2 && component[0] == '.' && component[1] == '.'))
-            return 0;
-        component += length;
-    }
-    return *component == '\0' ? (size_t)(component - path) : 0;
-}
-
 int card_parse_path(struct json_walk *w, const struct json_key *key, const json_t *value)
 {
     const char *path = json_string_value(value);
-    size_t length = strlen(path) > CARD_PATH_MAX ? 0 : card_path_length(path);
+    size_t length = strlen(path) > CARD_PATH_MAX ? 0 : plain_path_length(path);
 
     if (length == 0)
         return json_walk_refuse_value(w, value, key->secret, "%s", key->expected);

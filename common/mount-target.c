@@ -3,6 +3,7 @@
 
 #include "caged-limits.h"
 #include "init-spec.h"
+#include "plain-path.h"
 #include "util.h"
 
 _Static_assert(CARD_MOUNT_TARGET_MAX == 255, "MOUNT_TARGET_EXPECTED says so");
@@ -15,41 +16,19 @@ static const struct {
     {"/data", true}, {"/mnt", true}, {"/opt", true}, {"/srv", true}, {CAGE_HOME, false},
 };
 
-/* Control characters could forge lines of a log or a table. */
-static bool is_plain(const char *path)
-{
-    for (const char *c = path; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            return false;
-    while (*path == '/') {
-        size_t length = strcspn(++path, "/");
-        if (length == 0 || (length == 1 && path[0] == '.') ||
-            (length == 2 && path[0] == '.' && path[1] == '.'))
-            return false;
-        path += length;
-    }
-    return *path == '\0';
-}
-
-/* Whether `path` is `folder` or lies below it; both without a slash at their end. */
-static bool is_within(const char *path, const char *folder)
-{
-    size_t length = strlen(folder);
-
-    return has_prefix(path, folder) && (path[length] == '/' || path[length] == '\0');
-}
-
 bool mount_target_valid(const char *path)
 {
-    if (strlen(path) > CARD_MOUNT_TARGET_MAX || !is_plain(path))
+    size_t length = strlen(path);
+
+    if (length == 0 || length > CARD_MOUNT_TARGET_MAX || plain_path_length(path) != length)
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-        if (is_within(path, places[i].folder))
+        if (plain_path_is_within(path, places[i].folder))
             return places[i].itself || !streq(path, places[i].folder);
     return false;
 }
 
 bool mount_targets_overlap(const char *a, const char *b)
 {
-    return is_within(a, b) || is_within(b, a);
+    return plain_path_is_within(a, b) || plain_path_is_within(b, a);
 }

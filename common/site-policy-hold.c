@@ -136,3 +136,21 @@ json_t *policy_rule_explain(const struct policy_rule *rule, const struct card *c
     }
     return rows;
 }
+
+json_t *site_policy_explain(const struct site_policy *policy, const struct policy_subject *subject,
+                            const struct card *card)
+{
+    const struct policy_rule *rule = site_policy_find(policy, subject);
+
+    if (!rule)
+        return json_pack("{s:[]}", "ceilings");
+    json_t *reply =
+        json_pack("{s:s, s:o}", "rule", rule->name, "ceilings", policy_rule_explain(rule, card));
+    if (!reply || rule == site_policy_root_rule())
+        return reply;
+    if (json_object_set_new(reply, "index", json_integer((json_int_t)(rule - policy->rules))) < 0) {
+        json_decref(reply);
+        return NULL;
+    }
+    return reply;
+}

@@ -167,6 +167,16 @@ static char *memory_asked(const struct policy_check *check, const struct card *c
     return policy_text("%ju", (uintmax_t)card->limits.memory_mb);
 }
 
+static char *memory_effective(const struct policy_check *check, const struct policy_held *held)
+{
+    return policy_text("%ju", (uintmax_t)held->limits.memory_mb);
+}
+
+static char *processes_effective(const struct policy_check *check, const struct policy_held *held)
+{
+    return policy_text("%ju", (uintmax_t)held->limits.max_processes);
+}
+
 static char *processes_asked(const struct policy_check *check, const struct card *card)
 {
     return policy_text("%ju", (uintmax_t)card->limits.max_processes);
@@ -190,11 +200,6 @@ const struct policy_check policy_limit_checks[] = {
      .ceiling = number_ceiling,
      .asked = one_agent,
      RULE_OFFSET(spawns_per_minute)},
-    {.key = "total.memory_mb", .ceiling = total_memory_ceiling, .asked = memory_asked},
-    {.key = "total.max_processes",
-     .ceiling = number_ceiling,
-     .asked = processes_asked,
-     RULE_OFFSET(total.max_processes)},
     LIMIT(memory_mb, CARD_LIMIT_MEMORY, hold_limit),
     LIMIT(memory_high_mb, CARD_LIMIT_MEMORY_HIGH, hold_memory_high),
     LIMIT(swap_mb, CARD_LIMIT_SWAP, hold_limit),
@@ -207,6 +212,16 @@ const struct policy_check policy_limit_checks[] = {
     LIMIT(io_write_iops, CARD_LIMIT_IO_WRITE_IOPS, hold_limit),
     LIMIT(max_processes, CARD_LIMIT_PROCESSES, hold_limit),
     LIMIT(max_open_files, CARD_LIMIT_OPEN_FILES, hold_limit),
+    /* Behind the limits that this one agent has of them in the end. */
+    {.key = "total.memory_mb",
+     .ceiling = total_memory_ceiling,
+     .asked = memory_asked,
+     .effective = memory_effective},
+    {.key = "total.max_processes",
+     .ceiling = number_ceiling,
+     .asked = processes_asked,
+     .effective = processes_effective,
+     RULE_OFFSET(total.max_processes)},
     {.key = "ttl_seconds",
      .hold = hold_ttl,
      .ceiling = ttl_ceiling,

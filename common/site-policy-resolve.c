@@ -3,10 +3,10 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include "caged-limits.h"
 #include "site-policy.h"
 
 #define BUFFER_SIZE_FIRST 1024
-#define BUFFER_SIZE_MAX (16 * 1024 * 1024) /* a group with very many members */
 
 struct names {
     bool groups;
@@ -47,7 +47,7 @@ static int look_up(bool group, const char *name, uint32_t *ret)
         if (!buffer)
             return -ENOMEM;
         int r = ask(group, name, buffer, size, ret);
-        if (r != -ERANGE || size >= BUFFER_SIZE_MAX)
+        if (r != -ERANGE || size >= POLICY_ACCOUNT_SIZE_MAX)
             return r;
     }
 }

@@ -1,6 +1,7 @@
 /* What the lists of a site policy may hold: one small parser for each kind of list. */
 #include "caged-limits.h"
 #include "host-pattern.h"
+#include "plain-path.h"
 #include "site-policy-parse.h"
 
 #define DIGITS "0123456789"
@@ -70,9 +71,9 @@ static const char *root_fault(const char *text)
         return NULL;
     if (strlen(text) > CARD_PATH_MAX)
         return "it is longer than " STRINGIFY(CARD_PATH_MAX) " bytes";
-    return card_path_length(text) > 0 ? NULL
-                                      : "it is not absolute, or has \"..\", \".\", double slashes "
-                                        "or control characters";
+    return plain_path_length(text) > 0 ? NULL
+                                       : "it is not absolute, or has \"..\", \".\", double slashes "
+                                         "or control characters";
 }
 
 int policy_parse_roots(struct json_walk *w, const struct json_key *key, const json_t *value)
@@ -82,7 +83,7 @@ int policy_parse_roots(struct json_walk *w, const struct json_key *key, const js
 
     for (size_t i = 0; i < list->count; i++)
         if (!streq(list->items[i], "/"))
-            list->items[i][card_path_length(list->items[i])] = '\0'; /* of a slash at its end */
+            list->items[i][plain_path_length(list->items[i])] = '\0'; /* of a slash at its end */
     return r;
 }
 
@@ -90,10 +91,11 @@ static const char *file_system_fault(const char *text)
 {
     size_t length = strlen(text);
 
-    return length > 0 && length <= POLICY_WORD_MAX && strspn(text, LETTERS DIGITS "._+-") == length
+    return length > 0 && length <= POLICY_FILE_SYSTEM_MAX &&
+                   strspn(text, LETTERS DIGITS "._+-") == length
                ? NULL
                : "it has other characters than letters, digits and \"._+-\", or is longer "
-                 "than " STRINGIFY(POLICY_WORD_MAX);
+                 "than " STRINGIFY(POLICY_FILE_SYSTEM_MAX);
 }
 
 int policy_parse_file_systems(struct json_walk *w, const struct json_key *key, const json_t *value)
@@ -106,8 +108,8 @@ static const char *variable_fault(const char *text)
 {
     size_t length = strlen(text), plain = strspn(text, LETTERS DIGITS "_");
 
-    if (length > CARD_USER_MAX)
-        return "it is longer than " STRINGIFY(CARD_USER_MAX) " bytes";
+    if (length > POLICY_VARIABLE_MAX)
+        return "it is longer than " STRINGIFY(POLICY_VARIABLE_MAX) " bytes";
     if (length == 0 || strchr(DIGITS, text[0]) ||
         (plain != length && !(text[plain] == '*' && plain + 1 == length)))
         return "a name has letters, digits and \"_\", and does not begin with a digit; \"*\" "

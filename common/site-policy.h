@@ -145,6 +145,12 @@ bool policy_rule_has_preset(const struct policy_rule *rule, const char *name);
  * changed. New reference, or NULL without memory. */
 json_t *policy_rule_explain(const struct policy_rule *rule, const struct card *card);
 
+/* What a policy says of a card of the subject's, as ExplainPolicy answers (io.caged.varlink): no
+ * `rule` if none matches, no `index` of the one that root has without a policy, which may be NULL.
+ * New reference, or NULL without memory. */
+json_t *site_policy_explain(const struct site_policy *policy, const struct policy_subject *subject,
+                            const struct card *card);
+
 /* Whether one entry of allowed_hosts is within the rule: 0, or -EPERM with *ret_why, a static
  * sentence. For entries that come while an agent runs. -EINVAL, likewise with *ret_why, if it is no
  * entry at all. `rule` may be NULL: nothing is within none. */

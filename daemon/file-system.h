@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "caged-limits.h"
+
 enum file_system_kind {
     FILE_SYSTEM_REAL,
     FILE_SYSTEM_MADE_UP, /* by the kernel, or by a program (FUSE) */
@@ -12,7 +14,8 @@ enum file_system_kind {
 
 struct file_system {
     enum file_system_kind kind;
-    char type[32];  /* as in /proc/self/mountinfo: "ext4", "fuse.sshfs"; cut */
+    /* As in /proc/self/mountinfo: "ext4", "fuse.sshfs"; cut where no policy could name it. */
+    char type[POLICY_FILE_SYSTEM_MAX + 1];
     bool read_only; /* the mount, or the whole file system */
 };
 

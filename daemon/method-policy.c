@@ -100,19 +100,6 @@ static bool take_subject(struct connection *c, const struct explain_parameters *
     return true;
 }
 
-static json_t *explain(const struct site_policy *policy, const struct policy_rule *rule,
-                       const struct card *card)
-{
-    if (!rule)
-        return json_pack("{s:[]}", "ceilings");
-    json_t *reply =
-        json_pack("{s:s, s:o}", "rule", rule->name, "ceilings", policy_rule_explain(rule, card));
-    for (size_t i = 0; reply && policy && i < policy->n_rules; i++)
-        if (rule == &policy->rules[i])
-            (void)json_object_set_new(reply, "index", json_integer((json_int_t)i));
-    return reply;
-}
-
 void method_explain_policy(struct call *call)
 {
     CLEANUP(card_freep) struct card *card = NULL;
@@ -136,7 +123,7 @@ void method_explain_policy(struct call *call)
     } else if (r < 0) {
         method_reply_problem(c, &problem);
     } else {
-        const struct site_policy *policy = policy_store_get(c->manager->policy);
-        connection_reply(c, explain(policy, site_policy_find(policy, &subject), card));
+        connection_reply(c,
+                         site_policy_explain(policy_store_get(c->manager->policy), &subject, card));
     }
 }

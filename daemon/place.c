@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "file-system.h"
+#include "plain-path.h"
 #include "util.h"
 
 #define NO_LINKS (RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
@@ -105,12 +106,6 @@ int place_find(int fd, struct place *ret)
     return r;
 }
 
-static bool is_plain_name(const char *name, size_t length)
-{
-    return length > 0 && length <= NAME_MAX && !(length == 1 && name[0] == '.') &&
-           !(length == 2 && name[0] == '.' && name[1] == '.');
-}
-
 int place_open(const char *path)
 {
     AUTO_FD int folder = open_how(AT_FDCWD, "/", NO_LINKS);
@@ -120,7 +115,7 @@ int place_open(const char *path)
         return folder < 0 ? folder : -EINVAL;
     while (*path++ == '/' && *path) {
         size_t length = strcspn(path, "/");
-        if (!is_plain_name(path, length))
+        if (length > NAME_MAX || !plain_path_is_name(path, length))
             return -EINVAL;
         memcpy(name, path, length);
         name[length] = '\0';

@@ -96,7 +96,7 @@ static void tell_unknown(void *user, const char *rule, const char *what, const c
     struct policy_loaded *loaded = user;
     AUTO_FREE char *text = NULL;
 
-    if (loaded->unknown.count < POLICY_UNKNOWN_TOLD &&
+    if (loaded->unknown.count < POLICY_UNKNOWN_MAX &&
         asprintf(&text, "rule \"%s\": there is no %s \"%s\"", rule, what, name) >= 0)
         (void)string_list_append(&loaded->unknown, text);
 }

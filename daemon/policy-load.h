@@ -5,13 +5,10 @@
 
 #include "site-policy.h"
 
-/* Names that nobody has are no fault; so many of them are told. */
-#define POLICY_UNKNOWN_TOLD 32
-
 struct policy_loaded {
     struct site_policy *policy; /* NULL: it was refused */
     struct policy_error error;  /* why; `at.path` is empty where the file as such is the fault */
-    struct string_list unknown; /* "rule "x": there is no group "y"" */
+    struct string_list unknown; /* "rule "x": there is no group "y"", POLICY_UNKNOWN_MAX at most */
 };
 
 /* Loads the file at `path`, which must be a regular one of root's that nobody else may write, in a

@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent.h"
+#include "caged-limits.h"
 #include "log.h"
 #include "policy-loader.h"
 
@@ -44,7 +45,7 @@ static void report_loaded(const struct policy_store *store, const struct string_
               store->policy->n_rules == 1 ? "" : "s");
     for (size_t i = 0; i < unknown->count; i++)
         log_warning("%s: %s: it matches nobody", store->path, unknown->items[i]);
-    if (unknown->count == POLICY_UNKNOWN_TOLD)
+    if (unknown->count == POLICY_UNKNOWN_MAX)
         log_warning("%s: maybe more users and groups that are not there", store->path);
 }
 

@@ -3,6 +3,7 @@
 
 #include "caged-limits.h"
 #include "mount-target.h"
+#include "plain-path.h"
 #include "util.h"
 
 #define FILE_PATH_MAX 255
@@ -77,23 +78,13 @@ static bool agent_id_valid(const char *id)
            strspn(id, CARD_AGENT_ID_CHARACTERS) == length;
 }
 
-/* Below /etc or the agent's home, every component a plain name: what the kernel resolves is then
- * what is written. */
+/* Below /etc or the agent's home, and plain. */
 static bool file_path_valid(const char *path)
 {
-    if (strlen(path) > FILE_PATH_MAX)
-        return false;
-    if (!has_prefix(path, "/etc/") && !has_prefix(path, CAGE_HOME "/"))
-        return false;
+    size_t length = strlen(path);
 
-    for (const char *p = path; *p;) {
-        size_t length = strcspn(p + 1, "/");
-        if (length == 0 || (length == 1 && p[1] == '.') ||
-            (length == 2 && p[1] == '.' && p[2] == '.'))
-            return false;
-        p += 1 + length;
-    }
-    return true;
+    return length <= FILE_PATH_MAX && plain_path_length(path) == length &&
+           (has_prefix(path, "/etc/") || has_prefix(path, CAGE_HOME "/"));
 }
 
 static bool file_from_record(const struct record *record, struct init_spec_file *ret)

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -291,6 +292,21 @@ def test_a_socket_that_is_not_for_everybody_is_told_with_the_group(tmp_path):
         status, _, err = cagectl("list", socket_path=path, uid=NOBODY)
     assert status == 77
     assert "permission denied" in err and "usermod -aG caged" in err
+
+
+def test_whose_session_began_before_the_group_was_given_is_told_so(base, people):
+    path = base / "of-a-group.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        path.chmod(0o660)
+        shutil.chown(path, group=people["group"])
+        before = ["setpriv", f"--reuid={people['a'].uid}", f"--regid={people['a'].gid}", "--clear-groups"]
+        told = [subprocess.run([*words, paths.CAGECTL, "list", "--socket", path], text=True, timeout=30,
+                               capture_output=True) for words in (before, people["c"].command())]
+    assert [done.returncode for done in told] == [77, 77], told
+    assert f"a member of the group {people['group']}, but not in this session: log in again" in told[0].stderr
+    assert f"usermod -aG {people['group']} $USER" in told[1].stderr
 
 
 def test_a_path_that_no_socket_can_have_is_refused():

@@ -270,6 +270,13 @@ def test_a_user_namespace_is_recognised(a, daemon, speak, options):
             "user namespace")
 
 
+def test_who_is_refused_for_a_namespace_is_told_what_to_do(a, daemon):
+    done = subprocess.run(a.user.command(*namespaces("--user"), paths.CAGECTL, "list", "--socket", daemon.socket),
+                          capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 77, done
+    assert "call it from outside of there; or a rule with namespaced_peers" in done.stderr, done
+
+
 def test_a_pid_namespace_is_recognised_even_of_root(a, root, daemon, speak):
     for user in (root.user, a.user):
         refused(run([*namespaces("--pid", "--fork"),

@@ -205,6 +205,27 @@ def test_so_many_agents_at_once_and_not_one_more(daemon, a, b):
     assert a.refused().name == "Busy"
 
 
+def test_where_a_rule_gives_no_agents_that_is_no_matter_of_trying_again(daemon, a):
+    daemon.reload_policy(policy(rule("not these", a.user, max_agents=0)))
+    error = a.refused()
+    assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.max_agents"), error
+    done = a.cagectl("spawn", a.cards.write(a.card("true")))
+    assert done.status == 77
+    assert 'the rule "not these" of the site policy allows none at all' in done.errors, done
+
+
+def test_a_refusal_says_what_is_allowed_and_where_all_of_it_is_shown(daemon, a, b):
+    daemon.reload_policy(policy(rule("https", a.user, allowed_hosts=["a.example:443"])))
+    done = a.cagectl("spawn", a.cards.write(a.card("true", allowed_hosts=["a.example"])))
+    assert done.status == 77 and done.errors.splitlines() == [
+        'cagectl: not permitted: $.allowed_hosts[0]: the entry "a.example", which is ports 80 and 443, the '
+        'rule "https" of the site policy allows what is within allowed_hosts of the rule (a.example:443)',
+        "  all that you may have, beside what the card asks for: cagectl policy explain CARD"], done
+    done = b.cagectl("spawn", b.cards.write(b.card("true")))
+    assert done.status == 77 and done.errors.splitlines()[1:] == [
+        "  the operator of this host decides who may run agents: caged.policy(5)"], done
+
+
 def spawned(client):
     try:
         return client.spawn(command=SLEEP)

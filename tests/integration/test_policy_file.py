@@ -2,13 +2,14 @@
 `explain --policy` says of a card, for real users and groups. No daemon runs here."""
 
 import json
+import re
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from harness.paths import CAGECTL, POLICY
+from harness.paths import CAGECTL, POLICY, ROOT
 
 CARD = {"agent_id": "a", "workspace": "/w", "allowed_hosts": ["a.example:443"]}
 
@@ -135,7 +136,7 @@ def test_the_first_rule_for_a_user_decides(people, write):
     assert explain(write, rules, user=b)["rule"] == "many"
     assert explain(write, rules, user=b)["ceilings"]["max_agents"]["ceiling"] == "3"
     root = explain(write, rules)
-    assert (root["rule"], root["index"], root["status"]) == ("root", None, 0)
+    assert (root["rule"], "index" in root, root["status"]) == ("root", False, 0)
     assert explain(write, [{"name": "r", "users": ["root"]}])["rule"] == "r"
     assert explain(write, [{"name": "all", "users": ["*"], "groups": ["root"]}])["rule"] == "root"
 
@@ -143,7 +144,7 @@ def test_the_first_rule_for_a_user_decides(people, write):
 def test_who_has_no_rule_may_run_nothing(people, write):
     rules = [{"users": [people["a"].name]}]
     reply = explain(write, rules, "--as", people["c"].name)
-    assert reply == {"rule": None, "index": None, "ceilings": {}, "status": 77}
+    assert reply == {"ceilings": {}, "status": 77}  # as the daemon says it
     done = policy("explain", "--policy", write("p.json", {"rules": rules}), "--as",
                   people["c"].name, write("card.json", CARD))
     assert done.returncode == 77
@@ -208,6 +209,32 @@ def test_the_table_marks_what_is_refused(write):
     done = policy("explain", "--policy", path,
                   write("card.json", {**CARD, "allowed_hosts": ["b.example.com"]}))
     assert done.returncode == 0 and "!" not in done.stdout
+
+
+def test_what_an_agent_has_of_a_total_is_what_its_limits_were_lowered_to(write):
+    rows = explain(write, [{"users": ["root"], "resource_limits": {"memory_mb": 256, "max_processes": 9},
+                            "total": {"memory_mb": 900, "max_processes": 99}}])["ceilings"]
+    assert [rows[f"total.{key}"]["effective"] for key in ("memory_mb", "max_processes")] == ["256", "9"]
+
+
+def test_a_rule_that_gives_no_agents_permits_no_card(people, write):
+    reply = explain(write, [{"users": [people["a"].name], "max_agents": 0}], user=people["a"])
+    assert reply["status"] == 77
+    assert [key for key, row in reply["ceilings"].items() if not row["ok"]] == ["max_agents"]
+
+
+def test_the_readmes_policy_permits_the_readmes_card(people, write):
+    """Both are copied, and then one refuses the other."""
+    readme = (ROOT / "README.md").read_text()
+
+    def example(heading):
+        below = readme[readme.index(f"\n## {heading}\n"):]
+        return json.loads(re.search(r"^    \{\n(?:    .*\n)+", below, re.M).group())
+
+    rules = example("The site policy")["rules"]
+    rules[0]["groups"], rules[1]["groups"] = ["root"], [people["group"]]
+    reply = explain(write, rules, card=example("The card"), user=people["a"])
+    assert (reply["rule"], reply["status"]) == ("developers", 0), reply
 
 
 def test_by_the_shipped_policy_the_metadata_of_clouds_is_out_of_reach(people, write):

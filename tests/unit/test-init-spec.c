@@ -191,6 +191,7 @@ static void bad_values_are_refused(void **state)
         {INIT_SPEC_FILE, "/etc/x/..", 10},
         {INIT_SPEC_FILE, "/etc/./x", 9},
         {INIT_SPEC_FILE, "/etc//x", 8},
+        {INIT_SPEC_FILE, "/etc/x\ny", 9},
         {INIT_SPEC_FILE, "/etc/x/", 8},
         {INIT_SPEC_AGENT_FILE, "/home/agentx/x", 15},
         {INIT_SPEC_AGENT_FILE, "/home/other/x", 14},

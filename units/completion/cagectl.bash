@@ -62,9 +62,8 @@ _cagectl() {
     case $previous in
         --socket) _cagectl_files '' ; return ;;
         --policy) _cagectl_files '!*.json' ; return ;;
-        --as) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
         -s | --signal) _cagectl_words "HUP INT QUIT TERM USR1 USR2 STOP CONT WINCH KILL" ; return ;;
-        -u | --owner) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
+        -u | --owner | --as) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
         -o | --output)
             if [[ $verb == audit ]]; then _cagectl_words "short json"; else _cagectl_words "cat short json"; fi
             return
@@ -81,7 +80,13 @@ _cagectl() {
         stop | kill | events) _cagectl_words "$(_cagectl_ids)" ;;
         allow | deny | approve) _cagectl_hosts "$verb" "${COMP_WORDS[@]:2:COMP_CWORD-2}" ;;
         inspect | logs | wait | hosts | suggest | audit) _cagectl_words "$(_cagectl_ids --all)" ;;
-        policy) if ((COMP_CWORD == 2)); then _cagectl_words "check explain reload"; elif [ "${COMP_WORDS[2]}" != reload ]; then _cagectl_files '!*.json'; fi ;;
+        policy)
+            if ((COMP_CWORD == 2)); then
+                _cagectl_words "check explain reload"
+            elif [[ ${COMP_WORDS[2]} != reload ]]; then
+                _cagectl_files '!*.json'
+            fi
+            ;;
         help) _cagectl_words "$(_cagectl_verbs)" ;;
     esac
 }
