@@ -5,6 +5,9 @@
  * by itself. The folder of a repository changes with each commit: it is told of where the agent
  * could have put another in its place, that is unless it was protected from the start.
  *
+ * What counts by its name at the top is looked at before all else, lest a flood of names further
+ * down keep it from being told of.
+ *
  * Of a git folder only those folders are looked into that can hold what counts. A folder that looks
  * like a bare repository is looked through like any other, too: it is quickly made. */
 #include "walk.h"
@@ -43,6 +46,7 @@ static struct {
     size_t depth; /* levels in use */
     char path[PATH_SIZE + 1];
     size_t n_names;
+    bool at_first; /* what counts at the top; then the rest */
     time_t end;
     enum scan_result result;
 } w;
@@ -313,6 +317,14 @@ static unsigned char type_of(const struct level *level, const struct dirent64 *e
     return look(level->fd, entry->d_name, &st) ? (unsigned char)IFTODT(st.stx_mode) : DT_REG;
 }
 
+static bool counts_at_top(const struct level *level, const char *name, unsigned char type)
+{
+    struct planted_folder folder;
+    enum planted_kind kind;
+
+    return type != DT_DIR || planted_enter(&level->folder, name, &folder, &kind);
+}
+
 static void see(struct level *level, const struct dirent64 *entry)
 {
     if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
@@ -322,6 +334,8 @@ static void see(struct level *level, const struct dirent64 *entry)
         return;
     }
     unsigned char type = type_of(level, entry);
+    if (w.depth == 1 && counts_at_top(level, entry->d_name, type) != w.at_first)
+        return;
     if (type == DT_DIR)
         see_subfolder(level, entry->d_name);
     else
@@ -352,19 +366,30 @@ static bool step(void)
     return true;
 }
 
-enum scan_result walk(const struct walk_options *options)
+/* Whether it came to its end. */
+static bool walk_once(bool at_first)
 {
     int fd = openat(AT_FDCWD, ".", WALK_OPEN_FLAGS);
 
-    if (fd < 0)
-        return SCAN_FAILED;
-    w.options = options;
-    w.end = now() + SCAN_SECONDS - 1;
+    if (fd < 0) {
+        fall_short(SCAN_FAILED);
+        return false;
+    }
+    w.at_first = at_first;
     struct level *top = push(fd, NULL, "");
     top->folder.git = is_git_folder(fd, false);
-    if (top->folder.git)
+    if (top->folder.git && at_first)
         see_repository(NULL, top);
     while (step())
         ;
+    return w.depth == 0;
+}
+
+enum scan_result walk(const struct walk_options *options)
+{
+    w.options = options;
+    w.end = now() + SCAN_SECONDS - 1;
+    if (walk_once(true))
+        (void)walk_once(false);
     return w.result;
 }
