@@ -154,6 +154,9 @@
 #define SCAN_OUTPUT_MAX (64 * 1024)
 #define SCAN_MEMORY_MAX (16 * 1024 * 1024) /* RLIMIT_AS */
 
+/* Processes that were started and have not yet taken their descriptors: daemon/start-channel.h. */
+#define START_CHANNELS 120
+
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)
 #define SPEC_ENVIRONMENT_MAX (2 * CARD_ENVIRONMENT_MAX + 64) /* card, preset, the daemon's own */

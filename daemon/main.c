@@ -13,6 +13,7 @@
 #include "log.h"
 #include "manager.h"
 #include "server.h"
+#include "start-channel.h"
 #include "util.h"
 
 #define EXIT_USAGE 64
@@ -239,7 +240,9 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     raise_descriptor_limit();
-    r = log_open();
+    r = start_channels_reserve();
+    if (r >= 0)
+        r = log_open();
     if (r >= 0)
         r = run(&options);
     if (r < 0)

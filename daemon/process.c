@@ -1,4 +1,6 @@
-/* Starts a helper program: clone3, cgroups, descriptors in their places, execveat. */
+/* Starts a helper program: clone3, cgroups, descriptors in their places, execveat. Between clone3
+ * and its channel (start-channel.h) a child has the daemon's own table: it must open and close
+ * nothing there. */
 #include "process.h"
 
 #include <fcntl.h>
@@ -10,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "start-channel.h"
 #include "util.h"
 
 /* Puts fds[i] at i. First everything above the targets, so that no dup2 hits a source not yet used;
@@ -106,15 +109,41 @@ static int end_with_parent(pid_t parent)
     return getppid() == parent ? 0 : -ESRCH;
 }
 
-static NORETURN void child(const struct process_spec *spec, pid_t parent)
+/* What a process takes over, in this order: the program, entrances of cgroups, its descriptors. */
+struct inventory {
+    int fds[1 + PROCESS_TASKS_MAX + PROCESS_FDS_MAX];
+    size_t n, n_tasks;
+};
+
+static int take_inventory(const struct process_spec *spec, struct inventory *ret)
+{
+    struct inventory all = {.fds = {spec->executable}, .n = 1};
+
+    if (spec->n_fds > PROCESS_FDS_MAX || spec->n_tasks_fds > PROCESS_TASKS_MAX)
+        return -E2BIG;
+    for (size_t i = 0; i < spec->n_tasks_fds; i++)
+        if (spec->tasks_fds[i] >= 0)
+            all.fds[all.n++] = spec->tasks_fds[i];
+    all.n_tasks = all.n - 1;
+    for (size_t i = 0; i < spec->n_fds; i++)
+        all.fds[all.n++] = spec->fds[i];
+    *ret = all;
+    return 0;
+}
+
+static NORETURN void child(const struct process_spec *spec, struct inventory *all, int channel,
+                           pid_t parent)
 {
     char *name_alone[] = {(char *)spec->name, NULL}, *environment[] = {NULL};
     char *const *arguments = spec->arguments ? spec->arguments : name_alone;
-    int executable = fcntl(spec->executable, F_DUPFD_CLOEXEC, PROCESS_FDS_MAX);
+    const int *tasks = all->fds + 1;
 
     default_signals();
-    if (executable >= 0 && join_cgroups(spec->tasks_fds, spec->n_tasks_fds) >= 0 &&
-        place_descriptors(spec->fds, spec->n_fds) >= 0 &&
+    int executable = start_channel_take(channel, all->fds, all->n) < 0
+                         ? -1
+                         : fcntl(all->fds[0], F_DUPFD_CLOEXEC, PROCESS_FDS_MAX);
+    if (executable >= 0 && join_cgroups(tasks, all->n_tasks) >= 0 &&
+        place_descriptors(tasks + all->n_tasks, spec->n_fds) >= 0 &&
         close_range((unsigned)spec->n_fds, ~0u, CLOSE_RANGE_CLOEXEC) >= 0 &&
         (!spec->drop || (drop_privileges(spec->drop) >= 0 && end_with_parent(parent) >= 0)))
         (void)syscall(SYS_execveat, executable, "", arguments, environment, AT_EMPTY_PATH);
@@ -123,25 +152,32 @@ static NORETURN void child(const struct process_spec *spec, pid_t parent)
 
 int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidfd)
 {
+    struct inventory all;
     int pidfd = -EBADF;
     struct clone_args args = {
-        .flags = spec->clone_flags | CLONE_PIDFD,
+        .flags = spec->clone_flags | CLONE_PIDFD | CLONE_FILES,
         .pidfd = (uint64_t)(uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
+    int r = take_inventory(spec, &all);
 
-    if (spec->n_fds > PROCESS_FDS_MAX)
-        return -E2BIG;
+    if (r < 0)
+        return r;
     if (spec->cgroup_fd >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)spec->cgroup_fd;
     }
+    int channel = start_channel_put(all.fds, all.n);
+    if (channel < 0)
+        return channel;
     pid_t parent = getpid();
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-    if (pid < 0)
-        return negative_errno();
     if (pid == 0)
-        child(spec, parent);
+        child(spec, &all, channel, parent);
+    r = pid < 0 ? negative_errno() : 0;
+    start_channel_assign(channel, pid);
+    if (r < 0)
+        return r;
     *ret_pid = pid;
     *ret_pidfd = pidfd;
     return 0;
@@ -157,7 +193,9 @@ void process_end(int pidfd)
     if (pidfd < 0)
         return;
     (void)process_signal(pidfd, SIGKILL);
-    (void)waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){}, WEXITED);
+    siginfo_t info = {};
+    if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) == 0)
+        start_channel_forget(info.si_pid);
 }
 
 int process_reap(int pidfd, int *ret_status)
@@ -169,6 +207,7 @@ int process_reap(int pidfd, int *ret_status)
             return negative_errno();
     if (info.si_pid == 0)
         return 0;
+    start_channel_forget(info.si_pid);
     *ret_status = info.si_code == CLD_EXITED
                       ? (info.si_status & 0xff) << 8
                       : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);

@@ -32,10 +32,11 @@ struct process_spec {
     uint64_t clone_flags;            /* CLONE_NEW... */
     int cgroup_fd;                   /* v2 cgroup to be born into, or negative */
     const int *tasks_fds;            /* `tasks` files of v1 cgroups that it joins before it runs */
-    size_t n_tasks_fds;              /* negative descriptors are passed over */
+    size_t n_tasks_fds;              /* up to PROCESS_TASKS_MAX, negative ones are passed over */
 };
 
 #define PROCESS_FDS_MAX 32
+#define PROCESS_TASKS_MAX 8
 #define PROCESS_NOT_STARTED 127 /* the exit status of one that could not be executed */
 
 /* 0 with the pid and a pidfd (the caller's), or -errno. The environment is empty, the signal mask

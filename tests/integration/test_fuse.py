@@ -98,3 +98,20 @@ def test_while_too_many_closes_hang_a_user_waits_and_loses_nothing(a, b, fuse):
         os.close(fd)
         for connection in connections:
             connection.close()
+
+
+def test_a_descriptor_that_hangs_holds_no_spawn_up(a, b, fuse):
+    """A process that the daemon starts has a copy of all that it holds, and closes that first."""
+    with acting_as(a.user):
+        fd = os.open(fuse.file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with a.connect() as connection:
+            connection.send_bytes(b'{"method":', [fd])
+            until(lambda: fuse.is_held_by(b.daemon), what="the daemon has it")
+            os.close(fd)  # or the processes of this test would have copies, too
+            fuse.hold_closes()
+            assert b.run("echo well", timeout=20).stdout == b"well\n"
+            assert fuse.held == []
+    finally:
+        if fuse.held is not None:
+            fuse.let_go()

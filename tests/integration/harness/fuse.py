@@ -51,6 +51,11 @@ class HangingFuse:
         """From now on a close of the file takes until let_go()."""
         self.held = []
 
+    def is_held_by(self, daemon):
+        """Whether the daemon has a descriptor of the file."""
+        folder = f"/proc/{daemon.pid}/fd"
+        return self.file in (os.readlink(f"{folder}/{number}") for number in os.listdir(folder))
+
     def let_go(self):
         held, self.held = self.held, None
         for unique in held:

@@ -1,0 +1,146 @@
+/* Descriptors for processes that are being started. */
+#include "start-channel.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "caged-limits.h"
+#include "util.h"
+
+/* Numbers below are the daemon's first ones (the three of stdio, the socket that systemd passes,
+ * see sd_listen_fds(3)); what it does not have of them is filled up as well. */
+#define FIRST 8
+#define END (FIRST + START_CHANNELS)
+
+/* The kernel copies a table in such pieces (sane_fdtable_size() in fs/file.c): the numbers in the
+ * piece that END is in would be copied, and closed then. */
+#define TABLE_PIECE 64
+_Static_assert(END % TABLE_PIECE == 0, "the first number that is not copied begins a piece");
+
+static struct {
+    bool reserved;
+    int null;                     /* stands at a number that is not in use */
+    pid_t owners[START_CHANNELS]; /* 0: none */
+} channels;
+
+int start_channels_reserve(void)
+{
+    int fd;
+
+    channels.null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (channels.null < 0)
+        return negative_errno();
+    for (fd = channels.null; fd < END;) {
+        fd = fcntl(channels.null, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            return negative_errno();
+    }
+    if (fd != channels.null)
+        (void)close(fd);
+    channels.reserved = true;
+    return 0;
+}
+
+static void close_channel(int channel)
+{
+    (void)dup3(channels.null, FIRST + channel, O_CLOEXEC);
+    channels.owners[channel] = 0;
+}
+
+/* The other end is closed, so an empty queue is an end of file. */
+static bool is_taken(int channel)
+{
+    char byte;
+
+    return recv(FIRST + channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static int find_free(void)
+{
+    for (int i = 0; i < START_CHANNELS; i++)
+        if (channels.owners[i] == 0 || is_taken(i))
+            return i;
+    return -EAGAIN;
+}
+
+/* One message with all of them. */
+static int send_fds(int socket, const int *fds, size_t n)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(START_CHANNEL_FDS_MAX * sizeof(int))] = {};
+    struct iovec data = {.iov_base = (char[]){0}, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(n * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, n * sizeof(int));
+    return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? negative_errno() : 0;
+}
+
+int start_channel_put(const int *fds, size_t n)
+{
+    int ends[2], channel;
+    int r = channels.reserved ? 0 : start_channels_reserve();
+
+    if (r < 0)
+        return r;
+    if (n == 0 || n > START_CHANNEL_FDS_MAX)
+        return -E2BIG;
+    channel = find_free();
+    if (channel < 0)
+        return channel;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return negative_errno();
+    r = send_fds(ends[0], fds, n);
+    if (r >= 0 && dup3(ends[1], FIRST + channel, O_CLOEXEC) < 0)
+        r = negative_errno();
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return r < 0 ? r : channel;
+}
+
+static int receive_fds(int socket, int *fds, size_t n)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(START_CHANNEL_FDS_MAX * sizeof(int))];
+    char byte;
+    struct iovec data = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *header = size == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+
+    if (size < 0)
+        return negative_errno();
+    if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(n * sizeof(int)))
+        return -EBADMSG;
+    memcpy(fds, CMSG_DATA(header), n * sizeof(int));
+    return 0;
+}
+
+int start_channel_take(int channel, int *fds, size_t n)
+{
+    if (close_range(END, ~0u, CLOSE_RANGE_UNSHARE) < 0)
+        return negative_errno();
+    return receive_fds(FIRST + channel, fds, n);
+}
+
+void start_channel_assign(int channel, pid_t pid)
+{
+    if (pid > 0)
+        channels.owners[channel] = pid;
+    else
+        close_channel(channel);
+}
+
+void start_channel_forget(pid_t pid)
+{
+    for (int i = 0; i < START_CHANNELS; i++)
+        if (channels.owners[i] == pid)
+            close_channel(i);
+}
