@@ -86,7 +86,8 @@ static int drop_privileges(const struct process_drop *drop)
         if (setrlimit(drop->limits[i].resource, &limit) < 0)
             return negative_errno();
     }
-    if (setpriority(PRIO_PROCESS, 0, drop->nice) < 0)
+    /* A daemon that is nicer already has no right to give that up. */
+    if (getpriority(PRIO_PROCESS, 0) < drop->nice && setpriority(PRIO_PROCESS, 0, drop->nice) < 0)
         return negative_errno();
     for (unsigned long c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
         if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)

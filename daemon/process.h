@@ -17,7 +17,7 @@ struct process_limit {
 struct process_drop {
     uid_t uid; /* root too is without a capability then */
     gid_t gid; /* no other group */
-    int nice;
+    int nice;  /* at least */
     const struct process_limit *limits;
     size_t n_limits;
 };

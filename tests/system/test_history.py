@@ -89,6 +89,14 @@ def test_the_past_outlives_the_daemon_that_saw_it(fast, fast_caged):
     assert found(fast_caged.cagectl("logs", "-S", "-1h", "-n", "5", "again")) == [5, 6, 7, 8, 9]
 
 
+def test_a_daemon_that_is_nice_shows_the_past_too(fast, fast_caged):
+    fast.write("/run/systemd/system/cagedd.service.d/nice.conf", "[Service]\nNice=15\n")
+    fast.systemctl("daemon-reload")
+    fast.systemctl("restart", "cagedd.service")
+    fast_caged.cagectl("run", fast_caged.write_card(fast_caged.card(numbers(1, 3), agent_id="nice")))
+    assert found(fast_caged.cagectl("logs", "-S", "-1h", "nice")) == [1, 2, 3]
+
+
 def test_times_cut_the_past_across_runs(fast, fast_caged):
     card = fast_caged.card(numbers(1, 3), agent_id="timed")
     path = fast_caged.write_card(card)
