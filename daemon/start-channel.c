@@ -19,8 +19,11 @@ _Static_assert(END % TABLE_PIECE == 0, "the first number that is not copied begi
 
 static struct {
     bool reserved;
-    int null;                     /* stands at a number that is not in use */
-    pid_t owners[START_CHANNELS]; /* 0: none */
+    int null; /* stands at a number that is not in use */
+    struct {
+        bool ours;   /* not if something was there before */
+        pid_t owner; /* 0: none */
+    } at[START_CHANNELS];
 } channels;
 
 int start_channels_reserve(void)
@@ -34,6 +37,8 @@ int start_channels_reserve(void)
         fd = fcntl(channels.null, F_DUPFD_CLOEXEC, 0);
         if (fd < 0)
             return negative_errno();
+        if (fd >= FIRST && fd < END)
+            channels.at[fd - FIRST].ours = true;
     }
     if (fd != channels.null)
         (void)close(fd);
@@ -44,7 +49,7 @@ int start_channels_reserve(void)
 static void close_channel(int channel)
 {
     (void)dup3(channels.null, FIRST + channel, O_CLOEXEC);
-    channels.owners[channel] = 0;
+    channels.at[channel].owner = 0;
 }
 
 /* The other end is closed, so an empty queue is an end of file. */
@@ -58,7 +63,7 @@ static bool is_taken(int channel)
 static int find_free(void)
 {
     for (int i = 0; i < START_CHANNELS; i++)
-        if (channels.owners[i] == 0 || is_taken(i))
+        if (channels.at[i].ours && (channels.at[i].owner == 0 || is_taken(i)))
             return i;
     return -EAGAIN;
 }
@@ -133,7 +138,7 @@ int start_channel_take(int channel, int *fds, size_t n)
 void start_channel_assign(int channel, pid_t pid)
 {
     if (pid > 0)
-        channels.owners[channel] = pid;
+        channels.at[channel].owner = pid;
     else
         close_channel(channel);
 }
@@ -141,6 +146,6 @@ void start_channel_assign(int channel, pid_t pid)
 void start_channel_forget(pid_t pid)
 {
     for (int i = 0; i < START_CHANNELS; i++)
-        if (channels.owners[i] == pid)
+        if (channels.at[i].owner == pid)
             close_channel(i);
 }

@@ -196,6 +196,25 @@ def test_one_agent_too_many_is_told(a, b):
     assert b.run("echo well").stdout == b"well\n"
 
 
+def test_one_agent_too_many_of_all_is_told(a, b, root):
+    maximum = LIMITS["AGENTS_MAX"]
+    folder = str(a.user.folder("all-too-many"))
+    try:
+        for _ in range(maximum - 1):
+            last = root.spawn("exec sleep 600", workspace=folder)
+        a.spawn("exec sleep 600", workspace=folder)
+        assert busy(a.refused(workspace=folder)) == ("agents", maximum)
+        assert busy(root.refused(workspace=folder)) == ("agents", maximum)
+        assert is_served(b)
+        root.call("Kill", agent_id=last)
+        until(lambda: len(root.call("List")["agents"]) < maximum, what="one has ended")
+        assert b.run("echo well").stdout == b"well\n"
+    finally:
+        for agent in root.call("List")["agents"]:
+            root.call("Kill", agent_id=agent["agent_id"], owner_uid=agent["owner_uid"])
+        until(lambda: not root.call("List")["agents"], what="every agent has ended")
+
+
 def kept(a, agent_id):
     """How many lines of an agent's the daemon has, and how many it had."""
     with a.connect() as connection:
