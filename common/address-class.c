@@ -32,13 +32,15 @@ struct special_v6 {
         .s6_addr = { __VA_ARGS__ }                                                                 \
     }
 
+#define METADATA "cloud metadata"
+
 static const struct special_v4 special_v4[] = {
-    {V4(169, 254, 169, 254), 32, "cloud metadata"}, /* most clouds; in 169.254.0.0/16 */
-    {V4(169, 254, 170, 2), 32, "cloud metadata"},   /* AWS, of containers */
-    {V4(169, 254, 170, 23), 32, "cloud metadata"},  /* AWS, of pods */
-    {V4(100, 100, 100, 200), 32, "cloud metadata"}, /* Alibaba Cloud; in 100.64.0.0/10 */
-    {V4(168, 63, 129, 16), 32, "cloud metadata"},   /* Azure's platform; public in form */
-    {V4(255, 255, 255, 255), 32, "broadcast"},      /* 255.255.255.255/32 Limited Broadcast */
+    {V4(169, 254, 169, 254), 32, METADATA},    /* most clouds; in 169.254.0.0/16 */
+    {V4(169, 254, 170, 2), 32, METADATA},      /* AWS, of containers */
+    {V4(169, 254, 170, 23), 32, METADATA},     /* AWS, of pods */
+    {V4(100, 100, 100, 200), 32, METADATA},    /* Alibaba Cloud; in 100.64.0.0/10 */
+    {V4(168, 63, 129, 16), 32, METADATA},      /* Azure's platform; public in form */
+    {V4(255, 255, 255, 255), 32, "broadcast"}, /* 255.255.255.255/32 Limited Broadcast */
     /* 192.0.0.0/24 IETF Protocol Assignments; 192.0.0.0/29, 192.0.0.8/32, 192.0.0.9/32,
      * 192.0.0.10/32, 192.0.0.170/32 and 192.0.0.171/32; Oracle Cloud's 192.0.0.192 */
     {V4(192, 0, 0, 0), 24, "IETF protocol assignment"},
@@ -62,9 +64,9 @@ static const struct special_v4 special_v4[] = {
 static const struct special_v6 special_v6[] = {
     {V6(0), 128, "unspecified"},     /* ::/128 Unspecified Address */
     {V6([15] = 1), 128, "loopback"}, /* ::1/128 Loopback Address */
-    {V6(0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54), 128, "cloud metadata"}, /* AWS */
-    {V6(0xfd, 0x00, 0x0e, 0xc2, [15] = 0x23), 128, "cloud metadata"}, /* AWS, of pods */
-    {V6(0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54), 128, "cloud metadata"}, /* Google */
+    {V6(0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54), 128, METADATA}, /* AWS */
+    {V6(0xfd, 0x00, 0x0e, 0xc2, [15] = 0x23), 128, METADATA},              /* AWS, of pods */
+    {V6(0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54), 128, METADATA}, /* Google */
     {V6([10] = 0xff, [11] = 0xff), 96, "IPv4-mapped"},     /* ::ffff:0:0/96 IPv4-mapped Address */
     {V6([8] = 0xff, [9] = 0xff), 96, "IPv4-translated"},   /* ::ffff:0:0:0/96, RFC 2765 */
     {V6(0), 96, "IPv4-compatible"},                        /* ::/96, RFC 4291 */
@@ -209,6 +211,22 @@ size_t address_embedded(const struct ip_address *address,
 }
 
 /* -- kinds -- */
+
+bool address_is_metadata(const struct ip_address *address)
+{
+    struct ip_address embedded[ADDRESS_EMBEDDED_MAX];
+    const char *special = address_special(address);
+    size_t n = address_embedded(address, embedded);
+
+    if (special && streq(special, METADATA))
+        return true;
+    for (size_t i = 0; i < n; i++) {
+        special = address_special(&embedded[i]);
+        if (special && streq(special, METADATA))
+            return true;
+    }
+    return false;
+}
 
 bool address_is_loopback(const struct ip_address *address)
 {

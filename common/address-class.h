@@ -28,6 +28,10 @@ const char *address_special_range(const struct ip_address *network, unsigned pre
 size_t address_embedded(const struct ip_address *address,
                         struct ip_address ret[static ADDRESS_EMBEDDED_MAX]);
 
+/* Whether it is that of a service that tells a cloud's machines about themselves, their credentials
+ * included; or an IPv6 address that embeds such a one. */
+bool address_is_metadata(const struct ip_address *address);
+
 /* 127.0.0.0/8 or ::1. */
 bool address_is_loopback(const struct ip_address *address);
 

@@ -1,6 +1,7 @@
 /* Checks of the hosts of a card, and of hosts for an agent that runs. */
 #include <stdio.h>
 
+#include "address-class.h"
 #include "json-text.h"
 #include "site-policy-check.h"
 
@@ -12,6 +13,28 @@ static bool hosts_cover(const struct policy_hosts *hosts, const struct host_patt
         if (host_pattern_covers(&hosts->patterns[i], entry))
             return true;
     return false;
+}
+
+/* The same for what is not globally routable. "*" is not meant for the metadata services of clouds,
+ * which give away credentials of the machine: these are for an entry of their own. */
+static bool private_hosts_cover(const struct policy_rule *rule, const struct host_pattern *entry)
+{
+    bool metadata = entry->kind == HOST_PATTERN_NETWORK && address_is_metadata(&entry->network);
+
+    for (size_t i = 0; i < rule->private_hosts.texts.count; i++) {
+        const struct host_pattern *ceiling = &rule->private_hosts.patterns[i];
+        if (metadata && ceiling->kind == HOST_PATTERN_ANY && !rule->metadata)
+            continue;
+        if (host_pattern_covers(ceiling, entry))
+            return true;
+    }
+    return false;
+}
+
+static bool is_covered(const struct policy_rule *rule, const struct host_pattern *entry)
+{
+    return host_pattern_is_special(entry) ? private_hosts_cover(rule, entry)
+                                          : hosts_cover(&rule->allowed_hosts, entry);
 }
 
 /* What an entry of allowed_hosts is held against. */
@@ -41,7 +64,7 @@ static int hold_entry(const struct policy_rule *rule, const char *text, struct c
     if (host_pattern_parse(text, &entry, &why) < 0)
         return policy_check_refuse(error, "what is no host", "%s", why);
     const struct policy_hosts *hosts = hosts_for(rule, &entry);
-    if (hosts_cover(hosts, &entry))
+    if (is_covered(rule, &entry))
         return 0;
     /* A pattern with one of them only looks as if it covered the entry. */
     const char *ports = entry.port == 0 && !entry.any_port ? ", which is ports 80 and 443" : "";
@@ -76,7 +99,7 @@ bool policy_rule_has_private_host(const struct policy_rule *rule,
     struct host_pattern entry = *private_host;
 
     entry.any_port = true;
-    return hosts_cover(&rule->private_hosts, &entry);
+    return private_hosts_cover(rule, &entry);
 }
 
 static int hold_private_hosts(const struct policy_check *check, const struct policy_rule *rule,
@@ -199,7 +222,7 @@ int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, con
         return -EPERM;
     }
     const struct policy_hosts *hosts = hosts_for(rule, &pattern);
-    if (hosts_cover(hosts, &pattern))
+    if (is_covered(rule, &pattern))
         return 0;
     *ret_why = hosts == &rule->private_hosts
                    ? "it is not globally routable, and not within private_hosts of the rule of "

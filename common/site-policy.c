@@ -163,6 +163,7 @@ static const struct policy_rule root_rule = {
     .command = true,
     .transparent = true,
     .unprotected = true,
+    .metadata = true,
 };
 _Static_assert(sizeof(struct card_limits) == CARD_LIMIT_COUNT * sizeof(uint64_t),
                "every limit is in the root's rule");

@@ -155,7 +155,9 @@ static const char *special_fault(const struct gate_config *config, const struct 
     /* "localhost" means this machine, whatever a hosts file or a name server says. */
     if (streq(host->name, "localhost") && !address_is_loopback(address))
         return "not loopback";
-    if (is_private_host(config, host, port))
+    /* Credentials of the machine are not what a private name was consented to for: whoever runs
+     * its zone could lead it there. */
+    if (is_private_host(config, host, port) && !address_is_metadata(address))
         return NULL;
     const char *fault = unlisted_fault(config, address, port);
     return fault ? fault : embedded_fault(config, address, port);

@@ -243,12 +243,17 @@ def test_by_the_shipped_policy_the_metadata_of_clouds_is_out_of_reach(people, wr
     for host, ok in (("localhost:11434", True), ("127.0.0.1:8080", True), ("[::1]", True),
                      ("10.1.2.3:22", True), ("192.168.1.0/24:*", True), ("[fd00::1]:22", True),
                      ("api.openai.com:443", True), ("*.github.com;sni=any", True),
-                     ("169.254.169.254", False), ("169.254.0.0/16", False),
+                     ("169.254.0.0/16", True), ("198.51.100.1:8080", True),
+                     ("169.254.169.254", False), ("169.254.170.2:80", False),
                      ("[fd00:ec2::254]", False), ("100.100.100.200", False),
-                     ("168.63.129.16", False), ("[fe80::1]", False), ("0.0.0.0:80", False),
+                     ("168.63.129.16", False),
                      ("[64:ff9b::a9fe:a9fe]", False), ("[2002:a9fe:a9fe::1]", False)):
         reply = explain(write, rules, "--as", people["a"].name, card={"allowed_hosts": [host]})
         assert reply["ceilings"]["allowed_hosts"]["ok"] is ok, host
+    reply = explain(write, rules, "--as", people["a"].name,
+                    card={"allowed_hosts": ["db.corp.example:5432"],
+                          "private_hosts": ["db.corp.example"]})
+    assert reply["ceilings"]["private_hosts"]["ok"] is True
 
 
 @pytest.mark.parametrize("words, told", [

@@ -330,6 +330,12 @@ static void test_what_is_listed_with_an_address_inside(void **state)
     assert_string_equal(fault_of(&config, "a.example", "64:ff9b::10.1.2.3", 22), "");
     assert_string_equal(fault_of(&config, "a.example", "64:ff9b::10.2.0.1", 23), "");
     assert_string_equal(fault_of(&config, "p.example", "64:ff9b::10.1.2.3", 443), "");
+    /* a private name is no consent to the machine's credentials */
+    assert_string_equal(fault_of(&config, "p.example", "10.1.2.3", 443), "");
+    assert_string_equal(fault_of(&config, "p.example", "169.254.169.254", 443), "cloud metadata");
+    assert_string_equal(fault_of(&config, "p.example", "fd00:ec2::254", 443), "cloud metadata");
+    assert_string_equal(fault_of(&config, "p.example", "64:ff9b::169.254.169.254", 443),
+                        "cloud metadata");
     assert_string_equal(fault_of(&config, "a.example", "2001::1", 443), "Teredo");
     config.own = own_addresses_free(config.own);
 }
