@@ -293,6 +293,20 @@ def test_an_allowed_name_may_lead_to_a_listed_address(dns):
 
 
 @in_world
+def test_a_private_name_does_not_lead_to_the_metadata_of_a_cloud(dns):
+    """Which gives away credentials of the machine: that takes the address itself."""
+    dns()
+    server = echo_server(METADATA)
+    target = f"metadata.example:{server.port}"
+    with Gate([target], private=["metadata.example"]) as gate:
+        answer = gate.ask(connect_to(target))
+        assert answer.reason == "address-not-allowed" and "cloud metadata" in answer.text
+    assert server.accepted == 0
+    with Gate([target, f"{METADATA}:{server.port}"]) as gate:
+        gate.tunnel(target).close()
+
+
+@in_world
 def test_only_good_addresses_of_a_name_are_dialled(dns):
     dns()
     bad = [echo_server(address, 7000) for address in (PRIVATE, METADATA)]

@@ -320,28 +320,28 @@ def test_what_is_being_dialled_is_refused_or_goes_on():
 
 @in_world
 def test_the_address_that_is_dialled_may_lose_its_consent():
-    dns = Dns({"a.example": [METADATA], "two.example": [METADATA, VOID]})
+    dns = Dns({"a.example": [PRIVATE], "two.example": [PRIVATE, VOID]})
     blocked = socket.socket()  # its backlog is full, so a dial there waits
-    blocked.bind((METADATA, 443))
+    blocked.bind((PRIVATE, 443))
     blocked.listen(0)
     fillers = [socket.socket() for _ in range(3)]
     for filler in fillers:
         filler.setblocking(False)
-        filler.connect_ex((METADATA, 443))
+        filler.connect_ex((PRIVATE, 443))
     with Gate(["*.example"], private=["*.example"]) as gate:
         conn = gate.send(connect_head("a.example:443"))
-        until(lambda: gate.dialling() == [METADATA])
+        until(lambda: gate.dialling() == [PRIVATE])
         n, decisions = gate.update(["*.example"], private=[])
         assert n == 0
         assert [(d["reason"], d["address"]) for d in decisions] == \
-            [("address-not-allowed", METADATA)]
+            [("address-not-allowed", PRIVATE)]
         assert Answer(read_all(conn)).reason == "address-not-allowed"
         conn.close()
         # One of two that are tried at once: the other goes on.
         gate.update(["*.example"], private=["*.example"])
         conn = gate.send(connect_head("two.example:443"))
-        until(lambda: gate.dialling() == sorted([METADATA, VOID]))
-        assert gate.update(["*.example"], private=["*.example"], deny=[METADATA]) == (0, [])
+        until(lambda: gate.dialling() == sorted([PRIVATE, VOID]))
+        assert gate.update(["*.example"], private=["*.example"], deny=[PRIVATE]) == (0, [])
         until(lambda: gate.dialling() == [VOID])
         assert is_waiting(conn)
         n, decisions = gate.update(["*.example"], deny=["12.0.0.0/8"])
