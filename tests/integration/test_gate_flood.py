@@ -150,7 +150,8 @@ def test_an_agent_that_floods_its_gate_harms_no_other_agent(a, b, web):
         said = f"CONNECT 127.0.0.1:{echo.port} HTTP/1.1\r\n\r\n".encode()
         card = a.card("gate=${http_proxy#http://}; gate=${gate%/}; echo $gate; "
                       "/usr/bin/python3 flood.py ${gate%:*} ${gate##*:} 10000 \"$SAID\" 1000 & "
-                      f"while ! test -e over; do sleep 0.05; done; kill $!; wait; {curl}",
+                      "while ! test -e over; do sleep 0.05; done; kill $!; wait; "
+                      f"until {curl} --fail; do sleep 0.1; done",  # its gate sees them end by and by
                       environment={"SAID": repr(said)}, resource_limits={"max_open_files": 16384},
                       allowed_hosts=[f"127.0.0.1:{echo.port}", f"127.0.0.1:{web}"])
         with open(f"{card['workspace']}/flood.py", "w", encoding="ascii") as file:
