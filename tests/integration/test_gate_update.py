@@ -382,7 +382,7 @@ def test_no_byte_passes_what_waits_for_its_record():
     with Gate([target], record_buffer=4608) as gate:
         conns = [gate.send(f"GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
                  for _ in range(100)]
-        time.sleep(0.5)  # the socket is full of records, and what was recorded is over
+        until_idle(gate)  # the socket is full of records, and what was recorded is over
         gate.send_update(configuration([PUBLIC_2]))
         n, decisions = gate.updated()  # it is taken although no record was
         allowed = sum(d["allowed"] for d in decisions)
@@ -392,6 +392,19 @@ def test_no_byte_passes_what_waits_for_its_record():
         assert len(requests) == allowed - n
         for conn in conns:
             conn.close()
+
+
+def until_idle(gate):
+    """Until it waits, and has waited for a moment."""
+    def look():
+        with open(f"/proc/{gate.pid}/stat", encoding="ascii") as stat, \
+                open(f"/proc/{gate.pid}/schedstat", encoding="ascii") as run:
+            return stat.read().rpartition(")")[2].split()[0], run.read().split()[0]
+
+    before = None
+    while (now := look()) != before or now[0] != "S":
+        before = now
+        time.sleep(0.3)
 
 
 def settle(gate):
