@@ -138,6 +138,7 @@ class Dns:
                         for serve in (self._serve_udp, self._serve_tcp)]
         for thread in self.threads:
             thread.start()
+        add_server(self)  # closed then at the latest, or no other could have its port
 
     def close(self):
         for s in (self.udp, self.tcp):
