@@ -212,20 +212,22 @@ size_t address_embedded(const struct ip_address *address,
 
 /* -- kinds -- */
 
+static bool is_metadata_itself(const struct ip_address *address)
+{
+    const char *special = address_special(address);
+
+    return special && streq(special, METADATA);
+}
+
 bool address_is_metadata(const struct ip_address *address)
 {
     struct ip_address embedded[ADDRESS_EMBEDDED_MAX];
-    const char *special = address_special(address);
     size_t n = address_embedded(address, embedded);
+    bool found = is_metadata_itself(address);
 
-    if (special && streq(special, METADATA))
-        return true;
-    for (size_t i = 0; i < n; i++) {
-        special = address_special(&embedded[i]);
-        if (special && streq(special, METADATA))
-            return true;
-    }
-    return false;
+    for (size_t i = 0; !found && i < n; i++)
+        found = is_metadata_itself(&embedded[i]);
+    return found;
 }
 
 bool address_is_loopback(const struct ip_address *address)

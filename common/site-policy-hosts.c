@@ -7,34 +7,24 @@
 
 /* -- hosts -- */
 
-static bool hosts_cover(const struct policy_hosts *hosts, const struct host_pattern *entry)
+/* "*" in private_hosts is not meant for the metadata services of clouds, which give away
+ * credentials of the machine: these are for an entry of their own. */
+static bool is_passed_over(const struct policy_rule *rule, const struct policy_hosts *hosts,
+                           const struct host_pattern *ceiling, const struct host_pattern *entry)
+{
+    return hosts == &rule->private_hosts && !rule->metadata && ceiling->kind == HOST_PATTERN_ANY &&
+           entry->kind == HOST_PATTERN_NETWORK && address_is_metadata(&entry->network);
+}
+
+/* `hosts` is one of the rule's. */
+static bool hosts_cover(const struct policy_rule *rule, const struct policy_hosts *hosts,
+                        const struct host_pattern *entry)
 {
     for (size_t i = 0; i < hosts->texts.count; i++)
-        if (host_pattern_covers(&hosts->patterns[i], entry))
+        if (host_pattern_covers(&hosts->patterns[i], entry) &&
+            !is_passed_over(rule, hosts, &hosts->patterns[i], entry))
             return true;
     return false;
-}
-
-/* The same for what is not globally routable. "*" is not meant for the metadata services of clouds,
- * which give away credentials of the machine: these are for an entry of their own. */
-static bool private_hosts_cover(const struct policy_rule *rule, const struct host_pattern *entry)
-{
-    bool metadata = entry->kind == HOST_PATTERN_NETWORK && address_is_metadata(&entry->network);
-
-    for (size_t i = 0; i < rule->private_hosts.texts.count; i++) {
-        const struct host_pattern *ceiling = &rule->private_hosts.patterns[i];
-        if (metadata && ceiling->kind == HOST_PATTERN_ANY && !rule->metadata)
-            continue;
-        if (host_pattern_covers(ceiling, entry))
-            return true;
-    }
-    return false;
-}
-
-static bool is_covered(const struct policy_rule *rule, const struct host_pattern *entry)
-{
-    return host_pattern_is_special(entry) ? private_hosts_cover(rule, entry)
-                                          : hosts_cover(&rule->allowed_hosts, entry);
 }
 
 /* What an entry of allowed_hosts is held against. */
@@ -64,7 +54,7 @@ static int hold_entry(const struct policy_rule *rule, const char *text, struct c
     if (host_pattern_parse(text, &entry, &why) < 0)
         return policy_check_refuse(error, "what is no host", "%s", why);
     const struct policy_hosts *hosts = hosts_for(rule, &entry);
-    if (is_covered(rule, &entry))
+    if (hosts_cover(rule, hosts, &entry))
         return 0;
     /* A pattern with one of them only looks as if it covered the entry. */
     const char *ports = entry.port == 0 && !entry.any_port ? ", which is ports 80 and 443" : "";
@@ -99,7 +89,7 @@ bool policy_rule_has_private_host(const struct policy_rule *rule,
     struct host_pattern entry = *private_host;
 
     entry.any_port = true;
-    return private_hosts_cover(rule, &entry);
+    return hosts_cover(rule, &rule->private_hosts, &entry);
 }
 
 static int hold_private_hosts(const struct policy_check *check, const struct policy_rule *rule,
@@ -158,7 +148,7 @@ static int hold_proxy(const struct policy_check *check, const struct policy_rule
     if (!card->proxy)
         return 0;
     const char *authority = proxy_authority(card->proxy);
-    if (proxy_pattern(authority, &proxy) == 0 && hosts_cover(&rule->parent_proxies, &proxy))
+    if (proxy_pattern(authority, &proxy) == 0 && hosts_cover(rule, &rule->parent_proxies, &proxy))
         return 0;
     return refuse_host(error, "the proxy", authority, "", "parent_proxies", &rule->parent_proxies);
 }
@@ -222,7 +212,7 @@ int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, con
         return -EPERM;
     }
     const struct policy_hosts *hosts = hosts_for(rule, &pattern);
-    if (is_covered(rule, &pattern))
+    if (hosts_cover(rule, hosts, &pattern))
         return 0;
     *ret_why = hosts == &rule->private_hosts
                    ? "it is not globally routable, and not within private_hosts of the rule of "

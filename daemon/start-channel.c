@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "caged-limits.h"
+#include "fd-io.h"
 #include "util.h"
 
 /* Numbers below are the daemon's first ones (the three of stdio, the socket that systemd passes,
@@ -108,31 +109,17 @@ int start_channel_put(const int *fds, size_t n)
     return r < 0 ? r : channel;
 }
 
-static int receive_fds(int socket, int *fds, size_t n)
-{
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(START_CHANNEL_FDS_MAX * sizeof(int))];
-    char byte;
-    struct iovec data = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &data,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *header = size == 1 ? CMSG_FIRSTHDR(&message) : NULL;
-
-    if (size < 0)
-        return negative_errno();
-    if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(n * sizeof(int)))
-        return -EBADMSG;
-    memcpy(fds, CMSG_DATA(header), n * sizeof(int));
-    return 0;
-}
-
 int start_channel_take(int channel, int *fds, size_t n)
 {
+    char byte;
+    size_t got = 0;
+
     if (close_range(END, ~0u, CLOSE_RANGE_UNSHARE) < 0)
         return negative_errno();
-    return receive_fds(FIRST + channel, fds, n);
+    ssize_t size = socket_receive(FIRST + channel, &byte, 1, fds, n, &got);
+    if (size < 0)
+        return (int)size;
+    return size == 1 && got == n ? 0 : -EBADMSG;
 }
 
 void start_channel_assign(int channel, pid_t pid)
