@@ -2,7 +2,7 @@
 #include "policy-file.h"
 
 #include <grp.h>
-#include <stdio.h>
+#include <limits.h>
 
 #include "caged-limits.h"
 #include "exit-status.h"
@@ -23,17 +23,19 @@ int policy_file_read(const char *path, struct site_policy **ret, struct policy_e
     return site_policy_parse_text(text, size, ret, ret_error);
 }
 
+void policy_error_say(const char *file, const struct policy_error *error)
+{
+    char text[PATH_MAX + sizeof(*error) + 64];
+
+    policy_error_format(error, file, text, sizeof(text));
+    say("%s", text);
+}
+
 int policy_file_say(const char *path, int error, const struct policy_error *policy_error)
 {
-    char text[sizeof(policy_error->at) + 64], place[32] = "";
-
     switch (error) {
     case -EINVAL:
-        card_error_format(&policy_error->at, text, sizeof(text));
-        if (policy_error->line > 0)
-            (void)snprintf(place, sizeof(place), ":%d:%d", policy_error->line,
-                           policy_error->column);
-        say("%s%s: %s", input_file_name(path), place, text);
+        policy_error_say(input_file_name(path), policy_error);
         return STATUS_CARD;
     case -ENOMEM:
         say("out of memory");
