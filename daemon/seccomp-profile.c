@@ -130,7 +130,7 @@ static int layer_new(const struct profile *p, uint32_t otherwise, scmp_filter_ct
 }
 
 static int layer_add_entry(const struct profile *p, scmp_filter_ctx layer,
-                           const struct seccomp_entry *entry, const char *what)
+                           const struct seccomp_rule *entry, const char *what)
 {
     size_t i;
     json_t *name;
@@ -195,7 +195,7 @@ static int compile_run(struct profile *p, const json_t *entries, size_t *index)
     size_t i;
 
     for (i = *index; i < json_array_size(entries); i++) {
-        struct seccomp_entry entry;
+        struct seccomp_rule entry;
         char what[48];
 
         (void)snprintf(what, sizeof(what), "syscalls[%zu]", i);

@@ -154,7 +154,7 @@ static int read_argument(json_t *object, const char *what, struct scmp_arg_cmp *
     return 0;
 }
 
-static int read_arguments(const json_t *entry, const char *what, struct seccomp_entry *ret,
+static int read_arguments(const json_t *entry, const char *what, struct seccomp_rule *ret,
                           char **ret_why)
 {
     const json_t *array = json_object_get(entry, "args");
@@ -178,9 +178,9 @@ static int read_arguments(const json_t *entry, const char *what, struct seccomp_
 
 /* -- the profile and its parts -- */
 
-int seccomp_read_entry(json_t *entry, const char *what, struct seccomp_entry *ret, char **ret_why)
+int seccomp_read_entry(json_t *entry, const char *what, struct seccomp_rule *ret, char **ret_why)
 {
-    struct seccomp_entry read = {.names = json_object_get(entry, "names")};
+    struct seccomp_rule read = {.names = json_object_get(entry, "names")};
     int r = check_object(entry, entry_keys, ARRAY_SIZE(entry_keys), what, ret_why);
 
     if (r >= 0)

@@ -16,7 +16,7 @@ int seccomp_read_file(const char *path, json_t **ret, uint32_t *ret_default_acti
 #define SECCOMP_ARGUMENTS_MAX 6 /* of a system call */
 
 /* An entry of `syscalls`: what is done with calls of these names whose arguments compare so. */
-struct seccomp_entry {
+struct seccomp_rule {
     uint32_t action;
     const json_t *names; /* strings; borrowed from the entry */
     struct scmp_arg_cmp arguments[SECCOMP_ARGUMENTS_MAX];
@@ -24,7 +24,7 @@ struct seccomp_entry {
 };
 
 /* `what` names the entry for the sentence: "syscalls[3]". */
-int seccomp_read_entry(json_t *entry, const char *what, struct seccomp_entry *ret, char **ret_why);
+int seccomp_read_entry(json_t *entry, const char *what, struct seccomp_rule *ret, char **ret_why);
 
 /* An entry of `archMap`, borrowed from it. */
 struct seccomp_map_row {
