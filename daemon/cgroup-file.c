@@ -54,26 +54,19 @@ int cgroup_file_read_number(const char *path, uint64_t *ret)
     return 0;
 }
 
-static uint64_t number_behind(const char *line, const char *key)
-{
-    size_t length = strlen(key);
-
-    return strncmp(line, key, length) == 0 && line[length] == ' '
-               ? strtoull(line + length + 1, NULL, 10)
-               : 0;
-}
-
-uint64_t cgroup_file_sum(const char *path, const char *const *keys, size_t n_keys)
+void cgroup_file_read_keys(const char *path, const char *const *keys, size_t n_keys, uint64_t *ret)
 {
     AUTO_FREE char *text = NULL;
-    uint64_t sum = 0;
     size_t size;
 
+    memset(ret, 0, n_keys * sizeof(*ret));
     if (file_read_all(path, FILE_MAX, &text, &size) < 0)
-        return 0;
+        return;
     char *rest = text, *line;
     while ((line = strsep(&rest, "\n")))
-        for (size_t i = 0; i < n_keys; i++)
-            sum += number_behind(line, keys[i]);
-    return sum;
+        for (size_t i = 0; i < n_keys; i++) {
+            size_t length = strlen(keys[i]);
+            if (strncmp(line, keys[i], length) == 0 && line[length] == ' ')
+                ret[i] = strtoull(line + length + 1, NULL, 10);
+        }
 }

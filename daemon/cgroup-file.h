@@ -15,6 +15,6 @@ int cgroup_file_write_number(const char *path, uint64_t number);
 /* 0 with the number, or -errno. */
 int cgroup_file_read_number(const char *path, uint64_t *ret);
 
-/* The sum of the numbers behind these keys, each at the start of a line. What cannot be read, or is
- * not there, counts as 0. */
-uint64_t cgroup_file_sum(const char *path, const char *const *keys, size_t n_keys);
+/* The numbers behind these keys, each at the start of a line: `ret` has as many, all of one
+ * reading, since each costs the kernel a walk. What cannot be read, or is not there, is 0. */
+void cgroup_file_read_keys(const char *path, const char *const *keys, size_t n_keys, uint64_t *ret);

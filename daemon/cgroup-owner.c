@@ -119,18 +119,18 @@ static uint64_t read_or_zero(const struct cgroup_host *host, const struct total_
  * "total_".) */
 static uint64_t droppable(const struct cgroup_host *host, const struct total_row *row, uid_t uid)
 {
-    static const char *const kept[2][2] = {{"total_inactive_file", "total_active_file"},
-                                           {"inactive_file", "active_file"}};
-    static const char *const needed[2][3] = {
-        {"total_mapped_file", "total_dirty", "total_writeback"},
-        {"file_mapped", "file_dirty", "file_writeback"}};
+    static const char *const keys[2][5] = {
+        {"total_inactive_file", "total_active_file", "total_mapped_file", "total_dirty",
+         "total_writeback"},
+        {"inactive_file", "active_file", "file_mapped", "file_dirty", "file_writeback"}};
+    uint64_t n[5];
     char path[PATH_MAX];
 
     if (path_of(host, row, uid, "memory.stat", path, sizeof(path)) < 0)
         return 0;
-    uint64_t all = cgroup_file_sum(path, kept[row->version - 1], 2);
-    uint64_t held = cgroup_file_sum(path, needed[row->version - 1], 3);
-    return all > held ? all - held : 0;
+    cgroup_file_read_keys(path, keys[row->version - 1], ARRAY_SIZE(n), n);
+    uint64_t kept = n[0] + n[1], needed = n[2] + n[3] + n[4];
+    return kept > needed ? kept - needed : 0;
 }
 
 /* -- limiting -- */

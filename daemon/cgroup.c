@@ -105,12 +105,13 @@ static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller
                              const char *file, const char *key)
 {
     char path[PATH_MAX];
+    uint64_t number = 0;
     const char *folder =
         cgroup->folders[controller] ? cgroup->folders[controller] : cgroup->unified;
 
-    if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path))
-        return 0;
-    return cgroup_file_sum(path, &key, 1);
+    if (snprintf(path, sizeof(path), "%s/%s", folder, file) < (int)sizeof(path))
+        cgroup_file_read_keys(path, &key, 1, &number);
+    return number;
 }
 
 /* Since Linux 6.11 a task that was over a limit counts where the limit is; before, where the task
