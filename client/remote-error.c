@@ -16,7 +16,7 @@ struct remote_error {
     int status;
     /* {key} stands for the parameter of that name. */
     const char *text;
-    const char *hint; /* NULL: none */
+    const char *hint; /* NULL: none, or hint_for() has one */
 };
 
 static const struct remote_error errors[] = {
@@ -38,8 +38,7 @@ static const struct remote_error errors[] = {
     {INTERFACE_PREFIX "NotSupported", STATUS_UNSUPPORTED,
      "this host cannot give what the card asks for: {what}: {reason}",
      "nothing was started; change the card or ask the operator of this host"},
-    {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})",
-     "end some agents (cagectl list), or try again later"},
+    {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})", NULL},
     {INTERFACE_PREFIX "HistoryFailed", STATUS_OUTPUT, "the journal could not be read: {reason}",
      "more may be in: journalctl -u cagedd"},
     {INTERFACE_PREFIX "SpawnFailed", STATUS_CAGE,
@@ -122,6 +121,38 @@ static const char *permission_hint(const json_t *parameters)
     return NULL;
 }
 
+/* How the limit of Busy begins, and what makes room below it. */
+static const struct {
+    const char *limit, *hint;
+} rooms[] = {
+    {"spawns ", "attempts that failed count too: wait a minute, then try again"},
+    {"agents", "end some agents (cagectl list), or try again later"},
+    {"total.", "end some agents (cagectl list), or try again later"},
+    {"histories", "end a 'cagectl logs' or 'cagectl audit' that still reads, or try again later"},
+    {"", "end some of the 'cagectl' that still run, or try again later"},
+};
+
+static const char *busy_hint(const json_t *parameters)
+{
+    const char *limit = json_string_value(json_object_get(parameters, "limit"));
+    size_t i = 0;
+
+    if (json_object_get(parameters, "retry_seconds"))
+        return "attempts that failed count too: try again in {retry_seconds} s";
+    while (!has_prefix(limit ? limit : "", rooms[i].limit))
+        i++;
+    return rooms[i].hint;
+}
+
+static const char *hint_for(const struct remote_error *error, const json_t *parameters)
+{
+    if (error->hint)
+        return error->hint;
+    if (error->status == STATUS_PERMISSION)
+        return permission_hint(parameters);
+    return streq(error->name, INTERFACE_PREFIX "Busy") ? busy_hint(parameters) : NULL;
+}
+
 int remote_error_say(const struct reply *reply)
 {
     char text[TEXT_MAX];
@@ -131,9 +162,7 @@ int remote_error_say(const struct reply *reply)
             continue;
         text_fill(errors[i].text, reply->parameters, text, sizeof(text));
         say("%s", text);
-        const char *hint = errors[i].status == STATUS_PERMISSION && !errors[i].hint
-                               ? permission_hint(reply->parameters)
-                               : errors[i].hint;
+        const char *hint = hint_for(&errors[i], reply->parameters);
         if (hint) {
             text_fill(hint, reply->parameters, text, sizeof(text));
             say_hint("%s", text);

@@ -8,16 +8,23 @@
 #include "clock.h"
 #include "policy-store.h"
 
-static int refuse_too_many(struct agent_problem *ret, const char *what,
-                           const struct policy_rule *rule, uint64_t maximum)
+static void name_limit(const char *what, const struct policy_rule *rule, char *limit, size_t size)
 {
+    (void)snprintf(limit, size, "%s by the rule \"%s\" of the site policy", what, rule->name);
+}
+
+static int refuse_too_often(struct agent_problem *ret, const struct policy_rule *rule,
+                            uint64_t wait_usec)
+{
+    unsigned seconds = (unsigned)((wait_usec + 999999) / 1000000); /* a minute at most */
     char limit[sizeof(ret->step)];
 
-    (void)snprintf(limit, sizeof(limit), "%s by the rule \"%s\" of the site policy", what,
-                   rule->name);
-    (void)agent_problem_set(ret, FAILURE_BUSY, -EBUSY, limit, "there are %ju already",
-                            (uintmax_t)maximum);
-    ret->error = (int)MIN_OF(maximum, (uint64_t)INT_MAX);
+    name_limit("spawns of one user in a minute", rule, limit, sizeof(limit));
+    (void)agent_problem_set(ret, FAILURE_BUSY, -EBUSY, limit,
+                            "there were %ju already; the next one may come in %u s",
+                            (uintmax_t)rule->spawns_per_minute, seconds);
+    ret->error = (int)MIN_OF(rule->spawns_per_minute, (uint64_t)INT_MAX);
+    ret->retry_seconds = seconds;
     return -EBUSY;
 }
 
@@ -29,10 +36,10 @@ int spawn_policy_admit(struct manager *manager, const struct peer *peer,
     if (!rule)
         return agent_problem_set(ret_problem, FAILURE_PERMITTED, -EPERM, "spawn", "%s",
                                  policy_store_why_none(manager->policy));
-    if (!spawn_rate_take(&manager->spawn_rate, peer->uid, rule->spawns_per_minute,
-                         clock_usec(CLOCK_BOOTTIME)))
-        return refuse_too_many(ret_problem, "spawns of one user in a minute", rule,
-                               rule->spawns_per_minute);
+    uint64_t wait = spawn_rate_take(&manager->spawn_rate, peer->uid, rule->spawns_per_minute,
+                                    clock_usec(CLOCK_BOOTTIME));
+    if (wait > 0)
+        return refuse_too_often(ret_problem, rule, wait);
     *ret = rule;
     return 0;
 }
@@ -64,7 +71,13 @@ int spawn_policy_check_preset(const struct policy_rule *rule, const char *name,
 int spawn_policy_check_agents(const struct manager *manager, uid_t owner,
                               const struct policy_rule *rule, struct agent_problem *ret_problem)
 {
+    char limit[sizeof(ret_problem->step)];
+
     if (manager_count(manager, owner) < rule->max_agents)
         return 0;
-    return refuse_too_many(ret_problem, "agents of one user", rule, rule->max_agents);
+    name_limit("agents of one user", rule, limit, sizeof(limit));
+    (void)agent_problem_set(ret_problem, FAILURE_BUSY, -EBUSY, limit, "there are %ju already",
+                            (uintmax_t)rule->max_agents);
+    ret_problem->error = (int)MIN_OF(rule->max_agents, (uint64_t)INT_MAX);
+    return -EBUSY;
 }

@@ -353,6 +353,13 @@ def test_a_daemon_that_goes_away_is_told(answer, reply):
     ("NotPermitted", {"what": "w", "reason": "r"}, 77, "not permitted: w: r"),
     ("NotSupported", {"what": "w", "reason": "r"}, 78, "w: r"),
     ("Busy", {"limit": "agents", "maximum": 5}, 75, "the limit of agents is reached (5)"),
+    ("Busy", {"limit": "agents of one user", "maximum": 5}, 75, "end some agents (cagectl list)"),
+    ("Busy", {"limit": 'total.memory_mb of one user by the rule "r"', "maximum": 5}, 75, "end some agents"),
+    ("Busy", {"limit": "spawns of one user in a minute", "maximum": 5, "retry_seconds": 7}, 75,
+     "try again in 7 s"),
+    ("Busy", {"limit": "spawns of one user in a minute", "maximum": 5}, 75, "wait a minute"),
+    ("Busy", {"limit": "histories that one user reads at once", "maximum": 8}, 75, "'cagectl audit'"),
+    ("Busy", {"limit": "calls under way of one user", "maximum": 112}, 75, "'cagectl' that still run"),
     ("SpawnFailed", {"step": "s", "errno": 2, "reason": "\x1b[2J"}, 71, "s: \\x1b[2J"),
     ("NoSuchAgent", {}, 67, "no agent '?'"),
 ])

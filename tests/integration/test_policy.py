@@ -4,6 +4,7 @@ tested by itself (test_policy_schema.py, tests/unit)."""
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -242,11 +243,16 @@ def test_so_many_spawns_a_minute_and_those_that_fail_count(daemon, a, b, root):
     error = a.refused()
     assert error.name == "Busy" and error.parameters["maximum"] == 2, error
     assert 'spawns of one user in a minute by the rule "slow"' in error.parameters["limit"]
+    assert 1 <= error.parameters["retry_seconds"] <= 30, error
     with pytest.raises(VarlinkError) as error:
         b.call("Spawn", card={"agent_id": "no-workspace"})
     assert error.value.name == "InvalidCard"
     assert b.refused().parameters["maximum"] == 1
-    daemon.log_lines("was not started", 'a minute by the rule "slower"')
+    # When the next may come is told; ending agents would be no help.
+    done = b.cagectl("spawn", b.cards.write(b.card("true")))
+    assert re.search(r"^  attempts that failed count too: try again in [1-6]?[0-9] s$", done.errors, re.M), done
+    assert "end some agents" not in done.errors
+    daemon.log_lines("was not started", 'a minute by the rule "slower"', "the next one may come in")
     root.spawn(command=SLEEP, workspace=str(a.user.folder("roots-at-any-rate")))
     # A policy without that limit has none, and one that has it again remembers.
     daemon.reload_policy(policy(rule("quick", b.user)))
