@@ -103,6 +103,21 @@ static void text_fill(const char *text, const json_t *parameters, char *buffer, 
     }
 }
 
+/* A place in the call says nothing to who did not write it: the reason names the entry itself. */
+static bool is_entry_of_call(const json_t *parameters)
+{
+    const char *what = json_string_value(json_object_get(parameters, "what"));
+
+    return what && (has_prefix(what, "allow[") || has_prefix(what, "deny["));
+}
+
+static const char *text_for(const struct remote_error *error, const json_t *parameters)
+{
+    return error->status == STATUS_PERMISSION && is_entry_of_call(parameters)
+               ? "not permitted: {reason}"
+               : error->text;
+}
+
 /* What helps depends on why. NULL: nothing to say. */
 static const char *permission_hint(const json_t *parameters)
 {
@@ -113,7 +128,8 @@ static const char *permission_hint(const json_t *parameters)
         return NULL;
     if (strstr(reason, "no rule of the site policy"))
         return "the operator of this host decides who may run agents: caged.policy(5)";
-    if (has_prefix(what, "$.") && strstr(reason, "of the site policy"))
+    if ((has_prefix(what, "$.") || is_entry_of_call(parameters)) &&
+        strstr(reason, "of the site policy"))
         return "all that you may have, beside what the card asks for: cagectl policy explain CARD";
     if (strstr(reason, " namespace than cagedd"))
         return "call it from outside of there; or a rule with namespaced_peers lets you: "
@@ -160,7 +176,7 @@ int remote_error_say(const struct reply *reply)
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
         if (!streq(errors[i].name, reply->error))
             continue;
-        text_fill(errors[i].text, reply->parameters, text, sizeof(text));
+        text_fill(text_for(&errors[i], reply->parameters), reply->parameters, text, sizeof(text));
         say("%s", text);
         const char *hint = hint_for(&errors[i], reply->parameters);
         if (hint) {

@@ -152,10 +152,11 @@ json_t *policy_rule_explain(const struct policy_rule *rule, const struct card *c
 json_t *site_policy_explain(const struct site_policy *policy, const struct policy_subject *subject,
                             const struct card *card);
 
-/* Whether one entry of allowed_hosts is within the rule: 0, or -EPERM with *ret_why, a static
- * sentence. For entries that come while an agent runs. -EINVAL, likewise with *ret_why, if it is no
- * entry at all. `rule` may be NULL: nothing is within none. */
-int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, const char **ret_why);
+/* Whether one entry of allowed_hosts is within the rule, as policy_rule_hold() asks it of a card's:
+ * 0, or -EPERM with *ret_error, whose `path` is empty. For entries that come while an agent runs.
+ * -EINVAL, likewise, if it is no entry at all. */
+int policy_rule_hold_host(const struct policy_rule *rule, const char *entry,
+                          struct card_error *ret_error);
 
 /* Whether an entry of private_hosts is within the rule, as policy_rule_hold() asks it of a card's.
  */

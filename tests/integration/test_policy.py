@@ -562,9 +562,13 @@ def test_hosts_for_an_agent_that_runs_are_held_against_its_owners_rule_whoever_a
         for bad in ("b.example.org", "10.2.2.3:80", "127.0.0.1:22"):
             error = change_error(client, agent_id, allow=["c.example.com", bad], **more)
             assert (error.name, error.parameters["what"]) == ("NotPermitted", "allow[1]"), error
-            assert '"narrow"' in error.parameters["reason"]
-    done = a.cagectl("allow", agent_id, "b.example.org")
-    assert done.status == 77 and '"narrow"' in done.errors, done
+            assert f'entry "{bad}"' in error.parameters["reason"] and '"narrow"' in error.parameters["reason"]
+    # A person is told which entry it was, not its place in a call.
+    done = a.cagectl("allow", agent_id, "c.example.com", "b.example.org")
+    assert done.status == 77 and done.errors.splitlines() == [
+        'cagectl: not permitted: the entry "b.example.org", which is ports 80 and 443, the rule "narrow" of '
+        "the site policy allows what is within allowed_hosts of the rule (*.example.com)",
+        "  all that you may have, beside what the card asks for: cagectl policy explain CARD"], done
     assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [
         "a.example.com", "b.example.com:443", "10.1.2.3:80"]
     a.call("ChangeHosts", agent_id=agent_id, deny=["x.example.org"])
@@ -580,7 +584,7 @@ def test_a_private_name_of_an_earlier_policy_gets_no_more_ports_by_this_one(daem
     for entry in ("git.corp.example:22", "*.corp.example", "git.corp.example:*"):
         error = change_error(a, agent_id, allow=["ok.example", entry])
         assert (error.name, error.parameters["what"]) == ("NotPermitted", "allow[1]"), error
-        assert '"narrow"' in error.parameters["reason"]
+        assert f'entry "{entry}"' in error.parameters["reason"] and '"narrow"' in error.parameters["reason"]
     a.call("ChangeHosts", agent_id=agent_id, allow=["ok.example", "db.corp.example", "10.example"],
            deny=["git.corp.example:80"])
     assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [
@@ -591,14 +595,17 @@ def test_a_reload_of_a_card_is_held_against_the_rule_too(daemon, a):
     daemon.reload_policy(policy(rule("narrow", a.user, allowed_hosts=["*.example.com"])))
     card = a.card("sleep 600", allowed_hosts=["a.example.com"])
     daemon.spawn(a.user, card)
-    for keys, path in (({"allowed_hosts": ["b.example.com", "b.example.org"]}, "$.allowed_hosts[1]"),
-                       ({"allowed_hosts": ["b.example.com"], "private_hosts": ["p.example.com"]},
-                        "$.private_hosts[0]"),
-                       ({"allowed_hosts": []}, "$.allowed_hosts")):
+    for keys, path, named in (
+            ({"allowed_hosts": ["b.example.com", "b.example.org"]}, "$.allowed_hosts[1]", "b.example.org"),
+            ({"allowed_hosts": ["b.example.com"], "private_hosts": ["p.example.com"]}, "$.private_hosts[0]",
+             "p.example.com"),
+            ({"allowed_hosts": []}, "$.allowed_hosts", "api.anthropic.com")):
         with pytest.raises(VarlinkError) as error:
             a.call("Reload", card={**card, **keys})
         assert (error.value.name, error.value.parameters["what"]) == ("NotPermitted", path), error
-        assert '"narrow"' in error.value.parameters["reason"]
+        assert f'"{named}' in error.value.parameters["reason"] and '"narrow"' in error.value.parameters["reason"]
+        done = a.cagectl("reload", a.cards.write({**card, **keys}))
+        assert done.status == 77 and f'"{named}' in done.errors and "policy explain" in done.errors, done
     reply = a.call("Reload", card={**card, "allowed_hosts": ["b.example.com"]})
     assert (reply["added"], reply["removed"]) == (["b.example.com"], ["a.example.com"])
 
@@ -621,6 +628,8 @@ def test_another_policy_leaves_agents_as_they_are_and_counts_for_what_is_asked_t
     daemon.reload_policy(policy(rule("others", b.user)))
     error = change_error(a, agent_id, allow=["c.example:443"])
     assert error.name == "NotPermitted" and "can only be denied" in error.parameters["reason"], error
+    done = a.cagectl("allow", agent_id, "c.example:443")
+    assert done.status == 77 and 'the entry "c.example:443": no rule of the site policy' in done.errors, done
     with pytest.raises(VarlinkError) as error:
         a.call("Reload", card={**card, "allowed_hosts": ["b.example"]})
     assert error.value.name == "NotPermitted"
