@@ -3,6 +3,7 @@
 
 #include "card-file.h"
 #include "exit-status.h"
+#include "installed.h"
 #include "options.h"
 #include "output.h"
 #include "policy-doubt.h"
@@ -141,7 +142,7 @@ static int print_explained(const struct options *options, const json_t *reply, c
 }
 
 static int explain_by_file(const struct options *options, const struct policy_user *user,
-                           const struct card *card)
+                           struct card *card)
 {
     CLEANUP(site_policy_freep) struct site_policy *policy = NULL;
     struct policy_error error = {};
@@ -153,6 +154,11 @@ static int explain_by_file(const struct options *options, const struct policy_us
     if (r < 0) {
         say("%s: cannot look up its users and groups: %s", options->policy, strerror(-r));
         return STATUS_INTERNAL;
+    }
+    r = installed_find_preset(options->data_dir, card);
+    if (r < 0) {
+        say("%s: %s", options->data_dir, strerror(-r));
+        return STATUS_FILE;
     }
     const struct policy_subject subject = {
         .uid = (uid_t)user->uid,
@@ -189,6 +195,10 @@ static int policy_explain(const struct options *options)
     struct card_file card = {};
     struct card_error error;
 
+    if (option_given(options, OPTION_DATA_DIR) && !option_given(options, OPTION_POLICY)) {
+        say("--data-dir goes with --policy: the daemon has a folder of its own");
+        return STATUS_USAGE;
+    }
     int r = card_file_read(options->arguments[1], &card, &error);
     if (r < 0)
         return card_file_say(options->arguments[1], r, &error);
@@ -211,8 +221,8 @@ static const struct {
     int (*run)(const struct options *options);
 } actions[] = {
     {"check", OPTION_JSON | OPTION_QUIET, 2, ANY_NUMBER, "the file of a policy", policy_check},
-    {"explain", OPTION_SOCKET | OPTION_JSON | OPTION_POLICY | OPTION_AS, 2, 2, "a card",
-     policy_explain},
+    {"explain", OPTION_SOCKET | OPTION_JSON | OPTION_POLICY | OPTION_AS | OPTION_DATA_DIR, 2, 2,
+     "a card", policy_explain},
     {"reload", OPTION_SOCKET | OPTION_JSON | OPTION_QUIET, 1, 1, "", policy_remote_reload},
 };
 

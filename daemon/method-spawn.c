@@ -281,7 +281,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     if (r >= 0)
         r = method_take_card(p->card, &card, problem);
     if (r >= 0)
-        r = spawn_policy_hold(rule, card, problem);
+        r = spawn_policy_hold(call->connection->manager, rule, card, problem);
     if (r >= 0)
         r = take_folders(call, p, card, rule, &workspace, &mounts, problem);
     if (r >= 0)

@@ -6,6 +6,7 @@
 
 #include "caged-limits.h"
 #include "clock.h"
+#include "installed.h"
 #include "policy-store.h"
 
 static void name_limit(const char *what, const struct policy_rule *rule, char *limit, size_t size)
@@ -44,28 +45,19 @@ int spawn_policy_admit(struct manager *manager, const struct peer *peer,
     return 0;
 }
 
-int spawn_policy_hold(const struct policy_rule *rule, struct card *card,
-                      struct agent_problem *ret_problem)
+int spawn_policy_hold(const struct manager *manager, const struct policy_rule *rule,
+                      struct card *card, struct agent_problem *ret_problem)
 {
     struct card_error error;
-    int r = policy_rule_hold(rule, card, &error);
+    int r = installed_find_preset(manager->data_dir, card);
 
+    if (r == 0)
+        r = policy_rule_hold(rule, card, &error);
     if (r == -EPERM)
         return agent_problem_set(ret_problem, FAILURE_PERMITTED, r, error.path,
                                  "%s, the rule \"%s\" of the site policy allows %s", error.found,
                                  rule->name, error.expected);
     return r;
-}
-
-int spawn_policy_check_preset(const struct policy_rule *rule, const char *name,
-                              struct agent_problem *ret_problem)
-{
-    if (policy_rule_has_preset(rule, name))
-        return 0;
-    return agent_problem_set(ret_problem, FAILURE_PERMITTED, -EPERM, "$.command",
-                             "its program has the preset \"%s\", which is not within presets of "
-                             "the rule \"%s\" of the site policy",
-                             name, rule->name);
 }
 
 int spawn_policy_check_agents(const struct manager *manager, uid_t owner,

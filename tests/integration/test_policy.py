@@ -169,9 +169,33 @@ def test_a_preset_that_is_found_by_the_commands_program_is_held_against_the_rule
     daemon.reload_policy(policy(rule("the-ceiling", a.user, presets=["here"])))
     error = a.refused(command=[program])
     assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.command"), error
-    assert 'the preset "other"' in error.parameters["reason"]
-    assert 'of the rule "the-ceiling" of the site policy' in error.parameters["reason"]
+    assert error.parameters["reason"] == ('by its program the preset "other", the rule "the-ceiling" of the '
+                                          "site policy allows one of: here")
+    # Who asks first is told the same, by the daemon and by the file.
+    card, file = a.cards.write(a.card(command=[program])), a.cards.write(policy(
+        rule("the-ceiling", a.user, presets=["here"])))
+    for words in ([], ["--policy", file, "--data-dir", daemon.data]):
+        assert explained(a, card, *words) == {
+            "key": "agent", "ceiling": "here", "asked": "other (of the command)", "effective": "refused",
+            "ok": False, "reason": 'found by its program the preset "other", expected one of: here'}
+    row = explained(a, a.cards.write(a.card(command=SLEEP)))
+    assert (row["asked"], row["ok"]) == ("none", True)
     a.spawn(command=SLEEP)
+
+
+def explained(client, card, *words):
+    """The row of the preset."""
+    done = client.cagectl("policy", "explain", "-j", *words, card)
+    row, = (row for row in json.loads(done.text)["ceilings"] if row["key"] == "agent")
+    assert done.status == (0 if row["ok"] else 77), done
+    return row
+
+
+def test_a_program_whose_name_no_preset_can_have_brings_none(daemon, a):
+    daemon.reload_policy(policy(rule("the-ceiling", a.user, presets=["here"])))
+    for name in ("o" * 64, "Other", "other.json", "x" * 250):
+        error = a.refused(command=[f"/opt/{name}"])
+        assert error.name == "SpawnFailed" and "No such file" in error.parameters["reason"], error
 
 
 def test_what_a_card_leaves_open_is_lowered_to_the_ceiling(daemon, a):
