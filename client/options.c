@@ -28,7 +28,7 @@ static const struct option_help table[] = {
     {OPTION_ASK, 0, "ask", "[=SECONDS]", "hold requests for unknown hosts until they are answered"},
     {OPTION_POLICY, 0, "policy", "FILE", "by the policy in this file, without a daemon"},
     {OPTION_AS, 0, "as", "USER", "for this user; without it for yourself"},
-    {OPTION_DATA_DIR, 0, "data-dir", "DIR", "where presets and seccomp profiles are looked for"},
+    {OPTION_DATA_DIR, 0, "data-dir", "DIR", "where presets and seccomp profiles are"},
     {OPTION_JSON, 'j', "json", NULL, "print JSON"},
     {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
     {OPTION_SOCKET, 0, "socket", "PATH", "where cagedd listens"},
