@@ -104,6 +104,7 @@ int policy_user_find(const char *name, struct policy_user *ret)
     if (r < 0) {
         say("there is no user '%s'%s%s", name, r == -ENOENT ? "" : ": ",
             r == -ENOENT ? "" : strerror(-r));
+        say_hint("give the name or the number of a user of this host");
         return STATUS_USAGE;
     }
     owner_format(user.uid, account, sizeof(account));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "exit-status.h"
+#include "remote-hint.h"
 #include "text.h"
 
 #define INTERFACE_PREFIX "io.caged."
@@ -16,7 +17,8 @@ struct remote_error {
     int status;
     /* {key} stands for the parameter of that name. */
     const char *text;
-    const char *hint; /* NULL: none, or hint_for() has one */
+    const char *hint;                                  /* NULL: none */
+    const char *(*hint_for)(const json_t *parameters); /* instead, where it depends on these */
 };
 
 static const struct remote_error errors[] = {
@@ -34,11 +36,13 @@ static const struct remote_error errors[] = {
     {INTERFACE_PREFIX "NotRunning", STATUS_NO_AGENT,
      "agent '{agent_id}' does not run: it is {state}",
      "see how it went: cagectl inspect {agent_id}"},
-    {INTERFACE_PREFIX "NotPermitted", STATUS_PERMISSION, "not permitted: {what}: {reason}", NULL},
+    {INTERFACE_PREFIX "NotPermitted", STATUS_PERMISSION, "not permitted: {what}: {reason}", NULL,
+     remote_hint_not_permitted},
     {INTERFACE_PREFIX "NotSupported", STATUS_UNSUPPORTED,
      "this host cannot give what the card asks for: {what}: {reason}",
      "nothing was started; change the card or ask the operator of this host"},
-    {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})", NULL},
+    {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})", NULL,
+     remote_hint_busy},
     {INTERFACE_PREFIX "HistoryFailed", STATUS_OUTPUT, "the journal could not be read: {reason}",
      "more may be in: journalctl -u cagedd"},
     {INTERFACE_PREFIX "SpawnFailed", STATUS_CAGE,
@@ -118,57 +122,6 @@ static const char *text_for(const struct remote_error *error, const json_t *para
                : error->text;
 }
 
-/* What helps depends on why. NULL: nothing to say. */
-static const char *permission_hint(const json_t *parameters)
-{
-    const char *what = json_string_value(json_object_get(parameters, "what"));
-    const char *reason = json_string_value(json_object_get(parameters, "reason"));
-
-    if (!what || !reason)
-        return NULL;
-    if (strstr(reason, "no rule of the site policy"))
-        return "the operator of this host decides who may run agents: caged.policy(5)";
-    if ((has_prefix(what, "$.") || is_entry_of_call(parameters)) &&
-        strstr(reason, "of the site policy"))
-        return "all that you may have, beside what the card asks for: cagectl policy explain CARD";
-    if (strstr(reason, " namespace than cagedd"))
-        return "call it from outside of there; or a rule with namespaced_peers lets you: "
-               "caged.policy(5)";
-    return NULL;
-}
-
-/* How the limit of Busy begins, and what makes room below it. */
-static const struct {
-    const char *limit, *hint;
-} rooms[] = {
-    {"spawns ", "attempts that failed count too: wait a minute, then try again"},
-    {"agents", "end some agents (cagectl list), or try again later"},
-    {"total.", "end some agents (cagectl list), or try again later"},
-    {"histories", "end a 'cagectl logs' or 'cagectl audit' that still reads, or try again later"},
-    {"", "end some of the 'cagectl' that still run, or try again later"},
-};
-
-static const char *busy_hint(const json_t *parameters)
-{
-    const char *limit = json_string_value(json_object_get(parameters, "limit"));
-    size_t i = 0;
-
-    if (json_object_get(parameters, "retry_seconds"))
-        return "attempts that failed count too: try again in {retry_seconds} s";
-    while (!has_prefix(limit ? limit : "", rooms[i].limit))
-        i++;
-    return rooms[i].hint;
-}
-
-static const char *hint_for(const struct remote_error *error, const json_t *parameters)
-{
-    if (error->hint)
-        return error->hint;
-    if (error->status == STATUS_PERMISSION)
-        return permission_hint(parameters);
-    return streq(error->name, INTERFACE_PREFIX "Busy") ? busy_hint(parameters) : NULL;
-}
-
 int remote_error_say(const struct reply *reply)
 {
     char text[TEXT_MAX];
@@ -178,7 +131,8 @@ int remote_error_say(const struct reply *reply)
             continue;
         text_fill(text_for(&errors[i], reply->parameters), reply->parameters, text, sizeof(text));
         say("%s", text);
-        const char *hint = hint_for(&errors[i], reply->parameters);
+        const char *hint =
+            errors[i].hint_for ? errors[i].hint_for(reply->parameters) : errors[i].hint;
         if (hint) {
             text_fill(hint, reply->parameters, text, sizeof(text));
             say_hint("%s", text);

@@ -120,6 +120,16 @@ static const struct {
     {"reload", OPTION_SOCKET | OPTION_JSON | OPTION_QUIET, 1, 1, "", policy_remote_reload},
 };
 
+static void say_option_is_not_for(unsigned bits, const char *action)
+{
+    struct option_help option;
+    size_t i = 0;
+
+    while (option_help_get(i++, &option))
+        if (option.bit & bits)
+            say("--%s is not for 'policy %s'", option.name, action);
+}
+
 int verb_policy(const struct options *options)
 {
     const char *name = options->arguments[0];
@@ -130,7 +140,7 @@ int verb_policy(const struct options *options)
     if (i == ARRAY_SIZE(actions))
         say("there is no 'policy %s'", name);
     else if (options->given & ~actions[i].options)
-        say("an option is not for 'policy %s'", name);
+        say_option_is_not_for(options->given & ~actions[i].options, name);
     else if (options->n_arguments < actions[i].min_arguments)
         say("'policy %s' needs %s", name, actions[i].missing);
     else if (options->n_arguments > actions[i].max_arguments)
