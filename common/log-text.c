@@ -158,8 +158,9 @@ void log_text_write(const struct log_record *record)
     const struct log_agent *agent = log_agent_of(record);
     const char *message = record->data + sizeof("MESSAGE=") - 1;
     const char *field = log_record_first_field(record);
-    struct line line = {.queue = record->share->queue};
+    struct line line; /* not all of it is set: it is large, and this is done for each entry */
 
+    line.queue = record->share->queue;
     line_begin(&line, record->time_usec);
     if (record->stream)
         line_put_format(&line, "agent %s of uid %ju, %s: ", agent->id, (uintmax_t)agent->owner_uid,
