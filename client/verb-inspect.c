@@ -79,6 +79,8 @@ static int print_agent(const json_t *parameters)
     (void)printf(" (%" PRIu64 ")\n", agent.owner_uid);
     print_string("preset", *agent.preset ? agent.preset : "none");
     print_string("state", agent.state);
+    if (agent.log_held)
+        print_string("waits for the log", agent.log_held);
     print_time("spawned", agent.spawned_usec);
     if (agent.ended_usec != AGENT_NONE)
         print_time("ended", agent.ended_usec);

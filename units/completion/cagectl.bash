@@ -62,6 +62,7 @@ _cagectl() {
     case $previous in
         --socket) _cagectl_files '' ; return ;;
         --policy) _cagectl_files '!*.json' ; return ;;
+        --data-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current") ; return ;;
         -s | --signal) _cagectl_words "HUP INT QUIT TERM USR1 USR2 STOP CONT WINCH KILL" ; return ;;
         -u | --owner | --as) mapfile -t COMPREPLY < <(compgen -u -- "$current") ; return ;;
         -o | --output)
