@@ -89,6 +89,15 @@ def test_a_build_without_options_needs_the_packages_of_a_build_alone():
     assert wanted and all(re.search(rf"^{DEV[name]}$", packages, re.M) for name in wanted)
 
 
+def test_no_name_in_a_manual_page_is_hyphenated(tree):
+    """Who looks for denied_hosts finds no de-nied_hosts. .TH switches hyphenation on: .nh comes after."""
+    pages = sorted((tree / "usr/local/share/man").rglob("*.[158]"))
+    assert len(pages) == sum(name.startswith("share/man/") for name in DATA)
+    for page in pages:
+        text = page.read_text()
+        assert re.search(r"^\.TH .*\n\.nh$", text, re.M) and text.endswith("\n"), page
+
+
 def test_the_version_is_told(tree):
     done = subprocess.run([tree / "usr/local/bin/cagectl", "version"], capture_output=True,
                           text=True)
