@@ -308,6 +308,14 @@ def test_it_can_be_installed_again(installed, deb, how):
     assert agents_of(installed).run("echo hello").text == "hello\n"
 
 
+def test_what_was_installed_by_hand_and_goes_before_it_is_told(host, deb):
+    unit = "/usr/local/lib/systemd/system/cagedd.service"
+    host.write(unit, "[Service]\nExecStart=/usr/local/sbin/cagedd\n")
+    said = host.apt_install(deb).text
+    assert f"caged: {unit} goes before this package's" in said and "ninja -C build uninstall" in said, said
+    assert "goes before" not in host.said
+
+
 # -- without the package --
 
 
