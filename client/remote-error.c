@@ -112,12 +112,6 @@ static const char *permission_hint(const json_t *parameters)
 
     if (!what || !reason)
         return NULL;
-    if (streq(what, "io.caged.ReloadPolicy"))
-        return "as root: sudo cagectl policy reload";
-    if (streq(what, "user_uid"))
-        return "as root: sudo cagectl policy explain --as USER CARD";
-    if (strstr(reason, "no site policy is in force"))
-        return "root mends it (cagectl policy check FILE) and loads it: cagectl policy reload";
     if (strstr(reason, "no rule of the site policy"))
         return "the operator of this host decides who may run agents: caged.policy(5)";
     if (has_prefix(what, "$.") && strstr(reason, "of the site policy"))

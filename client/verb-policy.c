@@ -216,17 +216,6 @@ static const struct {
     {"reload", OPTION_SOCKET | OPTION_JSON | OPTION_QUIET, 1, 1, "", policy_remote_reload},
 };
 
-/* The first of these options, by its long name. */
-static const char *option_name(unsigned bits)
-{
-    struct option_help row;
-
-    for (size_t i = 0; option_help_get(i, &row); i++)
-        if (row.bit & bits)
-            return row.name;
-    return "?";
-}
-
 int verb_policy(const struct options *options)
 {
     const char *name = options->arguments[0];
@@ -237,7 +226,7 @@ int verb_policy(const struct options *options)
     if (i == ARRAY_SIZE(actions))
         say("there is no 'policy %s'", name);
     else if (options->given & ~actions[i].options)
-        say("--%s is not for 'policy %s'", option_name(options->given & ~actions[i].options), name);
+        say("an option is not for 'policy %s'", name);
     else if (options->n_arguments < actions[i].min_arguments)
         say("'policy %s' needs %s", name, actions[i].missing);
     else if (options->n_arguments > actions[i].max_arguments)
