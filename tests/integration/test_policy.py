@@ -365,6 +365,10 @@ def test_with_a_bad_policy_at_its_start_the_daemon_serves_root_alone(own, people
     error = a.refused()
     assert error.name == "NotPermitted", error
     assert "no site policy is in force" in error.parameters["reason"]
+    card = a.cards.write(a.card("true"))
+    explained = a.cagectl("policy", "explain", card)
+    assert explained.status == 77 and "no site policy is in force" in explained.errors, explained
+    assert root.cagectl("policy", "explain", card).status == 0
     assert a.call("List") == {"agents": []}
     agent_id = root.spawn(command=SLEEP, workspace=str(a.user.folder(f"bad-start-{kind}".replace(" ", "-"))))
     root.call("Kill", agent_id=agent_id)
