@@ -141,6 +141,36 @@ def test_a_heap_of_calls_is_not_answered_before_those_of_others(a, b):
             a.call("Kill", agent_id=agent["agent_id"])
 
 
+def test_calls_on_many_connections_are_not_answered_before_anothers_only_one(a, b, daemon, root):
+    """What was done in which order is in the events: they are counted as it is done."""
+    many = 100
+    agents = {client: client.spawn("sleep 300", allowed_hosts=["example.org"]) for client in (a, b)}
+    with contextlib.ExitStack() as stack:
+        events = stack.enter_context(root.connect())
+        events.send("Events", more=True)
+        events.receive()
+        connections = [stack.enter_context(a.connect()) for _ in range(many)]
+        for connection in connections:
+            connection.call("List")
+        only = stack.enter_context(b.connect())
+        only.call("List")
+        os.kill(daemon.pid, signal.SIGSTOP)  # all of it is there when the daemon looks
+        try:
+            for i, connection in enumerate(connections):
+                connection.send("ChangeHosts", {"agent_id": agents[a], "deny": [f"h{i}.example"]})
+            only.send("Kill", {"agent_id": agents[b]})
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        before, done = None, 0
+        while done < many or before is None:
+            for event in events.receive()["parameters"]["events"]:
+                done += event["kind"] == "reloaded"
+                if (event["kind"], event["owner_uid"]) == ("stopping", b.user.uid):
+                    before = done
+        assert before <= many // 4, "b's call came after so many of a's"
+    a.call("Kill", agent_id=agents[a])
+
+
 def test_logs_end_although_their_lines_leave_the_ring_meanwhile(a):
     agent_id = a.spawn("i=0; while :; do head -c 60000 /dev/zero | tr '\\0' '\\1'; echo; done")
     until(lambda: a.call("Logs", agent_id=agent_id, lines=1)["lines"], what="output")
