@@ -11,6 +11,7 @@
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
+#include "condemned.h"
 #include "fd-io.h"
 #include "init-spec.h"
 #include "log.h"
@@ -55,6 +56,9 @@ static int step_claim(struct building *b)
     if (other && other->state != AGENT_ENDED)
         return agent_problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
                                  agent_state_to_string(other->state));
+    if (condemned_has(manager, b->request->peer->uid, card->agent_id))
+        return agent_problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id,
+                                 "one that was not started is being ended");
     if (manager_count_all(manager) >= AGENTS_MAX)
         return too_many(b->problem, "agents", AGENTS_MAX);
     if (b->request->peer->uid != 0 &&
@@ -382,18 +386,6 @@ static const struct step {
     {"go", step_go},
 };
 
-/* Takes down a cage that did not come to be: its one process first. */
-static void demolish(struct agent *agent)
-{
-    if (!agent)
-        return;
-    if (!agent->init_gone) {
-        process_end(agent->init_pidfd);
-        agent->init_gone = true;
-    }
-    agent_free(agent);
-}
-
 int agent_spawn(struct manager *manager, struct agent_request *request, struct agent **ret,
                 struct agent_problem *ret_problem)
 {
@@ -426,7 +418,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         report_refusal(manager, request->peer->uid,
                        b.agent ? b.agent->card->agent_id : request->card->agent_id, b.agent,
                        &problem);
-        demolish(b.agent);
+        condemned_end(b.agent);
         *ret_problem = problem;
         return r;
     }

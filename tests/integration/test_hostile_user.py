@@ -270,3 +270,28 @@ def test_full_pipes_of_agents_that_end_hold_nobody_up_and_take_no_memory(a, b, d
         connection.close()
     # Eight million lines are logged first: nothing is lost, and that takes its time.
     until(lambda: not a.call("List")["agents"], 90, "the agents end with their clients")
+
+
+def test_a_cage_that_fails_and_gets_no_processor_to_end_on_holds_nobody_up(a, b, daemon):
+    """What is killed has to run once more. Beside its owner's other agents it may wait for that for
+    minutes, and nobody waits with it; until then its id is taken."""
+    loops = "for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait"
+    busy = [a.spawn(loops, resource_limits={"cpu_shares": 262144}) for _ in range(2 * os.cpu_count())]
+    keys = {"agent_id": "starved", "resource_limits": {"cpu_shares": 2}, "command": ["true"]}
+    ports = [f"127.0.0.1:{port}" for port in range(7000, 7017)]  # one more than can be led into a cage
+    try:
+        for _ in range(3):
+            error = a.refused(**{**keys, "allowed_hosts": ports})
+            assert error.name in ("NotSupported", "AgentExists"), error
+            assert b.daemon.connect(b.user, 20).call("List") == {"agents": []}
+    finally:
+        for agent_id in busy:
+            a.call("Kill", agent_id=agent_id)
+
+    def is_free():
+        try:
+            return a.spawn(**keys)
+        except VarlinkError as error:
+            assert error.name == "AgentExists", error
+
+    assert a.wait(until(is_free, what="it has ended"))["exit_status"] == 0
