@@ -288,6 +288,7 @@ static int step_process(struct building *b)
     const struct process_spec spec = {
         .executable = manager->init_executable,
         .name = "caged-init",
+        .user = agent->owner,
         .fds = fds,
         .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
@@ -297,6 +298,9 @@ static int step_process(struct building *b)
     };
     int r = process_start(&spec, &agent->init_pid, &agent->init_pidfd);
 
+    if (r == -EBUSY)
+        return too_many(b->problem, "processes of one user that are being started",
+                        START_CHANNELS_PER_UID_MAX);
     if (r < 0)
         return r;
     agent->init_gone = false;
