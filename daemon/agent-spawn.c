@@ -287,6 +287,7 @@ static int step_process(struct building *b)
         .fds = fds,
         .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
+        .netns_fd = -EBADF,
         .cgroup_fd = agent->cgroup.unified_fd,
         .tasks_fds = agent->cgroup.tasks,
         .n_tasks_fds = ARRAY_SIZE(agent->cgroup.tasks),

@@ -103,6 +103,11 @@ static int init_host(struct manager *manager, const char *cgroup_name)
     r = airlock_new(&manager->airlock, &network_why);
     if (r < 0)
         log_error("no airlock: %s", network_why ? network_why : strerror(-r));
+    if (r < 0)
+        return r;
+    r = netns_stock_new(&manager->netns, &network_why);
+    if (r < 0)
+        log_error("no network namespaces: %s", network_why ? network_why : strerror(-r));
     return r;
 }
 
@@ -169,6 +174,7 @@ struct manager *manager_free(struct manager *manager)
     refusal_logs_deinit(&manager->refusals);
     owner_totals_deinit(&manager->totals);
     sd_event_source_disable_unref(manager->sweep_source);
+    netns_stock_free(manager->netns);
     airlock_free(manager->airlock);
     peer_places_deinit(&manager->places);
     cgroup_host_deinit(&manager->cgroups);

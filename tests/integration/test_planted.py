@@ -431,6 +431,9 @@ def assert_confined(a, workspace, pid):
     assert all(int(now[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
     for namespace in ("pid", "net", "ipc", "uts"):
         assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}")
+    links = json.loads(subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-json", "link"],
+                                      capture_output=True, check=True).stdout)
+    assert [(link["ifname"], "UP" in link["flags"]) for link in links] == [("lo", False)]
     assert os.stat(f"/proc/{pid}/root").st_ino == workspace.stat().st_ino
     with pytest.raises(OSError) as error:
         open(f"/proc/{pid}/root/.x", "w")
