@@ -139,5 +139,9 @@ void agent_set_state(struct agent *agent, enum agent_state state);
 int agent_supervise(struct agent *agent);
 bool agent_take_early_failure(struct agent *agent);
 void agent_release(struct agent *agent);
+
+/* Of that, what its network needed. Its processes and its gate are gone; caged-scan may still run.
+ */
+void agent_release_network(struct agent *agent);
 void agent_update_flow(struct agent *agent);
 void agent_output_over(struct agent *agent);

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import paths
+from harness import leftovers, paths
 from harness.daemon import Client, until
 from harness.patience import PATIENCE
 from harness.varlink import VarlinkError
@@ -385,6 +385,17 @@ def running_scan(slow):
         return scans(slow.daemon)
 
     return until(seen, what="caged-scan runs")[0]
+
+
+def test_what_the_network_needed_is_gone_while_it_looks(slow):
+    def seen():
+        if not slow.call("List")["agents"]:
+            slow.spawn("true")
+        kinds = {os.path.basename(os.path.normpath(path)).split("-")[0]
+                 for path in leftovers.cgroups(slow.daemon.name)}
+        return "agent" in kinds and "gate" not in kinds and scans(slow.daemon)
+
+    until(seen, what="the gate's cgroup is gone, and caged-scan runs")
 
 
 def test_the_end_of_the_daemon_does_not_wait_for_it(slow):
