@@ -105,7 +105,7 @@ static int init_host(struct manager *manager, const char *cgroup_name)
         log_error("no airlock: %s", network_why ? network_why : strerror(-r));
     if (r < 0)
         return r;
-    r = netns_stock_new(&manager->netns, &network_why);
+    r = netns_stock_new(manager->event, &manager->netns, &network_why);
     if (r < 0)
         log_error("no network namespaces: %s", network_why ? network_why : strerror(-r));
     return r;
@@ -318,6 +318,8 @@ void manager_retire(struct manager *manager, struct agent *agent)
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
     forget_oldest(manager, agent->owner);
     ring_shares_update(manager);
+    if (!manager->shutting_down)
+        netns_stock_refill(manager->netns);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);
 }

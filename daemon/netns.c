@@ -9,6 +9,8 @@
 struct netns_stock {
     int home; /* the daemon's own */
     int empty;
+    int spare; /* for the next cage; negative: not made yet */
+    sd_event_source *refill;
 };
 
 void netns_step_home(int home)
@@ -27,13 +29,32 @@ int netns_new(int home)
     return r;
 }
 
-int netns_stock_new(struct netns_stock **ret, char **ret_why)
+/* Where it fails, the next cage's attempt does too, and tells. */
+static int on_idle(sd_event_source *source, void *user)
+{
+    struct netns_stock *stock = user;
+
+    if (stock->spare < 0)
+        stock->spare = netns_new(stock->home);
+    return 0;
+}
+
+static int add_refill(sd_event *event, struct netns_stock *stock)
+{
+    int r = sd_event_add_defer(event, &stock->refill, on_idle, stock);
+
+    if (r >= 0)
+        r = sd_event_source_set_priority(stock->refill, SD_EVENT_PRIORITY_IDLE);
+    return r < 0 ? r : sd_event_source_set_enabled(stock->refill, SD_EVENT_OFF);
+}
+
+int netns_stock_new(sd_event *event, struct netns_stock **ret, char **ret_why)
 {
     CLEANUP(netns_stock_freep) struct netns_stock *stock = malloc(sizeof(*stock));
 
     if (!stock)
         return -ENOMEM;
-    *stock = (struct netns_stock){.empty = -EBADF};
+    *stock = (struct netns_stock){.empty = -EBADF, .spare = -EBADF};
     stock->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (stock->home < 0)
         return negative_errno();
@@ -41,6 +62,10 @@ int netns_stock_new(struct netns_stock **ret, char **ret_why)
     if (stock->empty < 0)
         return why_set(ret_why, stock->empty, "no new network namespace can be made: %s",
                        strerror(-stock->empty));
+    int r = add_refill(event, stock);
+    if (r < 0)
+        return r;
+    (void)on_idle(stock->refill, stock);
     *ret = TAKE_PTR(stock);
     return 0;
 }
@@ -49,6 +74,8 @@ struct netns_stock *netns_stock_free(struct netns_stock *stock)
 {
     if (!stock)
         return NULL;
+    sd_event_source_disable_unref(stock->refill);
+    fd_close(stock->spare);
     fd_close(stock->empty);
     fd_close(stock->home);
     free(stock);
@@ -58,4 +85,15 @@ struct netns_stock *netns_stock_free(struct netns_stock *stock)
 int netns_stock_empty(const struct netns_stock *stock)
 {
     return stock->empty;
+}
+
+int netns_stock_take(struct netns_stock *stock)
+{
+    return stock->spare >= 0 ? TAKE_FD(stock->spare) : netns_new(stock->home);
+}
+
+void netns_stock_refill(struct netns_stock *stock)
+{
+    if (stock->spare < 0)
+        (void)sd_event_source_set_enabled(stock->refill, SD_EVENT_ONESHOT);
 }

@@ -1,9 +1,13 @@
 /* Network namespaces that are held by a descriptor alone, so that none can outlive the daemon.
  *
  * To make one is the dearest step of a cage (0.4 ms of system time: the kernel registers hundreds
- * of sysctls). So caged-scan, which never opens a socket, enters one empty namespace that is there
- * from the daemon's start on. Nothing is ever in it but a loopback that is down. */
+ * of sysctls). So the next cage's is made in advance: one, in which nothing is yet. It is given to
+ * one cage, and the next is made when an agent has ended and the loop has nothing else to do. And
+ * caged-scan, which never opens a socket, enters one empty namespace that is there from the
+ * daemon's start on. */
 #pragma once
+
+#include <systemd/sd-event.h>
 
 #include "util.h"
 
@@ -18,9 +22,15 @@ int netns_new(int home);
 void netns_step_home(int home);
 
 /* 0 with a stock, or -errno with *ret_why (the caller's) where it helps. */
-int netns_stock_new(struct netns_stock **ret, char **ret_why);
+int netns_stock_new(sd_event *event, struct netns_stock **ret, char **ret_why);
 struct netns_stock *netns_stock_free(struct netns_stock *stock);
 DEFINE_CLEANUP(struct netns_stock, netns_stock_free);
 
 /* The empty one (the stock's). */
 int netns_stock_empty(const struct netns_stock *stock);
+
+/* One that nobody has or had: the caller's, or -errno. */
+int netns_stock_take(struct netns_stock *stock);
+
+/* Has the next one made once the event loop is idle, if there is none. */
+void netns_stock_refill(struct netns_stock *stock);
