@@ -289,6 +289,14 @@ static int make_sockets(struct airlock *airlock, int agent_netns, struct airlock
     return r < 0 ? r : 0;
 }
 
+/* With one queue, which is what the kernel would use: unless it is told so it makes one for each
+ * processor, and waits for RCU to give up the rest (veth_init_queues in drivers/net/veth.c). */
+static void set_one_queue(struct rtnl_link *end)
+{
+    rtnl_link_set_num_tx_queues(end, 1);
+    rtnl_link_set_num_rx_queues(end, 1);
+}
+
 /* Both ends have the same hardware address: without ARP the kernel sends to that of the link itself
  * (arp_constructor in net/ipv4/arp.c). Locally administered, and the slot's own. */
 static int make_pair(struct airlock *airlock, const struct airlock_link *link, int agent_netns)
@@ -302,6 +310,8 @@ static int make_pair(struct airlock *airlock, const struct airlock_link *link, i
     if (!pair || !address)
         return -ENOMEM;
     struct rtnl_link *agent_end = rtnl_link_veth_get_peer(pair); /* holds a reference */
+    set_one_queue(pair);
+    set_one_queue(agent_end);
     rtnl_link_set_name(pair, link->name);
     rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + link->slot));
     rtnl_link_set_addr(pair, address);
