@@ -6,6 +6,8 @@
 
 #include "why.h"
 
+#define REFILL_USEC 2000 /* so that whoever was just answered comes first */
+
 struct netns_stock {
     int home; /* the daemon's own */
     int empty;
@@ -30,7 +32,7 @@ int netns_new(int home)
 }
 
 /* Where it fails, the next cage's attempt does too, and tells. */
-static int on_idle(sd_event_source *source, void *user)
+static int on_time(sd_event_source *source, uint64_t usec, void *user)
 {
     struct netns_stock *stock = user;
 
@@ -41,7 +43,7 @@ static int on_idle(sd_event_source *source, void *user)
 
 static int add_refill(sd_event *event, struct netns_stock *stock)
 {
-    int r = sd_event_add_defer(event, &stock->refill, on_idle, stock);
+    int r = sd_event_add_time(event, &stock->refill, CLOCK_MONOTONIC, 0, 1, on_time, stock);
 
     if (r >= 0)
         r = sd_event_source_set_priority(stock->refill, SD_EVENT_PRIORITY_IDLE);
@@ -65,7 +67,7 @@ int netns_stock_new(sd_event *event, struct netns_stock **ret, char **ret_why)
     int r = add_refill(event, stock);
     if (r < 0)
         return r;
-    (void)on_idle(stock->refill, stock);
+    (void)on_time(stock->refill, 0, stock);
     *ret = TAKE_PTR(stock);
     return 0;
 }
@@ -94,6 +96,6 @@ int netns_stock_take(struct netns_stock *stock)
 
 void netns_stock_refill(struct netns_stock *stock)
 {
-    if (stock->spare < 0)
+    if (stock->spare < 0 && sd_event_source_set_time_relative(stock->refill, REFILL_USEC) >= 0)
         (void)sd_event_source_set_enabled(stock->refill, SD_EVENT_ONESHOT);
 }

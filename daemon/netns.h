@@ -32,5 +32,5 @@ int netns_stock_empty(const struct netns_stock *stock);
 /* One that nobody has or had: the caller's, or -errno. */
 int netns_stock_take(struct netns_stock *stock);
 
-/* Has the next one made once the event loop is idle, if there is none. */
+/* Has the next one made soon, when the event loop is idle, if there is none. */
 void netns_stock_refill(struct netns_stock *stock);
