@@ -7,6 +7,7 @@
 #include "why.h"
 
 #define REFILL_USEC 2000 /* so that whoever was just answered comes first */
+#define RETRY_USEC (1000 * 1000)
 
 struct netns_stock {
     int home; /* the daemon's own */
@@ -31,6 +32,12 @@ int netns_new(int home)
     return r;
 }
 
+static void refill_in(struct netns_stock *stock, uint64_t usec)
+{
+    if (stock->spare < 0 && sd_event_source_set_time_relative(stock->refill, usec) >= 0)
+        (void)sd_event_source_set_enabled(stock->refill, SD_EVENT_ONESHOT);
+}
+
 /* Where it fails, the next cage's attempt does too, and tells. */
 static int on_time(sd_event_source *source, uint64_t usec, void *user)
 {
@@ -38,6 +45,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 
     if (stock->spare < 0)
         stock->spare = netns_new(stock->home);
+    refill_in(stock, RETRY_USEC);
     return 0;
 }
 
@@ -96,6 +104,5 @@ int netns_stock_take(struct netns_stock *stock)
 
 void netns_stock_refill(struct netns_stock *stock)
 {
-    if (stock->spare < 0 && sd_event_source_set_time_relative(stock->refill, REFILL_USEC) >= 0)
-        (void)sd_event_source_set_enabled(stock->refill, SD_EVENT_ONESHOT);
+    refill_in(stock, REFILL_USEC);
 }
