@@ -253,7 +253,14 @@ int root_enter(struct failure *failure)
     /* pivot_root(2): with the same folder twice the old root ends up on top of the new one, from
      * where it is detached; no folder for it is needed. */
     if (mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0 ||
-        syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        syscall(SYS_pivot_root, ".", ".") < 0)
         return failure_set(failure, "root", "pivot_root", negative_errno());
+    return 0;
+}
+
+int root_detach_old(struct failure *failure)
+{
+    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return failure_set(failure, "root", "the host's root", negative_errno());
     return 0;
 }
