@@ -14,7 +14,25 @@ static const struct {
     const char *why;
     const char *patterns[ROWS_MAX];
 } kinds[] = {
-    [PLANTED_GIT_HOOK] = {"git-hook", "git runs it", {"@/hooks/"}},
+    /* The names of githooks(5) wherever they are: core.hooksPath may lead there, also that of a
+     * configuration outside of the workspace. "update" is left out, as other things are so called.
+     */
+    [PLANTED_GIT_HOOK] = {"git-hook",
+                          "git runs it, if that is where it looks for hooks",
+                          {"@/hooks/",           "applypatch-msg",
+                           "pre-applypatch",     "post-applypatch",
+                           "pre-commit",         "pre-merge-commit",
+                           "prepare-commit-msg", "commit-msg",
+                           "post-commit",        "pre-rebase",
+                           "post-checkout",      "post-merge",
+                           "pre-push",           "pre-receive",
+                           "proc-receive",       "post-receive",
+                           "post-update",        "reference-transaction",
+                           "push-to-checkout",   "pre-auto-gc",
+                           "post-rewrite",       "sendemail-validate",
+                           "fsmonitor-watchman", "post-index-change",
+                           "p4-changelist",      "p4-prepare-changelist",
+                           "p4-post-changelist", "p4-pre-submit"}},
     [PLANTED_GIT_CONFIG] = {"git-config",
                             "git runs programs that it names",
                             {"@/config", "@/config.worktree"}},
