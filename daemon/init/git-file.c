@@ -1,7 +1,8 @@
 /* A .git file; the contract stands in the header.
  *
- * What lies outside of the workspace is out of the agent's reach; an absolute path leads nowhere
- * from within, so what it leads to is left alone. */
+ * What lies outside of the workspace is out of the agent's reach. An absolute path leads nowhere
+ * from within, but the user's git follows it: if the host calls the workspace so, what it leads to
+ * is protected with its repository. */
 #include "git-file.h"
 
 #include "git-folder.h"
@@ -13,9 +14,7 @@
 /* As git_path_resolve(). */
 static int leads_to(struct guard *g, const char *path, char target[PROTECT_PATH_MAX])
 {
-    return path[0] == '/'
-               ? 0
-               : git_path_resolve(protection_of(g)->host, g->path, path, target, PROTECT_PATH_MAX);
+    return git_path_resolve(protection_of(g)->host, g->path, path, target, PROTECT_PATH_MAX);
 }
 
 /* What it leads to, or the commondir there: unless it was protected with its repository, as a
@@ -37,42 +36,56 @@ static int open_target(struct guard *g, const char *path, int *ret)
                   : r;
 }
 
-/* From the git folder of a linked worktree, which it protects, to that of its repository: 1 with
- * *git replaced, and the path that is looked at; 0 if that is not in the workspace. */
-static int go_to_repository(struct guard *g, const char *top, int *git)
+/* From the git folder of a linked worktree to that of its repository: 1 with *ret and the path that
+ * is looked at; 0 if that is not in the workspace. */
+static int open_repository(struct guard *g, int git, int *ret)
 {
     char line[PROTECT_PATH_MAX], common[PROTECT_PATH_MAX];
-    int r = protection_has_mounted(*git, "commondir") ? 0 : git_folder_protect_worktree(g, *git);
 
-    if (r >= 0)
-        r = git_named_protect(g, *git, "config.worktree", top);
-    if (r < 0)
-        return r;
-    if (protection_read_line(*git, "commondir", line, sizeof(line)) < 0)
+    if (protection_read_line(git, "commondir", line, sizeof(line)) < 0)
         return guard_refuse(g, "commondir", "cannot be read", -EINVAL);
-    r = leads_to(g, line, common);
+    int r = leads_to(g, line, common);
     if (r < 0)
         return guard_refuse(g, "commondir", "has a path that is too long or has \"..\" in it", r);
-    if (r == 0)
-        return 0;
-    fd_close(*git);
-    *git = -EBADF;
-    return open_target(g, common, git);
+    return r == 0 ? 0 : open_target(g, common, ret);
 }
 
-static int protect_target(struct guard *g, const char *path, const char *top)
+static int protect_repository(struct guard *g, int git, const char *top)
+{
+    int r = protect_once(g, git);
+
+    return r < 0 ? r : git_named_protect(g, git, "config", top);
+}
+
+/* The git folder of a linked worktree, unless that was done with its repository. */
+static int protect_worktree_once(struct guard *g, const char *path, const char *top)
 {
     AUTO_FD int git = -EBADF;
     int r = open_target(g, path, &git);
 
-    if (r >= 0 && guard_has(git, "commondir") == 1) {
-        r = go_to_repository(g, top, &git);
-        if (r == 0)
-            return 0;
+    if (r >= 0 && !protection_has_mounted(git, "commondir") && !guard_is_read_only(git))
+        r = git_folder_protect_worktree(g, git);
+    return r < 0 ? r : git_named_protect(g, git, "config.worktree", top);
+}
+
+/* By an absolute path git within does not find it, and would remove it: so its repository comes
+ * first, with which it may have become read-only as a whole. */
+static int protect_target(struct guard *g, const char *path, const char *top, bool is_absolute)
+{
+    AUTO_FD int git = -EBADF, repository = -EBADF;
+    int r = open_target(g, path, &git);
+
+    if (r < 0 || guard_has(git, "commondir") != 1)
+        return r < 0 ? r : protect_repository(g, git, top);
+    if (!is_absolute) {
+        r = protect_worktree_once(g, path, top);
+        if (r < 0)
+            return r;
     }
-    if (r >= 0)
-        r = protect_once(g, git);
-    return r < 0 ? r : git_named_protect(g, git, "config", top);
+    r = open_repository(g, git, &repository);
+    if (r > 0)
+        r = protect_repository(g, repository, top);
+    return r < 0 || !is_absolute ? r : protect_worktree_once(g, path, top);
 }
 
 int git_file_protect(struct guard *g, int folder)
@@ -95,7 +108,7 @@ int git_file_protect(struct guard *g, int folder)
     if (r == 0)
         return 0;
     protection_keep(g, &place);
-    r = protect_target(g, target, place.path);
+    r = protect_target(g, target, place.path, line[strlen(key)] == '/');
     protection_return(g, &place);
     return r;
 }

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness import paths
-from harness.repository import PREPARE, in_cage
+from harness.repository import PREPARE, in_cage, state
 
 LIMITS = (paths.ROOT / "common/caged-limits.h").read_text()
 NAMED = int(re.search(r"PROTECT_NAMED_MAX (\d+)", LIMITS).group(1))
@@ -252,6 +252,38 @@ def test_the_work_tree_of_a_git_file_counts(a, made):
     repository.git("config", "core.hooksPath", ".githooks")
     assert refuses_writing(a, workspace, "separate/.githooks")
     assert repository.git("rev-parse", "--git-path", "hooks").stdout == ".githooks\n"
+
+
+def test_the_repository_of_a_worktree_is_protected_further_down_too(a, made):
+    """To which the worktree's .git has a path of the host's; and git inside does not prune it."""
+    repository = made("deep", "main")
+    workspace = repository.path.parent.parent
+    repository.git("worktree", "add", "-q", str(workspace / "tree"))
+    repository.git("config", "core.hooksPath", ".githooks")
+    before = state(repository.git_dir)
+    result = in_cage(a, workspace, PREPARE + """
+        cp /tmp/hook deep/main/.git/hooks/pre-commit; echo x >> deep/main/.git/config
+        for folder in deep/main deep; do python3 -c "import os; os.rename('$folder', 'x')" 2> /dev/null; done
+        echo x > deep/main/.git/worktrees/tree/commondir; echo x > deep/main/.git/worktrees/tree/config.worktree
+        echo x > tree/.githooks/pre-commit; git -C deep/main worktree prune; git -C deep/main gc -q
+        git -C deep/main commit -q --allow-empty -m more""")
+    assert result.status == 0 and not (workspace / "tree/.githooks/pre-commit").exists(), result.errors
+    after = state(repository.git_dir)
+    assert {name: after.get(name) for name in before} == before
+    assert not (repository.git_dir / "hooks/pre-commit").exists()
+    assert repository.git("status", "--short", cwd=workspace / "tree").stdout == ""
+
+
+def test_a_separate_git_folder_of_the_hosts_path_is_protected(a, made):
+    workspace = made("deep").path.parent
+    repository = made("separate", git_dir=a.user.folder(f"{workspace.name}/stores") / "kept")
+    assert (repository.path / ".git").read_text() == f"gitdir: {workspace}/stores/kept\n"
+    in_cage(a, workspace, PREPARE + "cp /tmp/hook stores/kept/hooks/pre-commit; mv stores x; echo x >> stores/kept/config")
+    repository.git("commit", "-q", "--allow-empty", "-m", "mine")
+    assert not (repository.path / "PWNED").exists()
+    (repository.path / ".git").write_text(f"gitdir: {workspace}/stores/gone\n")
+    error = a.refused(workspace=str(workspace))
+    assert error.parameters["reason"].startswith("/workspace/stores/gone is where a .git file leads to"), error
 
 
 def test_what_lies_outside_is_left_alone(a, made):
