@@ -181,6 +181,15 @@ def test_what_is_included_is_protected_with_all_that_it_names(a, made, what):
     assert not (repository.path / "PWNED").exists() and named
 
 
+def test_what_caged_makes_itself_is_not_told_of(a, made):
+    repository = made()
+    repository.git("config", "core.hooksPath", ".husky/_")
+    repository.git("config", "include.path", "../.gitconfig")
+    result = in_cage(a, repository.path, "ls -d .husky/_ .gitconfig")
+    assert (result.text, result.errors) == (".gitconfig\n.husky/_\n", "")
+    assert ".gitconfig (changed)" in in_cage(a, repository.path, "echo x > .gitconfig", protect=[]).errors
+
+
 def test_a_missing_file_that_is_included_is_made_empty(a, made):
     repository = made()
     repository.git("config", "include.path", "../etc/git/more")
