@@ -8,6 +8,6 @@
  * own. 0, or -errno after guard_refuse(). */
 int git_folder_protect(struct guard *g, int git);
 
-/* The git folder of a linked worktree, by which it was found to be in use: mounted on itself, it
- * stays writable but for its commondir and configuration. 0, or -errno after guard_refuse(). */
+/* The git folder of a linked worktree that a .git file leads to: its commondir and configuration
+ * become read-only, it stays writable. 0, or -errno after guard_refuse(). */
 int git_folder_protect_worktree(struct guard *g, int git);
