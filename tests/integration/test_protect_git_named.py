@@ -287,7 +287,8 @@ def test_a_separate_git_folder_of_the_hosts_path_is_protected(a, made):
     workspace = made("deep").path.parent
     repository = made("separate", git_dir=a.user.folder(f"{workspace.name}/stores") / "kept")
     assert (repository.path / ".git").read_text() == f"gitdir: {workspace}/stores/kept\n"
-    in_cage(a, workspace, PREPARE + "cp /tmp/hook stores/kept/hooks/pre-commit; mv stores x; echo x >> stores/kept/config")
+    in_cage(a, workspace, PREPARE + "cp /tmp/hook stores/kept/hooks/pre-commit; mv stores x; "
+            "echo x >> stores/kept/config")
     repository.git("commit", "-q", "--allow-empty", "-m", "mine")
     assert not (repository.path / "PWNED").exists()
     (repository.path / ".git").write_text(f"gitdir: {workspace}/stores/gone\n")
