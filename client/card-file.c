@@ -9,13 +9,8 @@
 
 #include "caged-limits.h"
 #include "exit-status.h"
-#include "fd-io.h"
+#include "input-file.h"
 #include "text.h"
-
-static const char *display_name(const char *path)
-{
-    return streq(path, "-") ? "standard input" : path;
-}
 
 /* Both forms of the text: the validated card, and the JSON that goes to the daemon. */
 static int card_file_parse(const char *text, size_t size, struct card_file *file,
@@ -32,25 +27,13 @@ static int card_file_parse(const char *text, size_t size, struct card_file *file
 
 int card_file_read(const char *path, struct card_file *ret, struct card_error *ret_error)
 {
-    struct card_file file = {.name = display_name(path)};
+    struct card_file file = {.name = input_file_name(path)};
     AUTO_FREE char *text = NULL;
     size_t size;
-    int r;
+    int r = input_file_read(path, CARD_SIZE_MAX, &text, &size, ret_error);
 
-    if (streq(path, "-"))
-        r = fd_read_all(STDIN_FILENO, CARD_SIZE_MAX, &text, &size);
-    else
-        r = file_read_all(path, CARD_SIZE_MAX, &text, &size);
-    if (r == -EFBIG) {
-        *ret_error = (struct card_error){.path = "$"};
-        (void)snprintf(ret_error->found, sizeof(ret_error->found), "more than %d bytes",
-                       CARD_SIZE_MAX);
-        (void)snprintf(ret_error->expected, sizeof(ret_error->expected), "%d bytes at most",
-                       CARD_SIZE_MAX);
-        return -EINVAL;
-    }
     if (r < 0)
-        return r == -EINVAL ? -EIO : r;
+        return r;
     r = card_file_parse(text, size, &file, ret_error);
     if (r < 0) {
         card_file_deinit(&file);
@@ -74,13 +57,13 @@ int card_file_say(const char *path, int error, const struct card_error *card_err
     switch (error) {
     case -EINVAL:
         card_error_format(card_error, text, sizeof(text));
-        say("%s: %s", display_name(path), text);
+        say("%s: %s", input_file_name(path), text);
         return STATUS_CARD;
     case -ENOMEM:
         say("out of memory");
         return STATUS_INTERNAL;
     default:
-        say("cannot read the card %s: %s", display_name(path), strerror(-error));
+        say("cannot read the card %s: %s", input_file_name(path), strerror(-error));
         say_hint("give the path of a file that you may read; what a card holds: caged.card(5)");
         return STATUS_FILE;
     }

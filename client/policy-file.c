@@ -2,56 +2,46 @@
 #include "policy-file.h"
 
 #include <grp.h>
-#include <stdio.h>
+#include <limits.h>
 
 #include "caged-limits.h"
 #include "exit-status.h"
-#include "fd-io.h"
+#include "input-file.h"
 #include "owner.h"
 #include "text.h"
-
-static const char *display_name(const char *path)
-{
-    return streq(path, "-") ? "standard input" : path;
-}
 
 int policy_file_read(const char *path, struct site_policy **ret, struct policy_error *ret_error)
 {
     AUTO_FREE char *text = NULL;
     size_t size;
-    int r = streq(path, "-") ? fd_read_all(STDIN_FILENO, POLICY_SIZE_MAX, &text, &size)
-                             : file_read_all(path, POLICY_SIZE_MAX, &text, &size);
+    int r = input_file_read(path, POLICY_SIZE_MAX, &text, &size, &ret_error->at);
 
-    if (r == -EFBIG) {
-        *ret_error = (struct policy_error){.at.path = "$"};
-        (void)snprintf(ret_error->at.found, sizeof(ret_error->at.found), "more than %d bytes",
-                       POLICY_SIZE_MAX);
-        (void)snprintf(ret_error->at.expected, sizeof(ret_error->at.expected), "%d bytes at most",
-                       POLICY_SIZE_MAX);
-        return -EINVAL;
+    if (r < 0) {
+        ret_error->line = ret_error->column = 0; /* it is about no place in the text */
+        return r;
     }
-    if (r < 0)
-        return r == -EINVAL ? -EIO : r;
     return site_policy_parse_text(text, size, ret, ret_error);
+}
+
+void policy_error_say(const char *file, const struct policy_error *error)
+{
+    char text[PATH_MAX + sizeof(*error) + 64];
+
+    policy_error_format(error, file, text, sizeof(text));
+    say("%s", text);
 }
 
 int policy_file_say(const char *path, int error, const struct policy_error *policy_error)
 {
-    char text[sizeof(policy_error->at) + 64], place[32] = "";
-
     switch (error) {
     case -EINVAL:
-        card_error_format(&policy_error->at, text, sizeof(text));
-        if (policy_error->line > 0)
-            (void)snprintf(place, sizeof(place), ":%d:%d", policy_error->line,
-                           policy_error->column);
-        say("%s%s: %s", display_name(path), place, text);
+        policy_error_say(input_file_name(path), policy_error);
         return STATUS_CARD;
     case -ENOMEM:
         say("out of memory");
         return STATUS_INTERNAL;
     default:
-        say("cannot read the policy %s: %s", display_name(path), strerror(-error));
+        say("cannot read the policy %s: %s", input_file_name(path), strerror(-error));
         say_hint("give the path of a file that you may read; what a policy holds: caged.policy(5)");
         return STATUS_FILE;
     }

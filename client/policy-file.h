@@ -14,6 +14,9 @@ struct policy_user {
  * with *ret_error; another -errno if it cannot be read. No users are looked up. */
 int policy_file_read(const char *path, struct site_policy **ret, struct policy_error *ret_error);
 
+/* Tells the user what is wrong with the policy in a file: "FILE:3:5: $.rules: found ...". */
+void policy_error_say(const char *file, const struct policy_error *error);
+
 /* Tells the user of such a failure; the exit status. */
 int policy_file_say(const char *path, int error, const struct policy_error *policy_error);
 

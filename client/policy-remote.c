@@ -2,6 +2,7 @@
 #include "policy-remote.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "connection.h"
@@ -13,22 +14,42 @@
 
 /* -- reload -- */
 
-/* "FILE:3:5: $.rules: found ..., expected ..."; -EPROTO if the error does not hold that. */
+static int read_text(const json_t *fault, const char *key, char *buffer, size_t size)
+{
+    const char *text;
+    int r = field_string(fault, key, &text);
+
+    if (r < 0)
+        return r;
+    int n = snprintf(buffer, size, "%s", text);
+    return n < 0 || (size_t)n >= size ? -EPROTO : 0;
+}
+
+static int read_number(const json_t *fault, const char *key, int *ret)
+{
+    uint64_t number = 0;
+    int r = field_u64_optional(fault, key, &number);
+
+    if (r < 0 || number > INT_MAX)
+        return -EPROTO;
+    *ret = (int)number;
+    return 0;
+}
+
+/* What the daemon found wrong with its policy; -EPROTO if the error does not hold that. */
 static int say_fault(const json_t *fault)
 {
-    const char *file, *path, *found, *expected;
-    uint64_t line = 0, column = 0;
-    char place[64] = "";
+    struct policy_error error = {};
+    const char *file;
 
-    if (field_string(fault, "file", &file) < 0 || field_string(fault, "path", &path) < 0 ||
-        field_string(fault, "found", &found) < 0 ||
-        field_string(fault, "expected", &expected) < 0 ||
-        field_u64_optional(fault, "line", &line) < 0 ||
-        field_u64_optional(fault, "column", &column) < 0)
+    if (field_string(fault, "file", &file) < 0 ||
+        read_text(fault, "path", error.at.path, sizeof(error.at.path)) < 0 ||
+        read_text(fault, "found", error.at.found, sizeof(error.at.found)) < 0 ||
+        read_text(fault, "expected", error.at.expected, sizeof(error.at.expected)) < 0 ||
+        read_number(fault, "line", &error.line) < 0 ||
+        read_number(fault, "column", &error.column) < 0)
         return -EPROTO;
-    if (line > 0)
-        (void)snprintf(place, sizeof(place), ":%" PRIu64 ":%" PRIu64, line, column);
-    say("%s%s: %s%sfound %s, expected %s", file, place, path, *path ? ": " : "", found, expected);
+    policy_error_say(file, &error);
     say_hint("what was in force before is so still; to try a file first: cagectl policy check %s",
              file);
     return STATUS_CARD;

@@ -3,18 +3,10 @@
 
 #include "card-file.h"
 #include "exit-status.h"
+#include "input-file.h"
 #include "options.h"
 #include "output.h"
 #include "text.h"
-
-static int print_ok(const struct options *options, const char *path)
-{
-    if (option_given(options, OPTION_QUIET))
-        return STATUS_OK;
-    text_print(stdout, streq(path, "-") ? "standard input" : path);
-    (void)printf(": ok\n");
-    return output_flush();
-}
 
 /* {"card": ..., "ok": ..., and for a bad card "path", "found", "expected"}. */
 static int print_json(const char *path, int result, const struct card_error *error)
@@ -50,7 +42,7 @@ static int check_one(const struct options *options, const char *path)
         return status;
     if (r < 0)
         return json ? STATUS_CARD : card_file_say(path, r, &error);
-    return json ? STATUS_OK : print_ok(options, path);
+    return json ? STATUS_OK : input_file_say_ok(options, path);
 }
 
 int verb_check(const struct options *options)

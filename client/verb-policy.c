@@ -3,6 +3,7 @@
 
 #include "card-file.h"
 #include "exit-status.h"
+#include "input-file.h"
 #include "options.h"
 #include "output.h"
 #include "policy-doubt.h"
@@ -65,21 +66,12 @@ static int print_json(const char *path, int result, const struct policy_error *e
     return status;
 }
 
-static int print_ok(const struct options *options, const char *path)
-{
-    if (option_given(options, OPTION_QUIET))
-        return STATUS_OK;
-    text_print(stdout, streq(path, "-") ? "standard input" : path);
-    (void)printf(": ok\n");
-    return output_flush();
-}
-
 static int check_one(const struct options *options, const char *path)
 {
     CLEANUP(site_policy_freep) struct site_policy *policy = NULL;
     bool json = option_given(options, OPTION_JSON);
     struct warnings warnings = {
-        .path = streq(path, "-") ? "standard input" : path,
+        .path = input_file_name(path),
         .unknown = json_array(),
         .doubts = json_array(),
         .quiet = json,
@@ -101,7 +93,7 @@ static int check_one(const struct options *options, const char *path)
     if (status == STATUS_OK && r < 0)
         status = json && r == -EINVAL ? STATUS_CARD : policy_file_say(path, r, &error);
     else if (status == STATUS_OK && !json)
-        status = print_ok(options, path);
+        status = input_file_say_ok(options, path);
     json_decref(warnings.unknown);
     json_decref(warnings.doubts);
     return status;

@@ -1,6 +1,9 @@
-/* The site policy as an object: its memory, whose rule is which, and what others may do. What makes
- * one is in site-policy-parse.c, what holds a card against a rule in site-policy-hold.c. */
+/* The site policy as an object: its memory, whose rule is which, what others may do, and an error
+ * in words. What makes one is in site-policy-parse.c, what holds a card against a rule in
+ * site-policy-hold.c. */
 #include "site-policy.h"
+
+#include <stdio.h>
 
 #include "caged-limits.h"
 
@@ -171,4 +174,16 @@ _Static_assert(sizeof(struct card_limits) == CARD_LIMIT_COUNT * sizeof(uint64_t)
 const struct policy_rule *site_policy_root_rule(void)
 {
     return &root_rule;
+}
+
+void policy_error_format(const struct policy_error *error, const char *file, char *buffer,
+                         size_t size)
+{
+    char place[64] = "";
+    const char *path = error->at.path;
+
+    if (error->line > 0)
+        (void)snprintf(place, sizeof(place), ":%d:%d", error->line, error->column);
+    (void)snprintf(buffer, size, "%s%s: %s%sfound %s, expected %s", file, place, path,
+                   *path ? ": " : "", error->at.found, error->at.expected);
 }

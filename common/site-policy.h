@@ -93,8 +93,13 @@ struct site_policy {
 /* What is wrong with a policy; as in struct card_error, and where in the text. */
 struct policy_error {
     struct card_error at; /* "$.rules[1].max_agents" */
-    int line, column;     /* 1-based; 0: the text is too big */
+    int line, column;     /* 1-based; 0: it is about no place in the text */
 };
+
+/* "FILE:3:5: $.rules: found X, expected Y": as all say it. Without the place or the path where it
+ * has none. Cut at the end of the buffer, always terminated. */
+void policy_error_format(const struct policy_error *error, const char *file, char *buffer,
+                         size_t size);
 
 /* Parses and validates the text of a policy. 0 with a policy for site_policy_free(); -EINVAL with
  * *ret_error filled; -ENOMEM. */

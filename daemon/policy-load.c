@@ -135,15 +135,3 @@ void policy_loaded_deinit(struct policy_loaded *loaded)
     loaded->policy = site_policy_free(loaded->policy);
     string_list_deinit(&loaded->unknown);
 }
-
-void policy_error_format(const struct policy_error *error, const char *file, char *buffer,
-                         size_t size)
-{
-    char place[64] = "";
-    const char *path = error->at.path;
-
-    if (error->line > 0)
-        (void)snprintf(place, sizeof(place), ":%d:%d", error->line, error->column);
-    (void)snprintf(buffer, size, "%s%s: %s%sfound %s, expected %s", file, place, path,
-                   *path ? ": " : "", error->at.found, error->at.expected);
-}

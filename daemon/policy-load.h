@@ -16,7 +16,3 @@ struct policy_loaded {
  * policy_loaded_deinit(), which does not free a policy that was taken out. */
 void policy_load(const char *path, struct policy_loaded *ret);
 void policy_loaded_deinit(struct policy_loaded *loaded);
-
-/* "/etc/caged/policy.json:3:5: $.rules: found X, expected Y", always terminated. */
-void policy_error_format(const struct policy_error *error, const char *file, char *buffer,
-                         size_t size);
