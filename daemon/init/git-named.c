@@ -257,10 +257,12 @@ int git_named_protect(struct guard *g, int git, const char *name, const char *to
 
 /* -- the work tree -- */
 
+/* What one configuration says of it. */
 struct work_tree {
     char path[PROTECT_PATH_MAX];
     const char *top; /* `path`, or NULL: it lies outside of the workspace */
     bool set;
+    bool names; /* anything else that counts */
 };
 
 /* The last one counts. Git takes no notice of what includes say of it. */
@@ -269,8 +271,10 @@ static int take_work_tree(const struct view *view, enum git_config_key key, cons
 {
     struct work_tree *tree = context;
 
-    if (key != GIT_CONFIG_WORK_TREE)
+    if (key != GIT_CONFIG_WORK_TREE) {
+        tree->names = true;
         return 0;
+    }
     int r = resolve(view, view->git, value, tree->path);
     if (r < 0)
         return r;
@@ -289,23 +293,20 @@ static void find_default(const struct guard *g, struct work_tree *ret)
 
 int git_named_protect_repository(struct guard *g, int git)
 {
-    struct work_tree tree = {.top = tree.path}, second = {};
+    static const char *const names[] = {"config", "config.worktree"};
+    struct work_tree trees[ARRAY_SIZE(names)] = {{.top = trees[0].path, .set = true}};
     struct protection_place place;
-    struct view view = {.g = g, .git = place.path, .name = "config"};
+    int r = 0;
 
     protection_keep(g, &place);
-    find_default(g, &tree);
-    int r = each_value(&view, git, take_work_tree, &tree);
-    view.name = "config.worktree";
-    if (r >= 0)
-        r = each_value(&view, git, take_work_tree, &second);
-    if (r >= 0)
-        r = git_named_protect(g, git, "config", tree.top);
-    if (r >= 0)
-        r = git_named_protect(g, git, "config.worktree", tree.top);
-    if (r >= 0 && second.set)
-        r = git_named_protect(g, git, "config", second.top);
-    if (r >= 0 && second.set)
-        r = git_named_protect(g, git, "config.worktree", second.top);
+    find_default(g, &trees[0]);
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(names); i++) {
+        const struct view view = {.g = g, .git = place.path, .name = names[i]};
+        r = each_value(&view, git, take_work_tree, &trees[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        for (size_t j = 0; r >= 0 && trees[i].set && j < ARRAY_SIZE(names); j++)
+            if (trees[j].names)
+                r = git_named_protect(g, git, names[j], trees[i].top);
     return r;
 }
