@@ -63,7 +63,8 @@ int agent_from_json(const json_t *json, struct agent *ret)
         field_string_optional(json, "invocation_id", &a.invocation_id) < 0 ||
         field_string_optional(json, "unit", &a.unit) < 0 ||
         field_string_optional(json, "reason", &a.reason) < 0 ||
-        field_string_optional(json, "detail", &a.detail) < 0)
+        field_string_optional(json, "detail", &a.detail) < 0 ||
+        field_string_optional(json, "log_held", &a.log_held) < 0)
         return -EPROTO;
     if ((a.exit_status != AGENT_NONE && a.exit_status > 255) ||
         (a.signal != AGENT_NONE && (a.signal < 1 || a.signal > 127)))

@@ -27,8 +27,9 @@ struct agent {
     const char *preset;
     const char *workspace;
     const char *state;
-    const char *reason; /* NULL until it ended */
-    const char *detail; /* NULL: none */
+    const char *reason;   /* NULL until it ended */
+    const char *detail;   /* NULL: none */
+    const char *log_held; /* why the log does not take its entries; NULL: it does */
     uint64_t owner_uid;
     uint64_t pid;
     uint64_t spawned_usec;

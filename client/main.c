@@ -64,7 +64,7 @@ const struct verb verbs[] = {
      ANY_NUMBER, "a card", false, verb_check},
     {"policy", "check FILE... | explain [--policy FILE] [--as USER] CARD | reload",
      "Check a site policy, explain what it makes of a card, or load it anew",
-     OPTIONS_JSON | OPTION_QUIET | OPTION_POLICY | OPTION_AS, 1, ANY_NUMBER,
+     OPTIONS_JSON | OPTION_QUIET | OPTION_POLICY | OPTION_AS | OPTION_DATA_DIR, 1, ANY_NUMBER,
      "check, explain or reload", false, verb_policy},
     {"version", "", "Print the versions of cagectl and of the daemon", OPTIONS_JSON, 0, 0, "",
      false, verb_version},

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "caged-limits.h"
+#include "config.h"
 #include "signals.h"
 
 static const struct option_help table[] = {
@@ -27,6 +28,7 @@ static const struct option_help table[] = {
     {OPTION_ASK, 0, "ask", "[=SECONDS]", "hold requests for unknown hosts until they are answered"},
     {OPTION_POLICY, 0, "policy", "FILE", "by the policy in this file, without a daemon"},
     {OPTION_AS, 0, "as", "USER", "for this user; without it for yourself"},
+    {OPTION_DATA_DIR, 0, "data-dir", "DIR", "where presets and seccomp profiles are"},
     {OPTION_JSON, 'j', "json", NULL, "print JSON"},
     {OPTION_QUIET, 'q', "quiet", NULL, "print errors only"},
     {OPTION_SOCKET, 0, "socket", "PATH", "where cagedd listens"},
@@ -170,6 +172,11 @@ static int option_set(struct options *o, const struct option_help *row, const ch
             return refuse_value(row, value, "a user", why, size);
         o->as = value;
         break;
+    case OPTION_DATA_DIR:
+        if (!*value)
+            return refuse_value(row, value, "a folder", why, size);
+        o->data_dir = value;
+        break;
     case OPTION_SINCE:
     case OPTION_UNTIL:
         if (!time_is_sane(value))
@@ -244,7 +251,8 @@ static int arguments_collect(int argc, char **argv, int end, const struct verb *
 int options_parse(int argc, char **argv, const struct verb *verb, struct options *ret, char *why,
                   size_t why_size)
 {
-    struct options o = {.verb = verb, .socket = getenv(SOCKET_PATH_VARIABLE)};
+    struct options o = {
+        .verb = verb, .socket = getenv(SOCKET_PATH_VARIABLE), .data_dir = CAGED_DATA_DIR};
     struct getopt_tables tables;
     unsigned accepted = verb->options | OPTION_HELP;
     int c, end = 1, r;

@@ -37,21 +37,23 @@ enum option_bit {
     OPTION_ASK = 1 << 24,
     OPTION_POLICY = 1 << 25,
     OPTION_AS = 1 << 26,
+    OPTION_DATA_DIR = 1 << 27,
 };
 
 struct options {
     const struct verb *verb;
-    unsigned given;     /* bits of enum option_bit */
-    const char *socket; /* never NULL */
-    uint32_t lines;     /* with OPTION_LINES */
-    uint32_t grace;     /* seconds, with OPTION_GRACE */
-    uint32_t ask;       /* likewise, with OPTION_ASK */
-    int signal;         /* with OPTION_SIGNAL: 1 to SIGRTMAX */
-    const char *owner;  /* with OPTION_OWNER: as given, not empty */
-    const char *id;     /* with OPTION_ID: as given, not empty */
-    const char *policy; /* with OPTION_POLICY: as given, not empty */
-    const char *as;     /* with OPTION_AS, likewise; else NULL */
-    const char *since;  /* with OPTION_SINCE, as given; likewise `until` */
+    unsigned given;       /* bits of enum option_bit */
+    const char *socket;   /* never NULL */
+    uint32_t lines;       /* with OPTION_LINES */
+    uint32_t grace;       /* seconds, with OPTION_GRACE */
+    uint32_t ask;         /* likewise, with OPTION_ASK */
+    int signal;           /* with OPTION_SIGNAL: 1 to SIGRTMAX */
+    const char *owner;    /* with OPTION_OWNER: as given, not empty */
+    const char *id;       /* with OPTION_ID: as given, not empty */
+    const char *policy;   /* with OPTION_POLICY: as given, not empty */
+    const char *as;       /* with OPTION_AS, likewise; else NULL */
+    const char *data_dir; /* never NULL: what is installed */
+    const char *since;    /* with OPTION_SINCE, as given; likewise `until` */
     const char *until;
     enum line_form form; /* with OPTION_OUTPUT or OPTION_FORM */
     char **arguments;    /* this array is ours, its strings are argv's */

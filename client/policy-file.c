@@ -10,17 +10,23 @@
 #include "owner.h"
 #include "text.h"
 
+int policy_file_read_text(const char *path, char **ret, size_t *ret_size,
+                          struct policy_error *ret_error)
+{
+    int r = input_file_read(path, POLICY_SIZE_MAX, ret, ret_size, &ret_error->at);
+
+    if (r < 0)
+        ret_error->line = ret_error->column = 0; /* it is about no place in the text */
+    return r;
+}
+
 int policy_file_read(const char *path, struct site_policy **ret, struct policy_error *ret_error)
 {
     AUTO_FREE char *text = NULL;
     size_t size;
-    int r = input_file_read(path, POLICY_SIZE_MAX, &text, &size, &ret_error->at);
+    int r = policy_file_read_text(path, &text, &size, ret_error);
 
-    if (r < 0) {
-        ret_error->line = ret_error->column = 0; /* it is about no place in the text */
-        return r;
-    }
-    return site_policy_parse_text(text, size, ret, ret_error);
+    return r < 0 ? r : site_policy_parse_text(text, size, ret, ret_error);
 }
 
 void policy_error_say(const char *file, const struct policy_error *error)
@@ -98,6 +104,7 @@ int policy_user_find(const char *name, struct policy_user *ret)
     if (r < 0) {
         say("there is no user '%s'%s%s", name, r == -ENOENT ? "" : ": ",
             r == -ENOENT ? "" : strerror(-r));
+        say_hint("give the name or the number of a user of this host");
         return STATUS_USAGE;
     }
     owner_format(user.uid, account, sizeof(account));

@@ -10,7 +10,12 @@ struct policy_user {
     size_t n_groups;
 };
 
-/* Reads `path` ("-": standard input) and parses it. 0 with *ret for site_policy_free(); -EINVAL
+/* Reads `path` ("-": standard input). 0 with a terminated text that is the caller's (free); -EINVAL
+ * with *ret_error if it is too long; another -errno if it cannot be read. */
+int policy_file_read_text(const char *path, char **ret, size_t *ret_size,
+                          struct policy_error *ret_error);
+
+/* The same, and parses it. 0 with *ret for site_policy_free(); -EINVAL
  * with *ret_error; another -errno if it cannot be read. No users are looked up. */
 int policy_file_read(const char *path, struct site_policy **ret, struct policy_error *ret_error);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "exit-status.h"
+#include "remote-hint.h"
 #include "text.h"
 
 #define INTERFACE_PREFIX "io.caged."
@@ -16,7 +17,8 @@ struct remote_error {
     int status;
     /* {key} stands for the parameter of that name. */
     const char *text;
-    const char *hint; /* NULL: none */
+    const char *hint;                                  /* NULL: none */
+    const char *(*hint_for)(const json_t *parameters); /* instead, where it depends on these */
 };
 
 static const struct remote_error errors[] = {
@@ -34,12 +36,13 @@ static const struct remote_error errors[] = {
     {INTERFACE_PREFIX "NotRunning", STATUS_NO_AGENT,
      "agent '{agent_id}' does not run: it is {state}",
      "see how it went: cagectl inspect {agent_id}"},
-    {INTERFACE_PREFIX "NotPermitted", STATUS_PERMISSION, "not permitted: {what}: {reason}", NULL},
+    {INTERFACE_PREFIX "NotPermitted", STATUS_PERMISSION, "not permitted: {what}: {reason}", NULL,
+     remote_hint_not_permitted},
     {INTERFACE_PREFIX "NotSupported", STATUS_UNSUPPORTED,
      "this host cannot give what the card asks for: {what}: {reason}",
      "nothing was started; change the card or ask the operator of this host"},
-    {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})",
-     "end some agents (cagectl list), or try again later"},
+    {INTERFACE_PREFIX "Busy", STATUS_BUSY, "the limit of {limit} is reached ({maximum})", NULL,
+     remote_hint_busy},
     {INTERFACE_PREFIX "HistoryFailed", STATUS_OUTPUT, "the journal could not be read: {reason}",
      "more may be in: journalctl -u cagedd"},
     {INTERFACE_PREFIX "SpawnFailed", STATUS_CAGE,
@@ -104,22 +107,19 @@ static void text_fill(const char *text, const json_t *parameters, char *buffer, 
     }
 }
 
-/* What helps depends on why. NULL: nothing to say. */
-static const char *permission_hint(const json_t *parameters)
+/* A place in the call says nothing to who did not write it: the reason names the entry itself. */
+static bool is_entry_of_call(const json_t *parameters)
 {
     const char *what = json_string_value(json_object_get(parameters, "what"));
-    const char *reason = json_string_value(json_object_get(parameters, "reason"));
 
-    if (!what || !reason)
-        return NULL;
-    if (strstr(reason, "no rule of the site policy"))
-        return "the operator of this host decides who may run agents: caged.policy(5)";
-    if (has_prefix(what, "$.") && strstr(reason, "of the site policy"))
-        return "all that you may have, beside what the card asks for: cagectl policy explain CARD";
-    if (strstr(reason, " namespace than cagedd"))
-        return "call it from outside of there; or a rule with namespaced_peers lets you: "
-               "caged.policy(5)";
-    return NULL;
+    return what && (has_prefix(what, "allow[") || has_prefix(what, "deny["));
+}
+
+static const char *text_for(const struct remote_error *error, const json_t *parameters)
+{
+    return error->status == STATUS_PERMISSION && is_entry_of_call(parameters)
+               ? "not permitted: {reason}"
+               : error->text;
 }
 
 int remote_error_say(const struct reply *reply)
@@ -129,11 +129,10 @@ int remote_error_say(const struct reply *reply)
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
         if (!streq(errors[i].name, reply->error))
             continue;
-        text_fill(errors[i].text, reply->parameters, text, sizeof(text));
+        text_fill(text_for(&errors[i], reply->parameters), reply->parameters, text, sizeof(text));
         say("%s", text);
-        const char *hint = errors[i].status == STATUS_PERMISSION && !errors[i].hint
-                               ? permission_hint(reply->parameters)
-                               : errors[i].hint;
+        const char *hint =
+            errors[i].hint_for ? errors[i].hint_for(reply->parameters) : errors[i].hint;
         if (hint) {
             text_fill(hint, reply->parameters, text, sizeof(text));
             say_hint("%s", text);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "caged-limits.h"
 #include "connection.h"
 #include "exit-status.h"
 #include "field.h"
@@ -20,6 +21,10 @@ static int hosts_check(const struct options *options, bool allow)
     struct host_pattern pattern;
     const char *why = "";
 
+    if (options->n_arguments - 1 > CARD_HOSTS_MAX) {
+        say("%zu hosts are too many: one call takes %d", options->n_arguments - 1, CARD_HOSTS_MAX);
+        return STATUS_USAGE;
+    }
     for (size_t i = 1; i < options->n_arguments; i++) {
         int r = host_pattern_parse(options->arguments[i], &pattern, &why);
         if (r == 0 && !allow && host_pattern_has_options(&pattern)) {

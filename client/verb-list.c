@@ -22,6 +22,15 @@ struct row {
 static const struct row header = {
     {"AGENT", "OWNER", "STATE", "PRESET", "PID", "AGE", "TTL", "WORKSPACE"}};
 
+static void cell_append(const char *between, const char *text, char *cell)
+{
+    size_t used = strlen(cell);
+
+    (void)snprintf(cell + used, CELL_SIZE - used, "%s", between);
+    used = strlen(cell);
+    text_make_safe(text, cell + used, CELL_SIZE - used);
+}
+
 static void row_fill(const struct agent *agent, struct row *ret)
 {
     struct row row = {};
@@ -33,12 +42,10 @@ static void row_fill(const struct agent *agent, struct row *ret)
     owner_format(agent->owner_uid, owner, sizeof(owner));
     text_make_safe(owner, row.cells[1], CELL_SIZE);
     text_make_safe(agent->state, row.cells[2], CELL_SIZE);
-    if (agent->reason) { /* "ended: ttl" */
-        size_t used = strlen(row.cells[2]);
-        (void)snprintf(row.cells[2] + used, CELL_SIZE - used, ": ");
-        used = strlen(row.cells[2]);
-        text_make_safe(agent->reason, row.cells[2] + used, CELL_SIZE - used);
-    }
+    if (agent->reason) /* "ended: ttl" */
+        cell_append(": ", agent->reason, row.cells[2]);
+    if (agent->log_held) /* "stopping, waits for the log: No space left on device" */
+        cell_append(", waits for the log: ", agent->log_held, row.cells[2]);
     text_make_safe(*agent->preset ? agent->preset : "-", row.cells[3], CELL_SIZE);
     (void)snprintf(row.cells[4], CELL_SIZE, "-");
     if (agent->pid != AGENT_NONE)

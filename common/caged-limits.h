@@ -106,9 +106,10 @@
 /* -- agents -- */
 #define CAGE_TERMINALS_MAX 64 /* PTYs in one cage: all cages of the host share some 3000 */
 #define AGENTS_MAX 1024
-#define AGENTS_PER_UID_MAX 256 /* root: AGENTS_MAX */
-#define AGENTS_ENDED_KEPT 32   /* of each owner: ended agents that can still be asked about */
-#define REFUSED_HOSTS_MAX 256  /* of each agent: refused hosts that are remembered */
+#define AGENTS_PER_UID_MAX 256    /* root: AGENTS_MAX */
+#define AGENTS_ENDED_KEPT 32      /* of each owner: ended agents that can still be asked about */
+#define AGENTS_ENDED_KEPT_ALL 512 /* of all together: daemon/ended-agents.h */
+#define REFUSED_HOSTS_MAX 256     /* of each agent: refused hosts that are remembered */
 #define AGENT_SPAWN_TIMEOUT 30
 #define AGENT_STOP_GRACE 10
 #define AGENT_STOP_GRACE_MAX 3600

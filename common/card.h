@@ -87,6 +87,7 @@ struct card {
     struct card_mount *mounts;  /* no target lies in another's */
     size_t n_mounts;            /* CARD_MOUNTS_MAX at most */
     struct string_list command; /* empty: the preset's */
+    bool command_has_preset; /* there is one of its program's name: set by who looks, never told */
     enum api_provider api_provider;
     char *api_key_file; /* NULL: no key */
     char *proxy; /* NULL: the gate dials by itself; "http://[user[:password]@]host:port", where
@@ -126,6 +127,15 @@ int card_parse(const json_t *json, struct card **ret, struct card_error *ret_err
  * put secrets there, and the user and password of the proxy by "***". It is a valid card again.
  * New reference, or NULL without memory. */
 json_t *card_to_json(const struct card *card);
+
+/* The preset that an agent of this card gets, borrowed: the one it names; for a card that has only
+ * a command, that of its program, if there is one (command_has_preset); for a card that has
+ * neither, the default. NULL: none. */
+const char *card_preset(const struct card *card);
+
+/* The name that a preset of the command's program would have, borrowed from the card; NULL if it
+ * can have none, or the card does not leave it to the command. */
+const char *card_command_preset(const struct card *card);
 
 /* "$.x: found Y, expected Z" into a buffer, always terminated. */
 void card_error_format(const struct card_error *error, char *buffer, size_t size);

@@ -27,10 +27,18 @@ struct log_queue {
     uint64_t n_queued;          /* ever */
     struct share_list ready;    /* shares with records, in the order of their turns */
     struct share_list relieved; /* those whose owners are to be called */
+    int held;                   /* why the writer waits; 0: it does not */
     int fd;
 };
 
 /* -- the writer -- */
+
+static void signal_owner(const struct log_queue *queue)
+{
+    const uint64_t one = 1;
+
+    (void)!write(queue->fd, &one, sizeof(one)); /* fails only if it is readable already */
+}
 
 static size_t record_cost(const struct log_record *record)
 {
@@ -39,14 +47,12 @@ static size_t record_cost(const struct log_record *record)
 
 static void tell_relieved(struct log_queue *queue, struct log_share *share)
 {
-    const uint64_t one = 1;
-
     share->over = false;
     if (share->is_relieved || share->left)
         return;
     share->is_relieved = true;
     TAILQ_INSERT_TAIL(&queue->relieved, share, relieved_entry);
-    (void)!write(queue->fd, &one, sizeof(one)); /* fails only if it is readable already */
+    signal_owner(queue);
 }
 
 /* The first record of the share is written. */
@@ -184,6 +190,24 @@ size_t log_queue_close(struct log_queue *queue, uint64_t timeout_usec)
     (void)pthread_join(queue->thread, NULL);
     queue_free(queue);
     return 0;
+}
+
+void log_queue_set_held(struct log_queue *queue, int error)
+{
+    (void)pthread_mutex_lock(&queue->mutex);
+    bool changed = queue->held != error;
+    queue->held = error;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    if (changed)
+        signal_owner(queue);
+}
+
+int log_queue_held(struct log_queue *queue)
+{
+    (void)pthread_mutex_lock(&queue->mutex);
+    int error = queue->held;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    return error;
 }
 
 int log_queue_fd(const struct log_queue *queue)

@@ -57,7 +57,13 @@ int log_queue_new(void (*write)(const struct log_record *record), struct log_que
  * ends. Either way the shares may not be used any more. */
 size_t log_queue_close(struct log_queue *queue, uint64_t timeout_usec);
 
-/* Readable (eventfd(2)) when log_queue_dispatch() has something to do; the queue's. */
+/* For `write`, from within: it waits, for this reason (a positive errno), or goes on (0). The
+ * owner's thread can ask. */
+void log_queue_set_held(struct log_queue *queue, int error);
+int log_queue_held(struct log_queue *queue);
+
+/* Readable (eventfd(2)) when log_queue_dispatch() has something to do, or log_queue_held() has
+ * changed; the queue's. */
 int log_queue_fd(const struct log_queue *queue);
 void log_queue_dispatch(struct log_queue *queue);
 

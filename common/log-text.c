@@ -19,12 +19,20 @@ static const char *const priority_names[] = {
 struct line {
     char buffer[LINE_PIECE];
     size_t used;
+    struct log_queue *queue; /* NULL: the line is written at once */
 };
 
-/* A full disk is a matter of time; for any other failure nobody is left to be told. */
+static void set_held(const struct line *line, int error)
+{
+    if (line->queue)
+        log_queue_set_held(line->queue, error);
+}
+
+/* A full disk is a matter of time, and told; for any other failure nobody is left to be told. */
 static void line_flush(struct line *line)
 {
     const char *p = line->buffer;
+    bool held = false;
 
     while (line->used > 0) {
         ssize_t n = write(STDERR_FILENO, p, line->used);
@@ -34,11 +42,15 @@ static void line_flush(struct line *line)
         } else if (n < 0 && errno == EAGAIN) {
             (void)poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
         } else if (n < 0 && (errno == ENOSPC || errno == EDQUOT)) {
+            held = true;
+            set_held(line, errno);
             (void)sleep(1);
         } else if (n == 0 || errno != EINTR) {
             line->used = 0;
         }
     }
+    if (held)
+        set_held(line, 0);
 }
 
 static void line_put(struct line *line, const char *data, size_t size)
@@ -146,8 +158,9 @@ void log_text_write(const struct log_record *record)
     const struct log_agent *agent = log_agent_of(record);
     const char *message = record->data + sizeof("MESSAGE=") - 1;
     const char *field = log_record_first_field(record);
-    struct line line;
+    struct line line; /* not all of it is set: it is large, and this is done for each entry */
 
+    line.queue = record->share->queue;
     line_begin(&line, record->time_usec);
     if (record->stream)
         line_put_format(&line, "agent %s of uid %ju, %s: ", agent->id, (uintmax_t)agent->owner_uid,

@@ -164,9 +164,28 @@ int log_fd(void)
     return log_queue_fd(queue);
 }
 
+int log_held(void)
+{
+    return queue ? log_queue_held(queue) : 0;
+}
+
+/* It is read when there is room again, with the time at which there was none. */
+static void tell_held(void)
+{
+    static uint64_t told; /* stands for the entry that said so */
+    int error = log_held();
+
+    if (error == 0 || !log_mark_is_written(told))
+        return;
+    log_error("the log cannot be written: %s; agents with much output wait until it can",
+              strerror(error));
+    told = log_mark();
+}
+
 void log_dispatch(void)
 {
     log_queue_dispatch(queue);
+    tell_held();
 }
 
 bool log_has_journal(void)

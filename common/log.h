@@ -44,9 +44,13 @@ int log_open(void);
 void log_close(void);
 
 /* For the event loop: when the descriptor (the log's) is readable, log_dispatch() calls those who
- * wait for their agent's entries to be written. */
+ * wait for their agent's entries to be written, and logs it if the disk that they go to is full:
+ * once, until that is written. */
 int log_fd(void);
 void log_dispatch(void);
+
+/* Why nothing can be written now: a positive errno (ENOSPC, EDQUOT), or 0. */
+int log_held(void);
 
 /* Whether entries go to the journal. */
 bool log_has_journal(void);

@@ -200,24 +200,15 @@ const size_t n_policy_host_checks = ARRAY_SIZE(policy_host_checks);
 
 /* -- while an agent runs -- */
 
-int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, const char **ret_why)
+int policy_rule_hold_host(const struct policy_rule *rule, const char *entry,
+                          struct card_error *ret_error)
 {
     struct host_pattern pattern;
-    int r = host_pattern_parse(entry, &pattern, ret_why);
+    const char *why;
 
-    if (r < 0)
-        return r;
-    if (!rule) {
-        *ret_why = "no rule of the site policy is for the agent's owner any more";
-        return -EPERM;
-    }
-    const struct policy_hosts *hosts = hosts_for(rule, &pattern);
-    if (hosts_cover(rule, hosts, &pattern))
-        return 0;
-    *ret_why = hosts == &rule->private_hosts
-                   ? "it is not globally routable, and not within private_hosts of the rule of "
-                     "the site policy that is for the agent's owner"
-                   : "it is not within allowed_hosts of the rule of the site policy that is "
-                     "for the agent's owner";
-    return -EPERM;
+    *ret_error = (struct card_error){};
+    if (host_pattern_parse(entry, &pattern, &why) == 0)
+        return hold_entry(rule, entry, ret_error);
+    (void)policy_check_refuse(ret_error, "what is no host", "%s", why);
+    return -EINVAL;
 }

@@ -67,35 +67,31 @@ static char *environment_asked(const struct policy_check *check, const struct ca
     return text;
 }
 
-bool policy_rule_has_preset(const struct policy_rule *rule, const char *name)
-{
-    return words_have(&rule->presets, name);
-}
-
-/* For a card with a command alone the daemon looks whether there is one of that program. */
-static const char *card_preset(const struct card *card)
-{
-    if (card->agent)
-        return card->agent;
-    return card->command.count > 0 ? NULL : CARD_PRESET_DEFAULT;
-}
-
+/* That of a command's program counts as one that the card names, whoever asks: it brings its files
+ * and variables. */
 static int hold_preset(const struct policy_check *check, const struct policy_rule *rule,
                        const struct card *card, struct policy_held *held, struct card_error *error)
 {
     const char *preset = card_preset(card);
 
-    return !preset || policy_rule_has_preset(rule, preset)
-               ? 0
-               : refuse_word(check, rule, "the preset", preset, error);
+    if (!preset || words_have(&rule->presets, preset))
+        return 0;
+    if (!card_command_preset(card))
+        return refuse_word(check, rule, "the preset", preset, error);
+    (void)snprintf(error->path, sizeof(error->path), "$.command");
+    return refuse_word(check, rule, "by its program the preset", preset, error);
 }
 
 static char *preset_asked(const struct policy_check *check, const struct card *card)
 {
     const char *preset = card_preset(card);
 
-    return preset ? policy_text("%s%s", preset, card->agent ? "" : " (default)")
-                  : strdup(POLICY_NONE);
+    if (!preset)
+        return strdup(POLICY_NONE);
+    return policy_text("%s%s", preset,
+                       card->agent                 ? ""
+                       : card_command_preset(card) ? " (of the command)"
+                                                   : " (default)");
 }
 
 static const char *card_seccomp_profile(const struct card *card)

@@ -136,13 +136,10 @@ bool policy_rule_grants(const struct policy_rule *rule, const struct policy_subj
  * live). 0, or -EPERM with *ret_error about the first key that is over, and the card as it was:
  * `path` "$.resource_limits.memory_mb", `found` what the card asks for ("8192"), `expected` the
  * ceiling ("at most 4096"); the rule's name is for the caller to add. What only a descriptor can
- * tell (workspace_roots, mount_roots, file systems) is not asked here. */
+ * tell (workspace_roots, mount_roots, file systems) is not asked here. Whether the card's command
+ * has a preset is to be looked up before (installed_find_preset()); likewise for what follows. */
 int policy_rule_hold(const struct policy_rule *rule, struct card *card,
                      struct card_error *ret_error);
-
-/* Whether a preset of this name is within the rule. policy_rule_hold() asks it of the preset that a
- * card names, or the default one; who finds a preset by a card's command asks it then. */
-bool policy_rule_has_preset(const struct policy_rule *rule, const char *name);
 
 /* Each ceiling beside what the card asks for: an array of
  * {key, ceiling, asked, effective, ok: bool, reason: string if not ok}; texts for people, but for
@@ -157,10 +154,11 @@ json_t *policy_rule_explain(const struct policy_rule *rule, const struct card *c
 json_t *site_policy_explain(const struct site_policy *policy, const struct policy_subject *subject,
                             const struct card *card);
 
-/* Whether one entry of allowed_hosts is within the rule: 0, or -EPERM with *ret_why, a static
- * sentence. For entries that come while an agent runs. -EINVAL, likewise with *ret_why, if it is no
- * entry at all. `rule` may be NULL: nothing is within none. */
-int policy_rule_hold_host(const struct policy_rule *rule, const char *entry, const char **ret_why);
+/* Whether one entry of allowed_hosts is within the rule, as policy_rule_hold() asks it of a card's:
+ * 0, or -EPERM with *ret_error, whose `path` is empty. For entries that come while an agent runs.
+ * -EINVAL, likewise, if it is no entry at all. */
+int policy_rule_hold_host(const struct policy_rule *rule, const char *entry,
+                          struct card_error *ret_error);
 
 /* Whether an entry of private_hosts is within the rule, as policy_rule_hold() asks it of a card's.
  */

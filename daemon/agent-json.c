@@ -26,6 +26,12 @@ static json_int_t ttl_left(const struct agent *agent)
     return now < agent->ttl_end_usec ? (json_int_t)((agent->ttl_end_usec - now) / 1000000) : 0;
 }
 
+/* It has to: an agent with too much of it unwritten is held up with its output, and not over. */
+static bool waits_for_log(const struct agent *agent)
+{
+    return log_held() != 0 && agent->log && !log_agent_is_written(agent->log);
+}
+
 json_t *agent_to_json(const struct agent *agent)
 {
     bool ended = agent->state == AGENT_ENDED;
@@ -42,6 +48,7 @@ json_t *agent_to_json(const struct agent *agent)
     set_if(object, agent->agent_pid > 0 && !ended, "pid", json_integer(agent->agent_pid));
     set_if(object, ended, "ended_usec", json_integer((json_int_t)agent->ended_usec));
     set_if(object, agent->ttl_end_usec > 0 && !ended, "ttl_left", json_integer(ttl_left(agent)));
+    set_if(object, waits_for_log(agent), "log_held", json_string(strerror(log_held())));
     if (!ended)
         return object;
     agent_put_planted(agent, object);

@@ -15,7 +15,8 @@ enum agent_failure {
 
 struct agent_problem {
     enum agent_failure failure;
-    int error; /* positive errno, where there is one */
+    int error;              /* positive errno, where there is one */
+    unsigned retry_seconds; /* of FAILURE_BUSY: when another try has room; 0: nobody can tell */
     char step[256];
     char found[160];
     char why[512];

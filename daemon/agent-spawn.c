@@ -104,25 +104,18 @@ static int step_seccomp(struct building *b)
     return 0;
 }
 
-/* The preset that the card names; for a card that has only a command, the preset of that program,
- * if there is one; for a card that has neither, the default. */
+/* The one that the policy was asked about. Where the card does not name it, its file may be gone
+ * since. */
 static int step_preset(struct building *b)
 {
     struct agent *agent = b->agent;
-    const struct card *card = agent->card;
-    const char *name = card->agent;
+    const char *name = card_preset(agent->card);
     AUTO_FREE char *why = NULL;
 
-    if (!name && card->command.count > 0) {
-        const char *slash = strrchr(card->command.items[0], '/');
-        name = slash ? slash + 1 : card->command.items[0];
-        if (name[strspn(name, CARD_AGENT_ID_CHARACTERS)] != 0 || !*name)
-            return 0;
-    } else if (!name) {
-        name = CARD_PRESET_DEFAULT;
-    }
+    if (!name)
+        return 0;
     int r = preset_load(b->manager->data_dir, name, &agent->preset, &why);
-    if (r == -ENOENT && !card->agent && card->command.count > 0)
+    if (r == -ENOENT && card_command_preset(agent->card))
         return 0;
     if (r == -ENOENT) {
         (void)agent_problem_set(b->problem, FAILURE_CARD, -EINVAL, "$.agent",
@@ -132,10 +125,9 @@ static int step_preset(struct building *b)
                        "\"%s\", of which there is none", name);
         return -EINVAL;
     }
-    if (r < 0)
-        return agent_problem_set(b->problem, FAILURE_SPAWN, r, "preset", "%s: %s", name,
-                                 why ? why : strerror(-r));
-    return card->command.count > 0 ? spawn_policy_check_preset(agent->rule, name, b->problem) : 0;
+    return r < 0 ? agent_problem_set(b->problem, FAILURE_SPAWN, r, "preset", "%s: %s", name,
+                                     why ? why : strerror(-r))
+                 : 0;
 }
 
 static int step_command(struct building *b)

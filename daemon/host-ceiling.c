@@ -8,24 +8,30 @@ static const char no_rule[] =
     "no rule of the site policy is for the agent's owner any more, so that "
     "hosts can only be denied";
 
+static int refuse(struct card_error *ret, int error, const char *what, const char *text,
+                  const char *expected)
+{
+    *ret = (struct card_error){};
+    (void)snprintf(ret->found, sizeof(ret->found), "%s \"%.80s%s\"", what, text,
+                   strlen(text) > 80 ? "..." : "");
+    (void)snprintf(ret->expected, sizeof(ret->expected), "%s", expected);
+    return error;
+}
+
 int host_ceiling_check(const struct policy_rule *rule, enum host_list list, const char *text,
-                       struct host_pattern *ret, const char **ret_why)
+                       struct host_pattern *ret, struct card_error *ret_error)
 {
     struct host_pattern pattern;
-    int r = host_pattern_parse(text, &pattern, ret_why);
+    const char *why;
 
-    if (r < 0)
-        return r;
-    if (list == HOST_LIST_DENIED && host_pattern_has_options(&pattern)) {
-        *ret_why = "an entry of denied_hosts has no options";
-        return -EINVAL;
-    }
-    if (list == HOST_LIST_ALLOWED && !rule) {
-        *ret_why = no_rule;
-        return -EPERM;
-    }
-    if (list == HOST_LIST_ALLOWED)
-        r = policy_rule_hold_host(rule, text, ret_why);
+    if (host_pattern_parse(text, &pattern, &why) < 0)
+        return refuse(ret_error, -EINVAL, "the entry", text, why);
+    if (list == HOST_LIST_DENIED && host_pattern_has_options(&pattern))
+        return refuse(ret_error, -EINVAL, "the entry", text,
+                      "an entry of denied_hosts has no options");
+    if (list == HOST_LIST_ALLOWED && !rule)
+        return refuse(ret_error, -EPERM, "the entry", text, no_rule);
+    int r = list == HOST_LIST_ALLOWED ? policy_rule_hold_host(rule, text, ret_error) : 0;
     if (r < 0)
         return r;
     *ret = pattern;
@@ -33,8 +39,8 @@ int host_ceiling_check(const struct policy_rule *rule, enum host_list list, cons
 }
 
 int host_ceiling_check_private(const struct policy_rule *rule,
-                               const struct string_list *private_hosts,
-                               const struct host_pattern *entry, const char **ret_why)
+                               const struct string_list *private_hosts, const char *text,
+                               const struct host_pattern *entry, struct card_error *ret_error)
 {
     struct host_pattern held;
     const char *why;
@@ -44,9 +50,9 @@ int host_ceiling_check_private(const struct policy_rule *rule,
         if (r < 0 || !host_pattern_names_meet(entry, &held) ||
             (rule && policy_rule_has_private_host(rule, &held)))
             continue;
-        *ret_why = "by private_hosts of the card it may lead to a private address, and that is not "
-                   "within private_hosts of the rule of the site policy any more";
-        return -EPERM;
+        return refuse(ret_error, -EPERM, "the private entry", text,
+                      "what leads to no private address: by private_hosts of the card it may, and "
+                      "that is not within private_hosts of the rule of the site policy any more");
     }
     return 0;
 }
@@ -55,9 +61,10 @@ int host_ceiling_check_card(const struct policy_rule *rule, const struct card *c
                             enum api_provider provider, struct card_error *ret_error)
 {
     if (!rule) {
-        *ret_error = (struct card_error){.path = "$.allowed_hosts"};
-        (void)snprintf(ret_error->found, sizeof(ret_error->found), "hosts");
-        (void)snprintf(ret_error->expected, sizeof(ret_error->expected), "%s", no_rule);
+        const char *host = card->allowed_hosts.count > 0 ? card->allowed_hosts.items[0]
+                                                         : api_provider_host(provider);
+        (void)refuse(ret_error, -EPERM, "the entry", host ? host : "none", no_rule);
+        (void)snprintf(ret_error->path, sizeof(ret_error->path), "$.allowed_hosts");
         return -EPERM;
     }
     /* Nothing but its hosts counts: the agent keeps all else. */

@@ -9,16 +9,17 @@
 enum host_list { HOST_LIST_ALLOWED, HOST_LIST_DENIED };
 
 /* Whether an agent of this rule may have the entry in that list: 0 with the parsed pattern, -EINVAL
- * if it is no such entry, or -EPERM if it is over the rule, with *ret_why, a static sentence. */
+ * if it is no such entry, or -EPERM if it is over the rule; with `found` and `expected` of
+ * *ret_error. */
 int host_ceiling_check(const struct policy_rule *rule, enum host_list list, const char *text,
-                       struct host_pattern *ret, const char **ret_why);
+                       struct host_pattern *ret, struct card_error *ret_error);
 
 /* Whether the rule lets the agent have the entry beside what its card has in private_hosts: it came
  * by an earlier policy perhaps, and what is allowed now must not lead to where only that one
- * consented. 0, or -EPERM with *ret_why, a static sentence. */
+ * consented. `text` is the entry as it was written. 0, or -EPERM likewise. */
 int host_ceiling_check_private(const struct policy_rule *rule,
-                               const struct string_list *private_hosts,
-                               const struct host_pattern *entry, const char **ret_why);
+                               const struct string_list *private_hosts, const char *text,
+                               const struct host_pattern *entry, struct card_error *ret_error);
 
 /* The same for the lists of a card whose hosts an agent with this provider is to get. 0, or -EPERM
  * with *ret_error; -ENOMEM. */

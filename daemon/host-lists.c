@@ -68,10 +68,9 @@ static void put(struct entries *entries, const struct entry *entry)
 
 /* -- from and to lists -- */
 
-static int refuse(struct host_change_fault *ret, int error, const char *list, size_t index,
-                  const char *why)
+static int refuse(struct host_change_fault *ret, int error, const char *list, size_t index)
 {
-    *ret = (struct host_change_fault){.list = list, .index = index, .why = why};
+    *ret = (struct host_change_fault){.list = list, .index = index};
     return error;
 }
 
@@ -80,22 +79,26 @@ static int refuse(struct host_change_fault *ret, int error, const char *list, si
 static int parse(const struct string_list *list, const char *name, const struct ceiling *ceiling,
                  struct entries *ret, struct host_change_fault *ret_fault)
 {
-    const char *why = "";
+    struct card_error error = {};
+    const char *why;
 
     if (list->count > CARD_HOSTS_MAX)
-        return refuse(ret_fault, -E2BIG, name, 0, "there are too many entries");
+        return refuse(ret_fault, -E2BIG, name, 0);
     ret->count = list->count;
     for (size_t i = 0; i < list->count; i++) {
         struct entry *entry = &ret->items[i];
         entry->text = list->items[i];
         int r = ceiling ? host_ceiling_check(ceiling->rule, ceiling->list, entry->text,
-                                             &entry->pattern, &why)
+                                             &entry->pattern, &error)
                         : host_pattern_parse(entry->text, &entry->pattern, &why);
         if (r >= 0 && ceiling && ceiling->private_hosts)
-            r = host_ceiling_check_private(ceiling->rule, ceiling->private_hosts, &entry->pattern,
-                                           &why);
-        if (r < 0)
-            return refuse(ret_fault, r, name, i, why);
+            r = host_ceiling_check_private(ceiling->rule, ceiling->private_hosts, entry->text,
+                                           &entry->pattern, &error);
+        if (r < 0) {
+            (void)refuse(ret_fault, r, name, i);
+            ret_fault->error = error;
+            return r;
+        }
     }
     return 0;
 }
@@ -106,7 +109,7 @@ static int to_list(const struct entries *entries, const char *name, struct strin
     int r = 0;
 
     if (entries->count > CARD_HOSTS_MAX)
-        return refuse(ret_fault, -E2BIG, name, 0, "the list would have too many entries");
+        return refuse(ret_fault, -E2BIG, name, 0);
     for (size_t i = 0; r == 0 && i < entries->count; i++)
         r = string_list_append(ret, entries->items[i].text);
     return r;
@@ -120,7 +123,7 @@ static int apply(struct both *lists, const struct both *change, struct host_chan
 
     for (size_t i = 0; i < deny->count; i++)
         if (find(allow, &deny->items[i].pattern) < allow->count)
-            return refuse(ret_fault, -EINVAL, "deny", i, "the same is to be allowed");
+            return refuse(ret_fault, -EINVAL, "deny", i);
     for (size_t i = 0; i < allow->count; i++) {
         take_out(&lists->denied, &allow->items[i].pattern);
         put(&lists->allowed, &allow->items[i]);

@@ -27,7 +27,7 @@ struct host_change_fault {
     const char
         *list; /* "allow", "deny"; "allowed_hosts", "denied_hosts" for one that is too long */
     size_t index;
-    const char *why; /* static sentence */
+    struct card_error error; /* `found` and `expected` of that entry */
 };
 
 /* `allow` is added to what is allowed and taken out of what is denied, `deny` the other way round.

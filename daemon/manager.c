@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
+#include "ended-agents.h"
 #include "host-check.h"
 #include "log.h"
 #include "policy-store.h"
@@ -248,27 +249,6 @@ void manager_add(struct manager *manager, struct agent *agent)
     ring_shares_update(manager);
 }
 
-/* Forgets an owner's oldest ended agents, but none that somebody still reads from or whose entries
- * are not all written (manager_count). Each owner has a share of its own, so that nobody can make
- * us forget another's. */
-static void forget_oldest(struct manager *manager, uid_t owner)
-{
-    struct agent *agent, *next;
-    size_t n = 0;
-
-    TAILQ_FOREACH (agent, &manager->ended, entry)
-        n += agent->owner == owner;
-    for (agent = TAILQ_FIRST(&manager->ended); agent && n > AGENTS_ENDED_KEPT; agent = next) {
-        next = TAILQ_NEXT(agent, entry);
-        if (agent->owner != owner || !LIST_EMPTY(&agent->watches.head) ||
-            !log_agent_is_written(agent->log))
-            continue;
-        TAILQ_REMOVE(&manager->ended, agent, entry);
-        agent_free(agent);
-        n--;
-    }
-}
-
 static int on_sweep(sd_event_source *source, uint64_t usec, void *user)
 {
     struct manager *manager = user;
@@ -310,7 +290,7 @@ void manager_retire(struct manager *manager, struct agent *agent)
     TAILQ_REMOVE(&manager->live, agent, entry);
     manager->n_live--;
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
-    forget_oldest(manager, agent->owner);
+    ended_agents_forget(manager, agent->owner);
     ring_shares_update(manager);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);

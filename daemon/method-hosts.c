@@ -45,7 +45,7 @@ static void refuse(struct connection *c, const struct agent *agent, int error,
         connection_invalid(c, entry);
     } else if (error == -EPERM && fault->list) {
         (void)snprintf(entry, sizeof(entry), "%s[%zu]", fault->list, fault->index);
-        method_reply_over_rule(c, agent->rule, entry, fault->why);
+        method_reply_over_rule(c, agent->rule, entry, &fault->error);
     } else if (error == -E2BIG) {
         connection_error(c, "io.caged.TooManyHosts",
                          json_pack("{s:s, s:i}", "list", fault->list, "maximum", CARD_HOSTS_MAX));

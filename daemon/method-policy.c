@@ -1,5 +1,6 @@
 /* ReloadPolicy: the site policy as it is on disk now. It answers when that is in force, or with
  * what is wrong with it. ExplainPolicy: what the one in force makes of a card. */
+#include "installed.h"
 #include "methods.h"
 #include "policy-store.h"
 
@@ -118,10 +119,14 @@ void method_explain_policy(struct call *call)
     if (!method_read(call, table, ARRAY_SIZE(table)) || !take_subject(c, &p, &subject, &groups))
         return;
     int r = method_take_card(p.card, &card, &problem);
+    if (r == 0)
+        r = installed_find_preset(c->manager->data_dir, card);
     if (r < 0 && problem.failure == FAILURE_NONE) {
         connection_reply(c, NULL); /* no memory */
     } else if (r < 0) {
         method_reply_problem(c, &problem);
+    } else if (!policy_store_get(c->manager->policy) && subject.uid != 0) {
+        refuse(c, "policy", policy_store_why_none(c->manager->policy));
     } else {
         connection_reply(c,
                          site_policy_explain(policy_store_get(c->manager->policy), &subject, card));

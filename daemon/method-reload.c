@@ -4,6 +4,7 @@
 
 #include "agent-json.h"
 #include "agent-reload.h"
+#include "caged-limits.h"
 #include "host-ceiling.h"
 #include "methods.h"
 
@@ -43,27 +44,30 @@ void method_reply_reload_failed(struct connection *c, const struct agent *agent,
 }
 
 void method_reply_over_rule(struct connection *c, const struct policy_rule *rule, const char *what,
-                            const char *why)
+                            const struct card_error *error)
 {
-    json_t *reason =
-        rule ? json_sprintf("%s (rule \"%s\")", why, rule->name) : json_string_lossy(why);
+    char why[sizeof(*error) + POLICY_RULE_NAME_MAX + 32];
 
-    connection_error(c, "io.caged.NotPermitted",
-                     json_pack("{s:o, s:o}", "what", json_string_lossy(what), "reason", reason));
+    if (rule)
+        (void)snprintf(why, sizeof(why), "%s, the rule \"%s\" of the site policy allows %s",
+                       error->found, rule->name, error->expected);
+    else
+        (void)snprintf(why, sizeof(why), "%s: %s", error->found, error->expected);
+
+    connection_error(
+        c, "io.caged.NotPermitted",
+        json_pack("{s:o, s:o}", "what", json_string_lossy(what), "reason", json_string_lossy(why)));
 }
 
 /* Whether the card's hosts are within the agent's rule; else it was replied. What the card leaves
  * open is then filled in as it was at the agent's start, so that it is no difference. */
 static bool hold(struct connection *c, const struct agent *agent, struct card *card)
 {
-    char why[sizeof(struct card_error)];
     struct card_error error;
     int r = host_ceiling_check_card(agent->rule, card, agent->card->api_provider, &error);
 
     if (r == -EPERM) {
-        (void)snprintf(why, sizeof(why), agent->rule ? "%s, allowed is %s" : "%s, %s", error.found,
-                       error.expected);
-        method_reply_over_rule(c, agent->rule, error.path, why);
+        method_reply_over_rule(c, agent->rule, error.path, &error);
     } else if (r < 0) {
         connection_reply(c, NULL);
     } else {

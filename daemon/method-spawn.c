@@ -23,6 +23,17 @@ struct spawn_parameters {
 
 /* -- answers -- */
 
+static json_t *busy_to_json(const struct agent_problem *problem)
+{
+    json_t *json = json_pack("{s:o, s:i}", "limit", json_string_lossy(problem->step), "maximum",
+                             problem->error);
+
+    if (json && problem->retry_seconds > 0)
+        (void)json_object_set_new(json, "retry_seconds",
+                                  json_integer((json_int_t)problem->retry_seconds));
+    return json;
+}
+
 void method_reply_problem(struct connection *c, const struct agent_problem *problem)
 {
     json_t *step = json_string_lossy(problem->step), *why = json_string_lossy(problem->why);
@@ -37,8 +48,7 @@ void method_reply_problem(struct connection *c, const struct agent_problem *prob
         connection_error(c, "io.caged.AgentExists", json_pack("{s:O}", "agent_id", step));
         break;
     case FAILURE_BUSY:
-        connection_error(c, "io.caged.Busy",
-                         json_pack("{s:O, s:i}", "limit", step, "maximum", problem->error));
+        connection_error(c, "io.caged.Busy", busy_to_json(problem));
         break;
     case FAILURE_SUPPORT:
         connection_error(c, "io.caged.NotSupported",
@@ -271,7 +281,7 @@ static int spawn(struct call *call, const struct spawn_parameters *p, struct age
     if (r >= 0)
         r = method_take_card(p->card, &card, problem);
     if (r >= 0)
-        r = spawn_policy_hold(rule, card, problem);
+        r = spawn_policy_hold(call->connection->manager, rule, card, problem);
     if (r >= 0)
         r = take_folders(call, p, card, rule, &workspace, &mounts, problem);
     if (r >= 0)

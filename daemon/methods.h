@@ -67,9 +67,10 @@ void method_reply_problem(struct connection *connection, const struct agent_prob
 /* The error for an agent that is not there any more, or not yet, to be dealt with. */
 void method_reply_not_running(struct connection *connection, const struct agent *agent);
 
-/* The error for what is over the agent's rule (NULL: it has none any more). */
+/* The error for what is over the agent's rule (NULL: it has none any more): `found` and `expected`
+ * of `error` are told. */
 void method_reply_over_rule(struct connection *connection, const struct policy_rule *rule,
-                            const char *what, const char *why);
+                            const char *what, const struct card_error *error);
 
 /* The error for hosts that could not be changed; `error` is a negative errno. */
 void method_reply_reload_failed(struct connection *connection, const struct agent *agent,

@@ -11,8 +11,7 @@ struct policy_loaded {
     struct string_list unknown; /* "rule "x": there is no group "y"", POLICY_UNKNOWN_MAX at most */
 };
 
-/* Loads the file at `path`, which must be a regular one of root's that nobody else may write, in a
- * folder of which the same is true: who can write it decides over the host. For
- * policy_loaded_deinit(), which does not free a policy that was taken out. */
+/* Loads the file at `path`, which must be as policy_read() says. For policy_loaded_deinit(), which
+ * does not free a policy that was taken out. */
 void policy_load(const char *path, struct policy_loaded *ret);
 void policy_loaded_deinit(struct policy_loaded *loaded);

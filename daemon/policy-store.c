@@ -44,7 +44,7 @@ static void report_loaded(const struct policy_store *store, const struct string_
               "the site policy %s is in force: %s rule%s", store->path, rules,
               store->policy->n_rules == 1 ? "" : "s");
     for (size_t i = 0; i < unknown->count; i++)
-        log_warning("%s: %s: it matches nobody", store->path, unknown->items[i]);
+        log_warning("%s: %s on this host: it matches nobody", store->path, unknown->items[i]);
     if (unknown->count == POLICY_UNKNOWN_MAX)
         log_warning("%s: maybe more users and groups that are not there", store->path);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "caged-limits.h"
+#include "installed.h"
 #include "log.h"
 #include "seccomp-profile.h"
 
@@ -29,19 +30,6 @@ void seccomp_set_deinit(struct seccomp_set *set)
         entry_deinit(&set->entries[i]);
     free(set->entries);
     *set = SECCOMP_SET_INIT;
-}
-
-/* The name of a profile in a new string, or NULL for another file. */
-static char *name_of(const char *file)
-{
-    size_t length = strlen(file);
-
-    if (length <= strlen(SUFFIX) || !streq(file + length - strlen(SUFFIX), SUFFIX))
-        return NULL;
-    length -= strlen(SUFFIX);
-    if (length > CARD_AGENT_ID_MAX || strspn(file, CARD_AGENT_ID_CHARACTERS) != length)
-        return NULL;
-    return strndup(file, length);
 }
 
 static int compile(const char *folder, const char *file, struct seccomp_entry *entry)
@@ -79,7 +67,7 @@ static int add(struct seccomp_set *set, struct seccomp_entry *entry)
 
 static int load_one(struct seccomp_set *set, const char *folder, const char *file)
 {
-    struct seccomp_entry entry = {.name = name_of(file), .memfd = -EBADF};
+    struct seccomp_entry entry = {.name = installed_name(file), .memfd = -EBADF};
 
     if (!entry.name)
         return 0;

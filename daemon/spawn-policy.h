@@ -12,13 +12,10 @@
 int spawn_policy_admit(struct manager *manager, const struct peer *peer,
                        const struct policy_rule **ret, struct agent_problem *ret_problem);
 
-/* Holds the card against the rule and fills in what it leaves open (policy_rule_hold()). */
-int spawn_policy_hold(const struct policy_rule *rule, struct card *card,
-                      struct agent_problem *ret_problem);
-
-/* Whether the card may have this preset, which its command's program has. */
-int spawn_policy_check_preset(const struct policy_rule *rule, const char *name,
-                              struct agent_problem *ret_problem);
+/* Finds the preset of the card's command, holds the card against the rule and fills in what it
+ * leaves open (policy_rule_hold()). */
+int spawn_policy_hold(const struct manager *manager, const struct policy_rule *rule,
+                      struct card *card, struct agent_problem *ret_problem);
 
 /* Whether its owner may have one agent more. */
 int spawn_policy_check_agents(const struct manager *manager, uid_t owner,

@@ -23,16 +23,16 @@ static size_t find(struct spawn_rate *rate, uid_t uid)
     return fullest;
 }
 
-bool spawn_rate_take(struct spawn_rate *rate, uid_t uid, uint64_t per_minute, uint64_t now)
+uint64_t spawn_rate_take(struct spawn_rate *rate, uid_t uid, uint64_t per_minute, uint64_t now)
 {
     if (per_minute == 0)
-        return true;
+        return 0;
     uint64_t token = MINUTE_USEC / per_minute;
     uint64_t *due = &rate->users[find(rate, uid)].due;
     uint64_t from = *due > now ? *due : now;
 
     if (from + token > now + MINUTE_USEC)
-        return false;
+        return from + token - (now + MINUTE_USEC);
     *due = from + token;
-    return true;
+    return 0;
 }

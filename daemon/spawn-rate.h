@@ -4,7 +4,6 @@
  * by that, and gains no more than each uid has anyway. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,6 +20,7 @@ struct spawn_rate {
 };
 
 /* Counts an attempt of this user at `now` (microseconds that never go back): `per_minute` may come
- * at once, and then one more each time that 60 s / `per_minute` are over. False: one too many,
- * which is not counted. `per_minute` may change from one call to the next; 0: no limit. */
-bool spawn_rate_take(struct spawn_rate *rate, uid_t uid, uint64_t per_minute, uint64_t now);
+ * at once, and then one more each time that 60 s / `per_minute` are over. 0; or one too many, which
+ * is not counted: in how many microseconds the next one may come. `per_minute` may change from one
+ * call to the next; 0: no limit. */
+uint64_t spawn_rate_take(struct spawn_rate *rate, uid_t uid, uint64_t per_minute, uint64_t now);

@@ -88,10 +88,11 @@ static void check_entry(const struct policy_rule *rule, const char *text)
                                            "10.1.2.3",        "8.8.8.8",       "localhost"};
     struct host_pattern entry;
     char name[HOST_NAME_MAX_LENGTH + 8];
+    struct card_error error;
     const char *why;
 
     require(host_pattern_parse(text, &entry, &why) == 0);
-    require(policy_rule_hold_host(rule, text, &why) == 0);
+    require(policy_rule_hold_host(rule, text, &error) == 0);
     check_samples(rule, &entry, entry.name);
     (void)snprintf(name, sizeof(name), "x.%s", entry.name);
     check_samples(rule, &entry, name);

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import leftovers, paths
-from harness.daemon import until
+from harness.daemon import Client, until
 from harness.limits import LIMITS
 from harness.users import User
 from harness.varlink import Disconnected, VarlinkError
@@ -215,6 +215,39 @@ def test_one_agent_too_many_of_all_is_told(a, b, root):
         until(lambda: not root.call("List")["agents"], what="every agent has ended")
 
 
+class Member(Subordinate):
+    """Somebody of whom the host knows no more than the uid, in the group of another user."""
+
+
+def test_ended_agents_of_all_are_bounded_and_nobody_loses_what_is_within_an_equal_part(own_daemon, people):
+    a, b, root = (Client(own_daemon, people[name]) for name in ("a", "b", "root"))
+    each, together = LIMITS["AGENTS_ENDED_KEPT"], LIMITS["AGENTS_ENDED_KEPT_ALL"]
+    greedy = [Client(own_daemon, Member(1_900_001_000 + i, a.user)) for i in range(together // each + 2)]
+
+    def end_one(client, folder):
+        agent_id = client.spawn("true", workspace=folder)
+        client.wait(agent_id)
+        return agent_id
+
+    def remembered(client):
+        return [agent["agent_id"] for agent in client.call("List", all=True)["agents"]]
+
+    folder = str(b.user.folder("few"))
+    few = [end_one(b, folder) for _ in range(3)]
+    for client in greedy:
+        folder = a.user.home / f"greedy-{client.user.uid}"
+        folder.mkdir()
+        os.chown(folder, client.user.uid, client.user.gid)
+        mine = [end_one(client, str(folder)) for _ in range(each + 1)]
+        # Nobody but who has most gives way, and of that one the oldest.
+        until(lambda: set(remembered(client)) <= set(mine[1:]), what="the oldest is forgotten")
+        assert mine[-1] in remembered(client)
+        assert set(few) <= set(remembered(b))
+    sizes = [len(remembered(client)) for client in greedy]
+    assert together // (len(greedy) + 3) <= min(sizes) and max(sizes) - min(sizes) <= 2, sizes
+    assert len(remembered(root)) <= together
+
+
 def kept(a, agent_id):
     """How many lines of an agent's the daemon has, and how many it had."""
     with a.connect() as connection:
@@ -256,7 +289,8 @@ def test_the_manual_tells_these_numbers():
     assert rows["connections"] == told("CONNECTIONS_PER_UID_MAX", "CONNECTIONS_MAX")
     assert rows["calls that are not answered at once"] == told("CALLS_PER_UID_MAX", "CALLS_MAX")
     assert rows["agents"] == told("AGENTS_PER_UID_MAX", "AGENTS_MAX")
-    assert rows["agents that ended and are remembered"] == 2 * told("AGENTS_ENDED_KEPT")
+    assert rows["agents that ended and are remembered"] == told("AGENTS_ENDED_KEPT",
+                                                                "AGENTS_ENDED_KEPT_ALL")
     assert rows["unfinished requests and unread replies"] == told(
         "WIRE_BUFFERED_PER_UID_MAX", "WIRE_BUFFERED_MAX", unit=1 << 20)
     assert rows["unread replies of a connection"][:1] == told("WIRE_OUTPUT_BUFFER_MAX", unit=1 << 20)

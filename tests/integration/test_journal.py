@@ -2,6 +2,7 @@
 nothing is lost. The journal is a socket of the test's (harness/journal.py), or none and stderr a
 pipe."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -360,3 +361,56 @@ def test_a_pipe_that_nobody_reads_stops_nobody_but_who_fills_it(base, people):
     lines = [line.split(marker)[1] for line in text[0].splitlines() if marker in line]
     assert lines == noise(2000)
     assert b"hello" in text[0]
+
+
+@pytest.fixture
+def small_disk(base):
+    folder = base / "small-disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path):
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_who_waits_for_a_log_on_a_full_disk_is_told_why(base, people, small_disk):
+    """And the log says it once, when it can. Nothing is lost."""
+    path, why = small_disk / "log", "No space left on device"
+    with open(path, "ab") as log:
+        daemon = Daemon(base, people["group"]).start(stderr=log)
+    a, b = Client(daemon, people["a"]), Client(daemon, people["b"])
+    before = a.spawn("true")
+    a.wait(before)
+    fill(small_disk / "filler")
+    noisy_id = a.spawn(noisy(2000))  # it takes what is left of the log's last page
+
+    def held(client, agent_id):
+        return client.inspect(agent_id)["agent"].get("log_held")
+
+    until(lambda: held(a, noisy_id) == why, what="the noisy one's state tells why")
+    quiet_id = b.spawn("echo hello")
+    assert b.wait(quiet_id)["exit_status"] == 0
+    assert held(b, quiet_id) == why
+    a.call("Stop", agent_id=noisy_id)
+    assert a.inspect(noisy_id)["agent"]["state"] == "stopping"
+    assert held(a, noisy_id) == why and "log_held" not in a.inspect(before)["agent"]
+    line, = (line for line in a.cagectl("list", "--all").text.splitlines() if line.startswith(noisy_id))
+    assert f", waits for the log: {why}" in line
+    shown = a.cagectl("inspect", noisy_id).text
+    assert re.search(rf"^  waits for the log +{why}$", shown, re.M), shown
+
+    (small_disk / "filler").unlink()
+    assert a.wait(noisy_id)["reason"] == "stopped"
+    until(lambda: held(a, noisy_id) is None and held(b, quiet_id) is None, what="all is written")
+    assert daemon.stop() == 0
+    text = path.read_text()
+    assert text.count(f"cagedd: error: the log cannot be written: {why}") == 1
+    marker = f"agent {noisy_id} of uid {a.user.uid}, stdout: "
+    lines = [line.split(marker)[1].encode() for line in text.splitlines() if marker in line]
+    assert len(lines) > PAUSE // 2 // len(NOISE) and lines[:-1] == noise(2000)[:len(lines) - 1]
+    assert noise(2000)[len(lines) - 1].startswith(lines[-1]) and "hello" in text

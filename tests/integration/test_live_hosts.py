@@ -262,6 +262,8 @@ def test_a_list_that_would_be_too_long_is_refused_as_a_whole(a, agent):
     assert hosts_of(a, agent_id) == ([f"h{i}.example" for i in range(200)], [])
     done = a.cagectl("allow", agent_id, *[f"n{i}.example" for i in range(57)])
     assert done.status == 75 and "'allowed_hosts' would have more than 256" in done.errors
+    done = a.cagectl("deny", agent_id, *["d.example"] * 257)
+    assert done.status == 64 and "257 hosts are too many: one call takes 256" in done.errors
     reply = change(a, agent_id, allow=[f"n{i}.example" for i in range(56)])
     assert len(reply["allowed_hosts"]) == 256
 

@@ -4,6 +4,7 @@ tested by itself (test_policy_schema.py, tests/unit)."""
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -168,9 +169,33 @@ def test_a_preset_that_is_found_by_the_commands_program_is_held_against_the_rule
     daemon.reload_policy(policy(rule("the-ceiling", a.user, presets=["here"])))
     error = a.refused(command=[program])
     assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.command"), error
-    assert 'the preset "other"' in error.parameters["reason"]
-    assert 'of the rule "the-ceiling" of the site policy' in error.parameters["reason"]
+    assert error.parameters["reason"] == ('by its program the preset "other", the rule "the-ceiling" of the '
+                                          "site policy allows one of: here")
+    # Who asks first is told the same, by the daemon and by the file.
+    card, file = a.cards.write(a.card(command=[program])), a.cards.write(policy(
+        rule("the-ceiling", a.user, presets=["here"])))
+    for words in ([], ["--policy", file, "--data-dir", daemon.data]):
+        assert explained(a, card, *words) == {
+            "key": "agent", "ceiling": "here", "asked": "other (of the command)", "effective": "refused",
+            "ok": False, "reason": 'found by its program the preset "other", expected one of: here'}
+    row = explained(a, a.cards.write(a.card(command=SLEEP)))
+    assert (row["asked"], row["ok"]) == ("none", True)
     a.spawn(command=SLEEP)
+
+
+def explained(client, card, *words):
+    """The row of the preset."""
+    done = client.cagectl("policy", "explain", "-j", *words, card)
+    row, = (row for row in json.loads(done.text)["ceilings"] if row["key"] == "agent")
+    assert done.status == (0 if row["ok"] else 77), done
+    return row
+
+
+def test_a_program_whose_name_no_preset_can_have_brings_none(daemon, a):
+    daemon.reload_policy(policy(rule("the-ceiling", a.user, presets=["here"])))
+    for name in ("o" * 64, "Other", "other.json", "x" * 250):
+        error = a.refused(command=[f"/opt/{name}"])
+        assert error.name == "SpawnFailed" and "No such file" in error.parameters["reason"], error
 
 
 def test_what_a_card_leaves_open_is_lowered_to_the_ceiling(daemon, a):
@@ -242,11 +267,16 @@ def test_so_many_spawns_a_minute_and_those_that_fail_count(daemon, a, b, root):
     error = a.refused()
     assert error.name == "Busy" and error.parameters["maximum"] == 2, error
     assert 'spawns of one user in a minute by the rule "slow"' in error.parameters["limit"]
+    assert 1 <= error.parameters["retry_seconds"] <= 30, error
     with pytest.raises(VarlinkError) as error:
         b.call("Spawn", card={"agent_id": "no-workspace"})
     assert error.value.name == "InvalidCard"
     assert b.refused().parameters["maximum"] == 1
-    daemon.log_lines("was not started", 'a minute by the rule "slower"')
+    # When the next may come is told; ending agents would be no help.
+    done = b.cagectl("spawn", b.cards.write(b.card("true")))
+    assert re.search(r"^  attempts that failed count too: try again in [1-6]?[0-9] s$", done.errors, re.M), done
+    assert "end some agents" not in done.errors
+    daemon.log_lines("was not started", 'a minute by the rule "slower"', "the next one may come in")
     root.spawn(command=SLEEP, workspace=str(a.user.folder("roots-at-any-rate")))
     # A policy without that limit has none, and one that has it again remembers.
     daemon.reload_policy(policy(rule("quick", b.user)))
@@ -335,6 +365,10 @@ def test_with_a_bad_policy_at_its_start_the_daemon_serves_root_alone(own, people
     error = a.refused()
     assert error.name == "NotPermitted", error
     assert "no site policy is in force" in error.parameters["reason"]
+    card = a.cards.write(a.card("true"))
+    explained = a.cagectl("policy", "explain", card)
+    assert explained.status == 77 and "no site policy is in force" in explained.errors, explained
+    assert root.cagectl("policy", "explain", card).status == 0
     assert a.call("List") == {"agents": []}
     agent_id = root.spawn(command=SLEEP, workspace=str(a.user.folder(f"bad-start-{kind}".replace(" ", "-"))))
     root.call("Kill", agent_id=agent_id)
@@ -556,9 +590,13 @@ def test_hosts_for_an_agent_that_runs_are_held_against_its_owners_rule_whoever_a
         for bad in ("b.example.org", "10.2.2.3:80", "127.0.0.1:22"):
             error = change_error(client, agent_id, allow=["c.example.com", bad], **more)
             assert (error.name, error.parameters["what"]) == ("NotPermitted", "allow[1]"), error
-            assert '"narrow"' in error.parameters["reason"]
-    done = a.cagectl("allow", agent_id, "b.example.org")
-    assert done.status == 77 and '"narrow"' in done.errors, done
+            assert f'entry "{bad}"' in error.parameters["reason"] and '"narrow"' in error.parameters["reason"]
+    # A person is told which entry it was, not its place in a call.
+    done = a.cagectl("allow", agent_id, "c.example.com", "b.example.org")
+    assert done.status == 77 and done.errors.splitlines() == [
+        'cagectl: not permitted: the entry "b.example.org", which is ports 80 and 443, the rule "narrow" of '
+        "the site policy allows what is within allowed_hosts of the rule (*.example.com)",
+        "  all that you may have, beside what the card asks for: cagectl policy explain CARD"], done
     assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [
         "a.example.com", "b.example.com:443", "10.1.2.3:80"]
     a.call("ChangeHosts", agent_id=agent_id, deny=["x.example.org"])
@@ -574,7 +612,7 @@ def test_a_private_name_of_an_earlier_policy_gets_no_more_ports_by_this_one(daem
     for entry in ("git.corp.example:22", "*.corp.example", "git.corp.example:*"):
         error = change_error(a, agent_id, allow=["ok.example", entry])
         assert (error.name, error.parameters["what"]) == ("NotPermitted", "allow[1]"), error
-        assert '"narrow"' in error.parameters["reason"]
+        assert f'entry "{entry}"' in error.parameters["reason"] and '"narrow"' in error.parameters["reason"]
     a.call("ChangeHosts", agent_id=agent_id, allow=["ok.example", "db.corp.example", "10.example"],
            deny=["git.corp.example:80"])
     assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [
@@ -585,14 +623,17 @@ def test_a_reload_of_a_card_is_held_against_the_rule_too(daemon, a):
     daemon.reload_policy(policy(rule("narrow", a.user, allowed_hosts=["*.example.com"])))
     card = a.card("sleep 600", allowed_hosts=["a.example.com"])
     daemon.spawn(a.user, card)
-    for keys, path in (({"allowed_hosts": ["b.example.com", "b.example.org"]}, "$.allowed_hosts[1]"),
-                       ({"allowed_hosts": ["b.example.com"], "private_hosts": ["p.example.com"]},
-                        "$.private_hosts[0]"),
-                       ({"allowed_hosts": []}, "$.allowed_hosts")):
+    for keys, path, named in (
+            ({"allowed_hosts": ["b.example.com", "b.example.org"]}, "$.allowed_hosts[1]", "b.example.org"),
+            ({"allowed_hosts": ["b.example.com"], "private_hosts": ["p.example.com"]}, "$.private_hosts[0]",
+             "p.example.com"),
+            ({"allowed_hosts": []}, "$.allowed_hosts", "api.anthropic.com")):
         with pytest.raises(VarlinkError) as error:
             a.call("Reload", card={**card, **keys})
         assert (error.value.name, error.value.parameters["what"]) == ("NotPermitted", path), error
-        assert '"narrow"' in error.value.parameters["reason"]
+        assert f'"{named}' in error.value.parameters["reason"] and '"narrow"' in error.value.parameters["reason"]
+        done = a.cagectl("reload", a.cards.write({**card, **keys}))
+        assert done.status == 77 and f'"{named}' in done.errors and "policy explain" in done.errors, done
     reply = a.call("Reload", card={**card, "allowed_hosts": ["b.example.com"]})
     assert (reply["added"], reply["removed"]) == (["b.example.com"], ["a.example.com"])
 
@@ -615,6 +656,8 @@ def test_another_policy_leaves_agents_as_they_are_and_counts_for_what_is_asked_t
     daemon.reload_policy(policy(rule("others", b.user)))
     error = change_error(a, agent_id, allow=["c.example:443"])
     assert error.name == "NotPermitted" and "can only be denied" in error.parameters["reason"], error
+    done = a.cagectl("allow", agent_id, "c.example:443")
+    assert done.status == 77 and 'the entry "c.example:443": no rule of the site policy' in done.errors, done
     with pytest.raises(VarlinkError) as error:
         a.call("Reload", card={**card, "allowed_hosts": ["b.example"]})
     assert error.value.name == "NotPermitted"

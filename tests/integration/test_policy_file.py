@@ -61,15 +61,15 @@ def test_names_that_nobody_has_are_told_with_their_rule(write):
     done = policy("check", path)
     assert (done.returncode, done.stdout) == (0, f"{path}: ok\n")
     assert done.stderr.splitlines() == [
-        f'cagectl: {path}: warning: the rule "first" names the user "no-such-user-x", whom this '
-        "host does not know",
-        f'cagectl: {path}: warning: the rule "rule 2" names the group "no-such-group-x", whom this '
-        "host does not know"]
+        f'cagectl: {path}: warning: rule "first": there is no user "no-such-user-x" on this host: it '
+        "matches nobody",
+        f'cagectl: {path}: warning: rule "rule 2": there is no group "no-such-group-x" on this host: it '
+        "matches nobody"]
     done = policy("check", "-j", path)
     assert done.stderr == ""
     assert json.loads(done.stdout) == {"policy": path, "ok": True, "rules": 2, "unknown": [
         {"rule": "first", "what": "user", "name": "no-such-user-x"},
-        {"rule": "rule 2", "what": "group", "name": "no-such-group-x"}], "doubts": []}
+        {"rule": "rule 2", "what": "group", "name": "no-such-group-x"}], "missing": [], "doubts": []}
 
 
 def test_what_is_no_fault_and_hardly_meant_is_told(base, write):
@@ -95,6 +95,94 @@ def test_what_is_no_fault_and_hardly_meant_is_told(base, write):
     assert done.stderr == "" and json.loads(done.stdout)["doubts"] == told
     done = policy("check", write("empty.json", {"rules": []}))
     assert done.returncode == 0 and "no rule, so nobody but root may run" in done.stderr
+
+
+def test_presets_and_profiles_that_are_not_installed_are_told_with_their_place(base, write):
+    path = write("p.json", """{"rules": [
+  {"name": "one", "users": ["root"], "presets": ["codex", "codexx",
+    "claude", "my-own", "*"]},
+  {"users": ["0"], "seccomp_profiles": ["default", "strict"]}
+]}""")
+    done = policy("check", "--data-dir", str(POLICY), path)
+    assert (done.returncode, done.stdout) == (0, f"{path}: ok\n")
+    assert done.stderr.splitlines() == [
+        f'cagectl: {path}:2:59: warning: $.rules[0].presets[1]: found "codexx": there is no such preset in '
+        f"{POLICY}/agents",
+        f'cagectl: {path}:3:15: warning: $.rules[0].presets[3]: found "my-own": there is no such preset in '
+        f"{POLICY}/agents",
+        f'cagectl: {path}:4:52: warning: $.rules[1].seccomp_profiles[1]: found "strict": there is no such '
+        f"seccomp profile in {POLICY}/seccomp"]
+    done = policy("check", "-j", "--data-dir", str(POLICY), path)
+    assert done.stderr == "" and json.loads(done.stdout)["missing"][1:] == [
+        {"rule": "one", "path": "$.rules[0].presets[3]", "line": 3, "column": 15, "what": "preset", "name": "my-own"},
+        {"rule": "rule 2", "path": "$.rules[1].seccomp_profiles[1]", "line": 4, "column": 52,
+         "what": "seccomp profile", "name": "strict"}]
+    # Where there is nothing to look into, that is told once; nobody asks where nothing is named.
+    done = policy("check", "--data-dir", f"{base}/none", path)
+    assert done.returncode == 0 and done.stderr == (
+        f"cagectl: {path}: warning: whether there is what it names in {base}/none/agents was not looked at: No "
+        "such file or directory\n")
+    every = write("every.json", {"rules": [{"users": ["root"], "seccomp_profiles": ["*"]}]})
+    assert policy("check", "--data-dir", f"{base}/none", every).stderr == ""
+
+
+# Its own /etc, in which the daemon's policy is as the words make it; the caller's name service stays.
+PRIVATE_ETC = """
+set -e
+etc=$1 prepare=$2; shift 2
+mount -t tmpfs -o mode=755 none "$etc"
+for file in passwd group nsswitch.conf ld.so.cache; do
+    if test -e "/etc/$file"; then cp "/etc/$file" "$etc"; fi
+done
+mkdir "$etc/caged"
+cd "$etc/caged"
+echo '{"rules": [{"users": ["root"]}]}' >policy.json
+eval "$prepare"
+mount --bind "$etc" /etc
+exec "$@"
+"""
+
+
+@pytest.fixture
+def check_installed(base):
+    """`cagectl policy check` of files with this content of /etc/caged."""
+    def run(prepare, *files, options=()):
+        etc = Path(tempfile.mkdtemp(dir=base))
+        return subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRIVATE_ETC, "sh", etc, prepare,
+             CAGECTL, "policy", "check", *options, *files], capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+# Each row: what is made of the daemon's file, and what of it is not as it must be.
+REFUSED_FILES = {
+    "another's": ("chown 1234 policy.json", "a file of uid 1234 with mode 0644"),
+    "a group's": ("chmod 664 policy.json", "a file of uid 0 with mode 0664"),
+    "everybody's": ("chmod 666 policy.json", "a file of uid 0 with mode 0666"),
+    "in another's folder": ("chown 1234 .", "a folder of uid 1234 with mode 0755"),
+    "in everybody's folder": ("chmod 777 .", "a folder of uid 0 with mode 0777"),
+    "a link": ("mv policy.json p; ln -s p policy.json", "a symbolic link"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_FILES)
+def test_of_the_daemons_own_file_is_told_what_the_daemon_would_refuse(check_installed, name):
+    prepare, found = REFUSED_FILES[name]
+    installed = "/etc/caged/policy.json"
+    done = check_installed(prepare, installed)
+    assert (done.returncode, done.stdout) == (65, ""), done
+    first, hint = done.stderr.splitlines()
+    assert first.startswith(f"cagectl: {installed}: found {found}, expected ") and "the daemon would refuse" in hint
+    done = check_installed(prepare, "/etc/../etc/caged/policy.json", options=["-j"])
+    verdict = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, verdict["ok"], verdict["found"]) == (65, "", False, found)
+
+
+def test_the_daemons_own_file_as_it_must_be_is_ok_and_of_others_that_is_not_asked(check_installed):
+    done = check_installed("chmod 1777 .; cp policy.json draft.json; chmod 666 draft.json",
+                           "/etc/caged/policy.json", "/etc/caged/draft.json")
+    assert (done.returncode, done.stderr) == (0, ""), done
 
 
 def test_a_bad_policy_is_told_with_its_place(write):
@@ -261,7 +349,10 @@ def test_by_the_shipped_policy_the_metadata_of_clouds_is_out_of_reach(people, wr
     (["check"], "'policy check' needs the file of a policy"),
     (["explain", "--policy", "p"], "'policy explain' needs a card"),
     (["explain", "--policy", "p", "c", "d"], "unexpected argument 'd'"),
-    (["check", "--as", "root", "p"], "an option is not for 'policy check'"),
+    (["check", "--as", "root", "p"], "--as is not for 'policy check'"),
+    (["reload", "--data-dir", "d"], "--data-dir is not for 'policy reload'"),
+    (["explain", "--data-dir", "d", "c"], "--data-dir goes with --policy"),
+    (["check", "--data-dir", "", "p"], "--data-dir wants a folder"),
     (["explain", "--policy", "", "c"], "--policy wants the file of a policy"),
     (["explain", "--as", "", "c"], "--as wants a user")])
 def test_a_bad_command_line_is_told(words, told):

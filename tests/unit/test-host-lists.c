@@ -161,9 +161,12 @@ static void test_what_comes_is_held_against_the_rule(void **state)
                      -EPERM);
     assert_string_equal(fault.list, "allow");
     assert_int_equal(fault.index, 1);
+    assert_string_equal(fault.error.found, "the entry \"b.other\", which is ports 80 and 443");
     assert_int_equal(change_by(rule, &now, LIST("10.0.0.1:80"), NOTHING, &lists, &fault), -EPERM);
 
     assert_int_equal(change_by(NULL, &now, LIST("b.example"), NOTHING, &lists, &fault), -EPERM);
+    assert_string_equal(fault.error.found, "the entry \"b.example\"");
+    assert_non_null(strstr(fault.error.expected, "no rule of the site policy"));
     assert_int_equal(change_by(NULL, &now, NOTHING, LIST("a.other"), &lists, &fault), 0);
     check(&lists.denied, LIST("a.other"));
     host_lists_deinit(&lists);

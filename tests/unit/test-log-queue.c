@@ -302,6 +302,32 @@ static void test_back_pressure_bounds_what_waits_and_loses_nothing(void **state)
 }
 
 /* Last: the thread stays. */
+/* The gate is where the writer says that it waits, and that it goes on. */
+static void write_held(const struct log_record *record)
+{
+    log_queue_set_held(record->share->queue, ENOSPC);
+    (void)pthread_mutex_lock(&gate);
+    (void)pthread_mutex_unlock(&gate);
+    log_queue_set_held(record->share->queue, 0);
+}
+
+static void test_the_owner_is_told_why_the_writer_waits(void **state)
+{
+    struct owner owner;
+
+    assert_int_equal(log_queue_new(write_held, &queue), 0);
+    init(&owner);
+    assert_int_equal(log_queue_held(queue), 0);
+    stop_writer();
+    assert_true(push(&owner, 1, 10));
+    wait_and_dispatch();
+    assert_int_equal(log_queue_held(queue), ENOSPC);
+    let_writer_go_on();
+    wait_and_dispatch();
+    assert_int_equal(log_queue_held(queue), 0);
+    log_share_leave(&owner.share);
+}
+
 static void test_closing_does_not_wait_for_ever(void **state)
 {
     static struct owner owner;
@@ -327,6 +353,7 @@ int main(void)
         QUEUE_TEST(test_a_share_that_is_left_lives_until_it_is_written),
         QUEUE_TEST(test_who_left_is_not_called_any_more),
         QUEUE_TEST(test_back_pressure_bounds_what_waits_and_loses_nothing),
+        cmocka_unit_test_teardown(test_the_owner_is_told_why_the_writer_waits, tear_down),
         cmocka_unit_test_setup(test_closing_does_not_wait_for_ever, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,19 +304,19 @@ static void test_an_entry_for_a_running_agent(void **state)
     struct site_policy *policy = policy_of(
         RULE(",\"allowed_hosts\":[\"*.example.com\"],\"private_hosts\":[\"localhost:11434\"]"));
     const struct policy_rule *rule = policy->rules;
-    const char *why = NULL;
+    struct card_error error;
 
-    assert_int_equal(policy_rule_hold_host(rule, "a.example.com:443", &why), 0);
-    assert_int_equal(policy_rule_hold_host(rule, "localhost:11434", &why), 0);
-    assert_int_equal(policy_rule_hold_host(rule, "a.example.org", &why), -EPERM);
-    assert_non_null(strstr(why, "allowed_hosts"));
-    assert_int_equal(policy_rule_hold_host(rule, "127.0.0.1:11434", &why), -EPERM);
-    assert_non_null(strstr(why, "private_hosts"));
-    assert_int_equal(policy_rule_hold_host(rule, "a/b", &why), -EINVAL);
-    assert_non_null(strstr(why, "slash"));
-    assert_int_equal(policy_rule_hold_host(NULL, "a.example.com", &why), -EPERM);
-    assert_non_null(strstr(why, "no rule"));
-    assert_int_equal(policy_rule_hold_host(rule, "*", &why), -EINVAL);
+    assert_int_equal(policy_rule_hold_host(rule, "a.example.com:443", &error), 0);
+    assert_int_equal(policy_rule_hold_host(rule, "localhost:11434", &error), 0);
+    assert_int_equal(policy_rule_hold_host(rule, "a.example.org", &error), -EPERM);
+    assert_string_equal(error.found, "the entry \"a.example.org\", which is ports 80 and 443");
+    assert_string_equal(error.expected, "what is within allowed_hosts of the rule (*.example.com)");
+    assert_int_equal(policy_rule_hold_host(rule, "127.0.0.1:11434", &error), -EPERM);
+    assert_string_equal(error.found, "the private entry \"127.0.0.1:11434\"");
+    assert_non_null(strstr(error.expected, "private_hosts"));
+    assert_int_equal(policy_rule_hold_host(rule, "a/b", &error), -EINVAL);
+    assert_non_null(strstr(error.expected, "slash"));
+    assert_int_equal(policy_rule_hold_host(rule, "*", &error), -EINVAL);
 }
 
 int main(void)
