@@ -230,7 +230,7 @@ int root_fill(const struct root *root, struct failure *failure)
     int r = place_workspace(root, failure);
 
     if (r >= 0 && root->spec->protect_git)
-        r = protect_git(root->spec, &CAGE_WORKSPACE[1], failure);
+        r = protect_git(root->spec, &CAGE_WORKSPACE[1], root->spec->workspace, failure);
     if (r < 0)
         return r;
     r = root_act_as((uid_t)root->spec->uid_base);
