@@ -3,6 +3,7 @@
 
 #include "base64.h"
 #include "field.h"
+#include "json-bytes.h"
 #include "util.h"
 
 void agent_line_deinit(struct agent_line *line)
@@ -140,24 +141,10 @@ int agent_line_from_journal(const char *text, size_t size, struct agent_line *re
 
 /* -- to JSON -- */
 
-/* Text where JSON can hold the bytes as they are, else base64: as the daemon does it. */
-static json_t *bytes_to_json(const struct agent_line *line, const char **ret_name)
-{
-    json_t *text = line->size > 0 && memchr(line->bytes, 0, line->size)
-                       ? NULL
-                       : json_stringn(line->bytes, line->size);
-
-    *ret_name = text ? "text" : "data";
-    if (text)
-        return text;
-    AUTO_FREE char *encoded = base64_encode(line->bytes, line->size);
-    return encoded ? json_string(encoded) : NULL;
-}
-
 json_t *agent_line_to_json(const struct agent_line *line)
 {
     const char *name;
-    json_t *bytes = bytes_to_json(line, &name);
+    json_t *bytes = json_bytes(line->bytes, line->size, &name);
     json_t *json;
 
     if (!bytes)

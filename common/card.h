@@ -51,6 +51,7 @@ enum card_limit {
     CARD_LIMIT_COUNT,
 };
 
+/* The member of that number, in `limits`. */
 uint64_t *card_limit(struct card_limits *limits, enum card_limit limit);
 
 struct card_variable {

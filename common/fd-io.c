@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "caged-limits.h"
 #include "util.h"
 
 #define SEALS_WANTED (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -79,15 +78,16 @@ int folder_make(const char *path)
 ssize_t socket_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds)
 {
     union {
-        char bytes[CMSG_SPACE(sizeof(int) * WIRE_DESCRIPTORS_MAX)];
+        char bytes[CMSG_SPACE(sizeof(int) * SOCKET_DESCRIPTORS_MAX)];
         struct cmsghdr align;
-    } control = {};
+    } control;
     struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
-    if (n_fds > WIRE_DESCRIPTORS_MAX)
+    if (n_fds > SOCKET_DESCRIPTORS_MAX)
         return -E2BIG;
     if (n_fds > 0) {
+        memset(control.bytes, 0, CMSG_SPACE(sizeof(int) * n_fds));
         message.msg_control = control.bytes;
         message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
         struct cmsghdr *c = CMSG_FIRSTHDR(&message);

@@ -25,7 +25,8 @@ int folder_make(const char *path);
 
 /* One sendmsg(2) with MSG_NOSIGNAL of data and, with its first byte, copies of the descriptors
  * (SCM_RIGHTS, unix(7)); `fds` stay the caller's. Returns the bytes taken (for a stream maybe
- * fewer than asked), or -errno (-EAGAIN too). size > 0, n_fds <= WIRE_DESCRIPTORS_MAX. */
+ * fewer than asked), or -errno (-EAGAIN too; -E2BIG for more than SOCKET_DESCRIPTORS_MAX
+ * descriptors). size > 0. */
 ssize_t socket_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds);
 
 /* One recvmsg(2) (MSG_CMSG_CLOEXEC). Returns the bytes received, 0 at the end of file, or -errno.

@@ -38,5 +38,6 @@ int agent_hosts_change(const struct agent_hosts *running, const struct card *car
 int agent_hosts_take(const struct agent_hosts *running, const struct host_lists *lists,
                      struct agent_hosts *ret, bool ret_left_out[static CARD_HOSTS_MAX]);
 
-/* A sealed memfd with the configuration, or -errno. */
+/* A sealed memfd with the configuration, the caller's, or -errno. `gate_uid` is whom the gate is to
+ * become. */
 int agent_hosts_seal(const struct agent_hosts *config, const struct card *card, uint32_t gate_uid);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "base64.h"
 #include "clock.h"
 #include "gate-proto.h"
+#include "json-bytes.h"
 #include "json-text.h"
 
 /* Sets a member unless there is nothing to say; `value` is taken. */
@@ -228,24 +228,10 @@ json_t *agent_inspect_to_json(const struct agent *agent)
     return object;
 }
 
-/* Text where the bytes are text that JSON can hold as it is, else base64. */
-static json_t *bytes_to_json(const struct ring_entry *entry, const char **ret_name)
-{
-    json_t *text = memchr(entry->data, 0, entry->size)
-                       ? NULL
-                       : json_stringn((const char *)entry->data, entry->size);
-
-    *ret_name = text ? "text" : "data";
-    if (text)
-        return text;
-    AUTO_FREE char *encoded = base64_encode(entry->data, entry->size);
-    return encoded ? json_string(encoded) : NULL;
-}
-
 json_t *agent_line_to_json(const struct ring_entry *entry)
 {
     const char *name;
-    json_t *bytes = bytes_to_json(entry, &name);
+    json_t *bytes = json_bytes(entry->data, entry->size, &name);
     json_t *line;
 
     if (!bytes)

@@ -30,5 +30,5 @@ struct agent_spec_input {
     struct in_addr gate_address;
 };
 
-/* A sealed memfd with the specification (common/init-spec.h), or -errno. */
+/* A sealed memfd with the specification (common/init-spec.h), the caller's, or -errno. */
 int agent_spec_new(const struct agent_spec_input *input);

@@ -133,11 +133,30 @@ int agent_signal(struct agent *agent, int signal);
  * client. UINT64_MAX ends that. */
 void agent_hold_output(struct agent *agent, uint64_t sequence);
 
-/* Private to agent*.c. */
+/* -- private to agent*.c; manager.c and output.c call the last two -- */
+
+/* An empty one with a fresh invocation id, for agent_free(); NULL without memory. */
 struct agent *agent_new(struct manager *manager, uid_t owner);
+
+/* The one setter of `state`: reports it and wakes the watches. */
 void agent_set_state(struct agent *agent, enum agent_state state);
+
+/* agent-supervise.c: from now on the event loop listens to its processes, its gate and its control
+ * socket, and ends it if it does not start in AGENT_SPAWN_TIMEOUT. 0 or -errno. */
 int agent_supervise(struct agent *agent);
+
+/* agent-supervise.c, before agent_supervise(): whether caged-init failed meanwhile, and said at
+ * what, which is in `problem` then. */
 bool agent_take_early_failure(struct agent *agent);
+
+/* Gives back all that it has in the kernel; what people may still ask about stays. Its processes
+ * and its gate are gone. Fine on one that is half made, or released. */
 void agent_release(struct agent *agent);
+
+/* Stops or goes on reading its output and its gate's records, by what the log and a foreground
+ * client take: after anything that may change that. */
 void agent_update_flow(struct agent *agent);
+
+/* agent-supervise.c: one of its outputs is over, or its last process gone. When both are, the gate
+ * is told to end. May free the agent. */
 void agent_output_over(struct agent *agent);

@@ -8,20 +8,13 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/if_link.h>
-#include <net/if.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/link.h>
-#include <netlink/route/link/inet6.h>
-#include <netlink/route/link/veth.h>
-#include <netlink/route/nexthop.h>
-#include <netlink/route/route.h>
-#include <netlink/socket.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "gate-proto.h"
+#include "netlink.h"
 #include "tcp-tune.h"
 #include "tproxy-rule.h"
 #include "why.h"
@@ -41,112 +34,10 @@ struct airlock {
     bool transparent;        /* what airlock_begin_transparent() makes is there */
 };
 
-static void nl_socket_freep(struct nl_sock **socket)
-{
-    if (*socket)
-        nl_socket_free(*socket);
-}
-
-static void rtnl_link_putp(struct rtnl_link **link)
-{
-    if (*link)
-        rtnl_link_put(*link);
-}
-
-static void rtnl_addr_putp(struct rtnl_addr **address)
-{
-    if (*address)
-        rtnl_addr_put(*address);
-}
-
-static void rtnl_route_putp(struct rtnl_route **route)
-{
-    if (*route)
-        rtnl_route_put(*route);
-}
-
-static void nl_addr_putp(struct nl_addr **address)
-{
-    if (*address)
-        nl_addr_put(*address);
-}
-
-/* libnl's errors are its own numbers; the ones that say something have an errno that says it. */
-static int errno_from_nl(int error)
-{
-    static const struct {
-        int nl, negative;
-    } map[] = {
-        {-NLE_EXIST, -EEXIST},         {-NLE_NODEV, -ENODEV}, {-NLE_OBJ_NOTFOUND, -ENODEV},
-        {-NLE_NOMEM, -ENOMEM},         {-NLE_PERM, -EPERM},   {-NLE_NOACCESS, -EACCES},
-        {-NLE_OPNOTSUPP, -EOPNOTSUPP}, {-NLE_INVAL, -EINVAL}, {-NLE_BUSY, -EBUSY},
-        {-NLE_AGAIN, -EAGAIN},
-    };
-
-    if (error >= 0)
-        return 0;
-    for (size_t i = 0; i < ARRAY_SIZE(map); i++)
-        if (map[i].nl == error)
-            return map[i].negative;
-    return -EIO;
-}
-
 static void step_home(const struct airlock *airlock)
 {
     if (setns(airlock->home, CLONE_NEWNET) < 0)
         abort();
-}
-
-static int netlink_open(int protocol, struct nl_sock **ret)
-{
-    CLEANUP(nl_socket_freep) struct nl_sock *socket = nl_socket_alloc();
-    int r;
-
-    if (!socket)
-        return -ENOMEM;
-    r = nl_connect(socket, protocol);
-    if (r < 0)
-        return errno_from_nl(r);
-    *ret = TAKE_PTR(socket);
-    return 0;
-}
-
-/* Changes one thing of a link. */
-static int change_link(struct nl_sock *netlink, int index, struct rtnl_link *change)
-{
-    CLEANUP(rtnl_link_putp) struct rtnl_link *link = rtnl_link_alloc();
-
-    if (!link)
-        return -ENOMEM;
-    rtnl_link_set_ifindex(link, index);
-    return errno_from_nl(rtnl_link_change(netlink, link, change, 0));
-}
-
-/* Brings a link up; `quiet`: without ARP and without an IPv6 link-local address, so that IPv4 to
- * the gate is all there is on it. The latter is a request of its own before the other: the kernel
- * goes through the flags first, and at the birth of a veth pair it takes neither (its ends are not
- * joined yet).
- *
- * ARP must not be: the table of neighbours is one for the whole host. A socket that is bound to a
- * link reaches out for any address there, and a thousand questions that nobody answers would
- * keep the host itself from finding its neighbours. */
-static int set_up(struct nl_sock *netlink, int index, bool quiet)
-{
-    CLEANUP(rtnl_link_putp) struct rtnl_link *silence = rtnl_link_alloc();
-    CLEANUP(rtnl_link_putp) struct rtnl_link *up = rtnl_link_alloc();
-    int r = 0;
-
-    if (!silence || !up)
-        return -ENOMEM;
-    if (quiet && access("/proc/net/if_inet6", F_OK) >= 0) {
-        r = errno_from_nl(rtnl_link_inet6_set_addr_gen_mode(silence, IN6_ADDR_GEN_MODE_NONE));
-        if (r >= 0)
-            r = change_link(netlink, index, silence);
-    }
-    if (r < 0)
-        return r;
-    rtnl_link_set_flags(up, IFF_UP | (quiet ? IFF_NOARP : 0));
-    return change_link(netlink, index, up);
 }
 
 int airlock_new(struct airlock **ret, char **ret_why)
@@ -176,8 +67,7 @@ struct airlock *airlock_free(struct airlock *airlock)
 {
     if (!airlock)
         return NULL;
-    if (airlock->netlink)
-        nl_socket_free(airlock->netlink);
+    netlink_close(airlock->netlink);
     fd_close(airlock->netns);
     fd_close(airlock->home);
     free(airlock);
@@ -186,42 +76,20 @@ struct airlock *airlock_free(struct airlock *airlock)
 
 /* -- the synthetic addresses -- */
 
-/* A route to them: in the airlock they are its own (AnyIP), in an agent's namespace they lie behind
- * the gate. `gateway` is 0 for the former. By way of one gateway, since otherwise each address
- * would have an entry of its own in the table of neighbours. */
+/* A route to them: in the airlock they are its own, in an agent's namespace they lie behind the
+ * gate. `gateway` is 0 for the former. By way of one gateway, since otherwise each address would
+ * have an entry of its own in the table of neighbours. */
 static int add_synthetic_route(struct nl_sock *netlink, int index, struct in_addr gateway)
 {
     const struct in_addr network = {.s_addr = htonl(GATE_SYNTHETIC_NETWORK)};
-    CLEANUP(rtnl_route_putp) struct rtnl_route *route = rtnl_route_alloc();
-    CLEANUP(nl_addr_putp)
-    struct nl_addr *to = nl_addr_build(AF_INET, &network, sizeof(network));
-    CLEANUP(nl_addr_putp)
-    struct nl_addr *via = nl_addr_build(AF_INET, &gateway, sizeof(gateway));
-    struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
-    bool local = gateway.s_addr == 0;
 
-    if (!route || !to || !via || !hop) {
-        if (hop)
-            rtnl_route_nh_free(hop);
-        return -ENOMEM;
-    }
-    nl_addr_set_prefixlen(to, GATE_SYNTHETIC_PREFIX);
-    rtnl_route_nh_set_ifindex(hop, index);
-    if (!local)
-        rtnl_route_nh_set_gateway(hop, via);
-    rtnl_route_add_nexthop(route, hop); /* the route's now */
-    (void)rtnl_route_set_family(route, AF_INET);
-    (void)rtnl_route_set_dst(route, to);
-    (void)rtnl_route_set_type(route, local ? RTN_LOCAL : RTN_UNICAST);
-    rtnl_route_set_table(route, local ? RT_TABLE_LOCAL : RT_TABLE_MAIN);
-    rtnl_route_set_scope(route, local ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
-    return errno_from_nl(rtnl_route_add(netlink, route, 0));
+    return netlink_route_add(netlink, index, network, GATE_SYNTHETIC_PREFIX, gateway);
 }
 
 static int load_rule(const struct airlock *airlock)
 {
     const struct in_addr network = {.s_addr = htonl(GATE_SYNTHETIC_NETWORK)};
-    CLEANUP(nl_socket_freep) struct nl_sock *netlink = NULL;
+    CLEANUP(netlink_closep) struct nl_sock *netlink = NULL;
     int r;
 
     if (setns(airlock->netns, CLONE_NEWNET) < 0)
@@ -238,7 +106,7 @@ int airlock_begin_transparent(struct airlock *airlock, char **ret_why)
 
     if (airlock->transparent)
         return 0;
-    r = set_up(airlock->netlink, LOOPBACK_INDEX, false);
+    r = netlink_link_up(airlock->netlink, LOOPBACK_INDEX, false);
     if (r >= 0)
         r = add_synthetic_route(airlock->netlink, LOOPBACK_INDEX, (struct in_addr){0});
     if (r < 0 && r != -EEXIST)
@@ -287,51 +155,19 @@ static int make_sockets(struct airlock *airlock, int agent_netns, struct airlock
     return r < 0 ? r : 0;
 }
 
-/* Both ends have the same hardware address: without ARP the kernel sends to that of the link itself
- * (arp_constructor in net/ipv4/arp.c). Locally administered, and the slot's own. */
+/* The hardware address is locally administered, and the slot's own. */
 static int make_pair(struct airlock *airlock, const struct airlock_link *link, int agent_netns)
 {
-    const uint8_t hardware[] = {0x02, 'c', 'g', 0, (uint8_t)(link->slot >> 8), (uint8_t)link->slot};
-    CLEANUP(nl_addr_putp)
-    struct nl_addr *address = nl_addr_build(AF_LLC, hardware, sizeof(hardware));
-    CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_veth_alloc();
-    int r;
+    const struct netlink_veth veth = {
+        .name = link->name,
+        .index = (int)(AIRLOCK_INDEX_BASE + link->slot),
+        .other_name = "eth0",
+        .other_index = AGENT_LINK_INDEX,
+        .other_netns = agent_netns,
+        .hardware = {0x02, 'c', 'g', 0, (uint8_t)(link->slot >> 8), (uint8_t)link->slot},
+    };
 
-    if (!pair || !address)
-        return -ENOMEM;
-    struct rtnl_link *agent_end = rtnl_link_veth_get_peer(pair); /* holds a reference */
-    rtnl_link_set_name(pair, link->name);
-    rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + link->slot));
-    rtnl_link_set_addr(pair, address);
-    rtnl_link_set_addr(agent_end, address);
-    rtnl_link_set_name(agent_end, "eth0");
-    rtnl_link_set_ifindex(agent_end, AGENT_LINK_INDEX);
-    rtnl_link_set_ns_fd(agent_end, agent_netns);
-    rtnl_link_put(agent_end);
-    r = rtnl_link_add(airlock->netlink, pair, NLM_F_CREATE | NLM_F_EXCL);
-    if (r == -NLE_EXIST && rtnl_link_delete(airlock->netlink, pair) >= 0)
-        r = rtnl_link_add(airlock->netlink, pair, NLM_F_CREATE | NLM_F_EXCL);
-    return errno_from_nl(r);
-}
-
-/* A point-to-point address: its peer is the only route that comes with it. */
-static int add_address(struct nl_sock *netlink, int index, struct in_addr local,
-                       struct in_addr peer)
-{
-    CLEANUP(rtnl_addr_putp) struct rtnl_addr *address = rtnl_addr_alloc();
-    CLEANUP(nl_addr_putp) struct nl_addr *nl_local = nl_addr_build(AF_INET, &local, sizeof(local));
-    CLEANUP(nl_addr_putp) struct nl_addr *nl_peer = nl_addr_build(AF_INET, &peer, sizeof(peer));
-    int r;
-
-    if (!address || !nl_local || !nl_peer)
-        return -ENOMEM;
-    rtnl_addr_set_ifindex(address, index);
-    r = rtnl_addr_set_local(address, nl_local);
-    if (r >= 0)
-        r = rtnl_addr_set_peer(address, nl_peer);
-    if (r >= 0)
-        r = rtnl_addr_add(netlink, address, 0);
-    return errno_from_nl(r);
+    return netlink_veth_make(airlock->netlink, &veth);
 }
 
 static int bind_at(int fd, struct in_addr address, uint16_t port)
@@ -392,7 +228,7 @@ static int start_listeners(const struct airlock_link *link, const struct airlock
 static int link_make(struct airlock *airlock, int agent_netns,
                      const struct airlock_link_setup *setup, struct airlock_link *link)
 {
-    CLEANUP(nl_socket_freep) struct nl_sock *agent_netlink = NULL;
+    CLEANUP(netlink_closep) struct nl_sock *agent_netlink = NULL;
     const int index = (int)(AIRLOCK_INDEX_BASE + link->slot);
     int r;
 
@@ -400,15 +236,16 @@ static int link_make(struct airlock *airlock, int agent_netns,
     if (r >= 0)
         r = make_pair(airlock, link, agent_netns);
     if (r >= 0)
-        r = set_up(airlock->netlink, index, true);
+        r = netlink_link_up(airlock->netlink, index, true);
     if (r >= 0)
-        r = add_address(airlock->netlink, index, link->gate_address, link->agent_address);
+        r = netlink_address_add(airlock->netlink, index, link->gate_address, link->agent_address);
     if (r >= 0)
-        r = set_up(agent_netlink, LOOPBACK_INDEX, false);
+        r = netlink_link_up(agent_netlink, LOOPBACK_INDEX, false);
     if (r >= 0)
-        r = set_up(agent_netlink, AGENT_LINK_INDEX, true);
+        r = netlink_link_up(agent_netlink, AGENT_LINK_INDEX, true);
     if (r >= 0)
-        r = add_address(agent_netlink, AGENT_LINK_INDEX, link->agent_address, link->gate_address);
+        r = netlink_address_add(agent_netlink, AGENT_LINK_INDEX, link->agent_address,
+                                link->gate_address);
     if (r >= 0 && setup->transparent)
         r = add_synthetic_route(agent_netlink, AGENT_LINK_INDEX, link->gate_address);
     if (r >= 0)
@@ -464,12 +301,7 @@ void airlock_link_close(struct airlock_link *link)
 
 int airlock_link_sweep(struct airlock *airlock, unsigned slot)
 {
-    CLEANUP(rtnl_link_putp) struct rtnl_link *pair = rtnl_link_alloc();
-    int r;
+    int r = netlink_link_delete(airlock->netlink, (int)(AIRLOCK_INDEX_BASE + slot));
 
-    if (!pair)
-        return -ENOMEM;
-    rtnl_link_set_ifindex(pair, (int)(AIRLOCK_INDEX_BASE + slot));
-    r = errno_from_nl(rtnl_link_delete(airlock->netlink, pair));
     return r == -ENODEV ? 0 : r < 0 ? r : 1;
 }

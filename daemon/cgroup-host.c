@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/xattr.h>
 
+#include "cgroup-file.h"
 #include "cgroup.h"
 #include "fd-io.h"
 #include "why.h"
@@ -123,18 +124,6 @@ static int find_delegated(const char *unified, char **ret)
     return 0;
 }
 
-static int write_file(const char *folder, const char *file, const char *text)
-{
-    char path[PATH_MAX];
-
-    if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path))
-        return -ENAMETOOLONG;
-    AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, text, strlen(text)) < 0)
-        return negative_errno();
-    return 0;
-}
-
 /* Calls `visit` for each folder below `path` whose name begins so. */
 static void each_folder(const char *path, const char *prefix, void (*visit)(const char *below))
 {
@@ -165,7 +154,7 @@ static void remove_tree(const char *path)
 /* v1 folders have no such file: their processes are in a v2 one too. */
 void cgroup_folder_kill(const char *path)
 {
-    (void)write_file(path, "cgroup.kill", "1");
+    (void)cgroup_file_write_in(path, "cgroup.kill", "1");
 }
 
 /* Ends the processes in a tree and removes it. */
@@ -209,7 +198,7 @@ static int move_to_leaf(const char *unified)
     if (snprintf(leaf, sizeof(leaf), "%s/daemon", unified) >= (int)sizeof(leaf))
         return -ENAMETOOLONG;
     int r = folder_make(leaf);
-    return r < 0 ? r : write_file(leaf, "cgroup.procs", "0");
+    return r < 0 ? r : cgroup_file_write_in(leaf, "cgroup.procs", "0");
 }
 
 /* The controllers that reach a v2 folder, that it can hand on. */
@@ -240,11 +229,11 @@ static int enable_unified(struct cgroup_host *host, const char *parent)
             continue;
         (void)snprintf(enable, sizeof(enable), "+%s", controller_names[c]);
         if (!streq(parent, host->unified)) {
-            r = write_file(parent, "cgroup.subtree_control", enable);
+            r = cgroup_file_write_in(parent, "cgroup.subtree_control", enable);
             if (r < 0)
                 return r;
         }
-        r = write_file(host->unified, "cgroup.subtree_control", enable);
+        r = cgroup_file_write_in(host->unified, "cgroup.subtree_control", enable);
         if (r < 0)
             return r;
         host->controllers[c].base = strdup(host->unified);

@@ -1,12 +1,11 @@
 /* What the limits of a card are in files of the control groups, and putting the slowing ones on and
  * off. Kernel: Documentation/admin-guide/cgroup-v2.rst, "Controllers"; cgroup-v1/memory.rst;
  * scheduler/sched-bwc.rst. */
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "block-device.h"
+#include "cgroup-file.h"
 #include "cgroup.h"
 #include "fd-io.h"
 #include "why.h"
@@ -180,13 +179,6 @@ static void format_limit(const struct limit_row *row, const struct card_limits *
                    row->after ? row->after : "");
 }
 
-static int write_text(const char *file, const char *text)
-{
-    AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
-
-    return fd < 0 || write(fd, text, strlen(text)) < 0 ? negative_errno() : 0;
-}
-
 static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
                        const struct card_limits *limits, const struct disk *disk, char **ret_why)
 {
@@ -205,11 +197,11 @@ static int apply_limit(struct cgroup *cgroup, const struct limit_row *row,
     if (asprintf(&file, "%s/%s", folder, row->file) < 0)
         return -ENOMEM;
 
-    int r = write_text(file, applied.written);
+    int r = cgroup_file_write(file, applied.written);
     if (r == -ENOENT && (row->flags & WITH_SWAP) && access("/proc/swaps", F_OK) < 0)
         return 0;
     if (r >= 0 && row->at_first) /* so it can be, and will be again */
-        r = write_text(file, row->at_first);
+        r = cgroup_file_write(file, row->at_first);
     if (r < 0)
         return why_set(ret_why, -ENOTSUP, "%s cannot be enforced: %s: %s", row->limit, file,
                        strerror(-r));
@@ -251,26 +243,18 @@ int cgroup_slow(const struct cgroup *cgroup)
 
     for (size_t i = 0; r >= 0 && i < cgroup->n_applied; i++)
         if (cgroup->applied[i].late)
-            r = write_text(cgroup->applied[i].file, cgroup->applied[i].written);
+            r = cgroup_file_write(cgroup->applied[i].file, cgroup->applied[i].written);
     return r;
 }
 
 /* What fails here leaves an agent that ends as slowly as it ran. */
-static void write_in(const char *folder, const char *file, const char *text)
-{
-    char path[PATH_MAX];
-
-    if (snprintf(path, sizeof(path), "%s/%s", folder, file) < (int)sizeof(path))
-        (void)write_text(path, text);
-}
-
 void cgroup_folder_ease(const char *path)
 {
     AUTO_FREE char *file = NULL, *text = NULL;
     size_t size;
 
-    write_in(path, "cpu.max", "max");
-    write_in(path, "cpu.cfs_quota_us", "-1");
+    (void)cgroup_file_write_in(path, "cpu.max", "max");
+    (void)cgroup_file_write_in(path, "cpu.cfs_quota_us", "-1");
     if (asprintf(&file, "%s/io.max", path) < 0) {
         file = NULL;
         return;
@@ -282,7 +266,7 @@ void cgroup_folder_ease(const char *path)
         char all[CGROUP_WRITTEN_MAX];
         if (snprintf(all, sizeof(all), "%.*s rbps=max wbps=max riops=max wiops=max",
                      (int)strcspn(line, " "), line) < (int)sizeof(all))
-            write_in(path, "io.max", all);
+            (void)cgroup_file_write_in(path, "io.max", all);
     }
 }
 

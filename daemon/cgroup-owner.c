@@ -11,21 +11,20 @@
  * agents whose cards ask for some. */
 #include "cgroup-owner.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/sysinfo.h>
 
 #include "caged-limits.h"
+#include "cgroup-file.h"
 #include "fd-io.h"
 #include "why.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 #define SLACK MIB       /* what may come to be used while we look */
 #define STEP (32 * MIB) /* reclaimed at once: some ten milliseconds */
-#define FILE_MAX 65536
-#define AGENT_TASKS 3 /* caged-init, the agent, its gate */
+#define AGENT_TASKS 3   /* caged-init, the agent, its gate */
 
 static uint64_t host_memory(void)
 {
@@ -103,59 +102,16 @@ static int path_of(const struct cgroup_host *host, const struct total_row *row, 
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static int write_number(const char *path, uint64_t number)
-{
-    bool of_v1 = strstr(path, "_in_bytes");
-    char text[32];
-    AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return negative_errno();
-    if (number == UINT64_MAX)
-        (void)snprintf(text, sizeof(text), "%s", of_v1 ? "-1" : "max");
-    else
-        (void)snprintf(text, sizeof(text), "%" PRIu64, number);
-    return write(fd, text, strlen(text)) < 0 ? negative_errno() : 0;
-}
-
-/* UINT64_MAX for "max"; v1 has a number near 2^63 for that. */
-static int read_number(const char *path, uint64_t *ret)
-{
-    AUTO_FREE char *text = NULL;
-    size_t size;
-    int r = file_read_all(path, FILE_MAX, &text, &size);
-
-    if (r < 0)
-        return r;
-    uint64_t number = strtoull(text, NULL, 10);
-    *ret = has_prefix(text, "max") || number > (uint64_t)INT64_MAX - MIB ? UINT64_MAX : number;
-    return 0;
-}
-
 static uint64_t read_or_zero(const struct cgroup_host *host, const struct total_row *row, uid_t uid,
                              const char *file)
 {
     char path[PATH_MAX];
     uint64_t number = 0;
 
-    if (path_of(host, row, uid, file, path, sizeof(path)) < 0 || read_number(path, &number) < 0)
+    if (path_of(host, row, uid, file, path, sizeof(path)) < 0 ||
+        cgroup_file_read_number(path, &number) < 0)
         return 0;
     return number;
-}
-
-/* Sums of lines of memory.stat, which begin with one of these names. */
-static uint64_t read_stat(const char *text, const char *const *names, size_t n)
-{
-    uint64_t sum = 0;
-
-    for (const char *line = text; line && *line;
-         line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-        for (size_t i = 0; i < n; i++) {
-            size_t length = strlen(names[i]);
-            if (strncmp(line, names[i], length) == 0 && line[length] == ' ')
-                sum += strtoull(line + length + 1, NULL, 10);
-        }
-    return sum;
 }
 
 /* How much of the memory in use are files that the kernel keeps for speed alone and can drop
@@ -163,21 +119,18 @@ static uint64_t read_stat(const char *text, const char *const *names, size_t n)
  * "total_".) */
 static uint64_t droppable(const struct cgroup_host *host, const struct total_row *row, uid_t uid)
 {
-    static const char *const kept[2][2] = {{"total_inactive_file", "total_active_file"},
-                                           {"inactive_file", "active_file"}};
-    static const char *const needed[2][3] = {
-        {"total_mapped_file", "total_dirty", "total_writeback"},
-        {"file_mapped", "file_dirty", "file_writeback"}};
-    AUTO_FREE char *text = NULL;
+    static const char *const keys[2][5] = {
+        {"total_inactive_file", "total_active_file", "total_mapped_file", "total_dirty",
+         "total_writeback"},
+        {"inactive_file", "active_file", "file_mapped", "file_dirty", "file_writeback"}};
+    uint64_t n[5];
     char path[PATH_MAX];
-    size_t size;
 
-    if (path_of(host, row, uid, "memory.stat", path, sizeof(path)) < 0 ||
-        file_read_all(path, FILE_MAX, &text, &size) < 0)
+    if (path_of(host, row, uid, "memory.stat", path, sizeof(path)) < 0)
         return 0;
-    uint64_t all = read_stat(text, kept[row->version - 1], 2);
-    uint64_t held = read_stat(text, needed[row->version - 1], 3);
-    return all > held ? all - held : 0;
+    cgroup_file_read_keys(path, keys[row->version - 1], ARRAY_SIZE(n), n);
+    uint64_t kept = n[0] + n[1], needed = n[2] + n[3] + n[4];
+    return kept > needed ? kept - needed : 0;
 }
 
 /* -- limiting -- */
@@ -199,16 +152,16 @@ static int write_row(const struct cgroup_host *host, const struct total_row *row
     int r = path_of(host, row, uid, row->file, path, sizeof(path));
 
     if (r >= 0)
-        r = read_number(path, &now);
+        r = cgroup_file_read_number(path, &now);
     if (r == -ENOENT && row->with_swap && access("/proc/swaps", F_OK) < 0)
         return 0;
     if (r < 0)
-        return wanted == UINT64_MAX ? 0 : r;
+        return wanted == CGROUP_NO_LIMIT ? 0 : r;
     if (raise)
-        return wanted > now ? write_number(path, wanted) : 0;
+        return wanted > now ? cgroup_file_write_number(path, wanted) : 0;
     uint64_t target = attainable(host, row, uid, wanted);
     if (target < now)
-        r = write_number(path, target);
+        r = cgroup_file_write_number(path, target);
     if (r == -EBUSY && row->in_use) /* of v1: more came to be used meanwhile */
         r = 0;
     *above = *above || MIN_OF(target, now) > wanted;
@@ -242,8 +195,9 @@ static int write_total(const struct cgroup_host *host, struct cgroup_owner *owne
         bool limited = number_of(&owner->total, row->controller) > 0;
         if (!is_here(host, row))
             continue;
-        int r = write_row(host, row, owner->uid, limited ? row->value(&owner->total) : UINT64_MAX,
-                          raise, &owner->above);
+        int r =
+            write_row(host, row, owner->uid, limited ? row->value(&owner->total) : CGROUP_NO_LIMIT,
+                      raise, &owner->above);
         if (r < 0)
             return why_set(ret_why, -ENOTSUP, "%s cannot be enforced: %s of owner-%u: %s",
                            name_of(&owner->total, row), row->file, owner->uid, strerror(-r));
@@ -305,10 +259,10 @@ static void lower_row(const struct cgroup_host *host, const struct total_row *ro
 
     if (row->version == 2 && in_use > wanted && step > 0 &&
         path_of(host, row, uid, "memory.reclaim", path, sizeof(path)) >= 0)
-        (void)write_number(path, MIN_OF(in_use - wanted, step));
+        (void)cgroup_file_write_number(path, MIN_OF(in_use - wanted, step));
     else if (row->version == 1 && in_use > wanted && step > 0 &&
              path_of(host, row, uid, row->file, path, sizeof(path)) >= 0)
-        (void)write_number(path, MAX_OF(wanted, in_use - MIN_OF(in_use, step)));
+        (void)cgroup_file_write_number(path, MAX_OF(wanted, in_use - MIN_OF(in_use, step)));
 }
 
 bool cgroup_owner_lower(const struct cgroup_host *host, struct cgroup_owner *owner)

@@ -7,10 +7,9 @@
 #include <sys/stat.h>
 
 #include "caged-limits.h"
+#include "cgroup-file.h"
 #include "fd-io.h"
 #include "why.h"
-
-#define COUNTER_FILE_MAX 65536
 
 /* UNIT/agent-ID. What is there already is of an agent whose daemon died. */
 static int make_folder_in_unit(const char *unit, const char *agent_id, char **ret, char **ret_why)
@@ -105,19 +104,14 @@ static int open_entrances(struct cgroup *cgroup)
 static uint64_t read_counter(const struct cgroup *cgroup, enum cgroup_controller controller,
                              const char *file, const char *key)
 {
-    AUTO_FREE char *path = NULL, *text = NULL;
-    size_t size, length = strlen(key);
+    char path[PATH_MAX];
+    uint64_t number = 0;
     const char *folder =
         cgroup->folders[controller] ? cgroup->folders[controller] : cgroup->unified;
 
-    if (asprintf(&path, "%s/%s", folder, file) < 0)
-        path = NULL;
-    if (!path || file_read_all(path, COUNTER_FILE_MAX, &text, &size) < 0)
-        return 0;
-    for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-        if (strncmp(line, key, length) == 0 && line[length] == ' ')
-            return strtoull(line + length + 1, NULL, 10);
-    return 0;
+    if (snprintf(path, sizeof(path), "%s/%s", folder, file) < (int)sizeof(path))
+        cgroup_file_read_keys(path, &key, 1, &number);
+    return number;
 }
 
 /* Since Linux 6.11 a task that was over a limit counts where the limit is; before, where the task

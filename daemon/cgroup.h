@@ -34,8 +34,8 @@ struct cgroup_host {
 
 /* Finds the hierarchies and makes our folder in each: the daemon's own cgroup where systemd
  * delegated it (the daemon then moves itself into a leaf below), else `name` at the top. What an
- * earlier daemon left there is killed and removed. 0, -ENOTSUP with *ret_why if there is no v2
- * hierarchy with cgroup.kill, or -errno. */
+ * earlier daemon left there is killed and removed. 0, -ENOTSUP with *ret_why (the caller's) if
+ * there is no v2 hierarchy with cgroup.kill, or -errno. */
 int cgroup_host_init(struct cgroup_host *host, const char *name, char **ret_why);
 
 /* The same for a unit's folder, where systemd's limits are v2's: -ENOTSUP with *ret_why where this
@@ -104,7 +104,7 @@ void cgroup_ease(const struct cgroup *cgroup);
 /* SIGKILL to all that is in a v2 folder, if it is there. */
 void cgroup_folder_kill(const char *path);
 
-/* SIGKILL to every process in it, at once (cgroup.kill), and cgroup_ease. */
+/* SIGKILL to every process in it, at once (cgroup.kill), and cgroup_ease. 0 or -errno. */
 int cgroup_kill(const struct cgroup *cgroup);
 
 /* How often the kernel killed for want of memory, and refused a task over the limit: the card's or

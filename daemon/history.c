@@ -1,10 +1,9 @@
-/* The past of agents, by journalctl(1). */
+/* The past of agents, read by journalctl(1): the process that reads, and the one before it. The
+ * words that it is asked in are in history-query.c. */
 #include "history.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -15,7 +14,6 @@
 #include "manager.h"
 #include "process.h"
 
-#define ARGUMENTS_MAX 24
 #define COMPLAINT_MAX 512  /* what is kept of journalctl's standard error */
 #define COMPLAINT_READS 16 /* at the end: a pipe full */
 #define LOOK_USEC (20 * 1000)
@@ -26,7 +24,7 @@ struct history {
     uid_t caller;
     history_done done; /* NULL: nobody wants to know */
     void *user;
-    char *arguments[ARGUMENTS_MAX + 1]; /* of the process that reads */
+    struct history_arguments arguments; /* of the process that reads */
     int output;                         /* until that one has it */
     uint64_t mark;                      /* of what was logged before */
     uint64_t looks;                     /* how often that was looked after */
@@ -40,14 +38,6 @@ struct history {
     sd_event_source *exit_source, *complaint_source, *timer;
 };
 
-bool history_time_is_sane(const char *text)
-{
-    size_t length = strlen(text);
-
-    return length > 0 && length <= HISTORY_TIME_MAX &&
-           strspn(text, HISTORY_TIME_CHARACTERS) == length;
-}
-
 size_t history_count(const struct manager *manager, const uid_t *uid)
 {
     const struct history *history;
@@ -56,115 +46,6 @@ size_t history_count(const struct manager *manager, const uid_t *uid)
     LIST_FOREACH (history, &manager->histories, entry)
         n += !uid || history->caller == *uid;
     return n;
-}
-
-/* -- what journalctl is asked -- */
-
-#define IDS_MAX 4
-
-#define NETWORK_FIELDS                                                                             \
-    "--output-fields=CAGED_AGENT,CAGED_OWNER_UID,CAGED_INVOCATION_ID,CAGED_TIME_USEC,"             \
-    "CAGED_RECORD,CAGED_REQUEST,CAGED_VERDICT,CAGED_METHOD,CAGED_HOST,CAGED_PORT,CAGED_ADDRESS,"   \
-    "CAGED_RULE,CAGED_CODE,CAGED_COUNT,CAGED_BYTES_UP,CAGED_BYTES_DOWN,CAGED_DURATION_USEC"
-
-/* Which entries each kind of history has, and what is said of each: enough to make a LogLine of it,
- * or an Event. Longer values than journalctl's usual limit are there for --all. */
-static const struct {
-    const char *fields, *identifier;
-    const char *ids[IDS_MAX];
-} kinds[] = {
-    [HISTORY_OUTPUT] = {"--output-fields=MESSAGE,CAGED_INVOCATION_ID,CAGED_SEQUENCE,"
-                        "CAGED_TIME_USEC,CAGED_STREAM,CAGED_PARTIAL",
-                        "SYSLOG_IDENTIFIER=caged-agent",
-                        {0}},
-    [HISTORY_NETWORK] = {NETWORK_FIELDS,
-                         "SYSLOG_IDENTIFIER=cagedd",
-                         {LOG_ID_NETWORK_ALLOWED, LOG_ID_NETWORK_REFUSED, LOG_ID_NETWORK_HELD,
-                          LOG_ID_NETWORK_ENDED}},
-    [HISTORY_REFUSED] = {NETWORK_FIELDS, "SYSLOG_IDENTIFIER=cagedd", {LOG_ID_NETWORK_REFUSED}},
-};
-_Static_assert(ARRAY_SIZE(kinds) == HISTORY_KIND_COUNT, "a kind of history has no row");
-
-static int add(struct history *h, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static int add(struct history *h, const char *format, ...)
-{
-    va_list arguments;
-    size_t n = 0;
-
-    while (h->arguments[n])
-        n++;
-    if (n == ARGUMENTS_MAX)
-        return -E2BIG;
-    va_start(arguments, format);
-    int r = vasprintf(&h->arguments[n], format, arguments);
-    va_end(arguments);
-    if (r >= 0)
-        return 0;
-    h->arguments[n] = NULL;
-    return -ENOMEM;
-}
-
-/* The path of this program as journald names it in _EXE: without what the kernel adds when an
- * upgrade has replaced the file. */
-static int own_path(char *buffer, size_t size)
-{
-    static const char deleted[] = " (deleted)";
-    ssize_t n = readlink("/proc/self/exe", buffer, size);
-
-    if (n < 0)
-        return negative_errno();
-    if ((size_t)n >= size)
-        return -ENAMETOOLONG;
-    buffer[n] = 0;
-    if ((size_t)n >= sizeof(deleted) && streq(buffer + n - (sizeof(deleted) - 1), deleted))
-        buffer[(size_t)n - (sizeof(deleted) - 1)] = 0;
-    return 0;
-}
-
-/* Any user may send the journal entries that name an agent and an owner, and might get a setuid
- * program to write what looks like one into the journal's socket. Fields that begin with an
- * underscore are journald's own word (systemd.journal-fields(7)): the sender was root, was this
- * program, and spoke the journal's own protocol. */
-static int add_matches(struct history *h, const struct history_query *q)
-{
-    char path[PATH_MAX];
-    int r = own_path(path, sizeof(path));
-
-    if (r >= 0)
-        r = add(h, "_EXE=%s", path);
-    if (r >= 0)
-        r = add(h, "_UID=0");
-    if (r >= 0)
-        r = add(h, "_TRANSPORT=journal");
-    if (r >= 0)
-        r = add(h, "%s", kinds[q->kind].identifier);
-    for (size_t i = 0; r >= 0 && i < IDS_MAX && kinds[q->kind].ids[i]; i++)
-        r = add(h, "MESSAGE_ID=%s", kinds[q->kind].ids[i]); /* any of them */
-    if (r >= 0 && q->agent_id)
-        r = add(h, "CAGED_AGENT=%s", q->agent_id);
-    if (r >= 0 && q->owner >= 0)
-        r = add(h, "CAGED_OWNER_UID=%jd", (intmax_t)q->owner);
-    if (r >= 0 && q->invocation_id)
-        r = add(h, "CAGED_INVOCATION_ID=%s", q->invocation_id);
-    return r;
-}
-
-static int make_arguments(struct history *h, const struct history_query *q)
-{
-    const char *const fixed[] = {"journalctl", "--system", "--no-pager", "--quiet",
-                                 "--all",      "--output", "json",       kinds[q->kind].fields};
-    int r = 0;
-
-    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(fixed); i++)
-        r = add(h, "%s", fixed[i]);
-    if (r >= 0 && q->since)
-        r = add(h, "--since=%s", q->since);
-    if (r >= 0 && q->until)
-        r = add(h, "--until=%s", q->until);
-    if (r >= 0 && q->lines >= 0)
-        r = add(h, "--lines=%jd", (intmax_t)q->lines);
-    return r < 0 ? r : add_matches(h, q);
 }
 
 /* -- the process under way -- */
@@ -183,8 +64,7 @@ static struct history *history_free(struct history *h)
     forget_process(h);
     fd_close(h->output);
     uid_ranges_release(&h->manager->ranges, h->slot);
-    for (size_t i = 0; h->arguments[i]; i++)
-        free(h->arguments[i]);
+    history_arguments_deinit(&h->arguments);
     LIST_REMOVE(h, entry);
     free(h);
     return NULL;
@@ -337,7 +217,7 @@ static int start_reading(struct history *h)
     };
     h->reading = true;
     h->failure = NULL;
-    int r = start_process(h, h->arguments, h->output, &drop);
+    int r = start_process(h, h->arguments.words, h->output, &drop);
     h->output = fd_close(h->output);
     return r;
 }
@@ -416,7 +296,7 @@ int history_start(struct manager *manager, uid_t caller, const struct history_qu
         .complaints = -EBADF,
     };
     LIST_INSERT_HEAD(&manager->histories, h, entry);
-    r = make_arguments(h, query);
+    r = history_arguments_init(&h->arguments, query);
     if (r >= 0)
         r = flush(h);
     if (r < 0) {

@@ -15,9 +15,10 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
+
+#include "history-query.h"
 
 #define HISTORY_PROGRAM "/usr/bin/journalctl"
 
@@ -26,28 +27,9 @@ struct manager;
 
 LIST_HEAD(history_list, history);
 
-enum history_kind {
-    HISTORY_OUTPUT,
-    HISTORY_NETWORK, /* decisions of gates, and ends of what they allowed */
-    HISTORY_REFUSED, /* decisions that refused alone */
-    HISTORY_KIND_COUNT,
-};
-
-struct history_query {
-    enum history_kind kind;
-    const char *agent_id;      /* NULL: of every agent */
-    int64_t owner;             /* negative: of every owner */
-    const char *invocation_id; /* NULL: of every run */
-    const char *since, *until; /* NULL: no bound; see history_time_is_sane() */
-    int64_t lines;             /* negative: all, as it has to be with a bound */
-};
-
 /* Called once, from the event loop: error is 0 when everything was written; else `why` tells what
  * failed, in words of journalctl(1) where it had any (bytes of any kind, but no NUL). */
 typedef void (*history_done)(void *user, int error, const char *why);
-
-/* Whether a time as a user worded it may be handed to journalctl, which then parses it. */
-bool history_time_is_sane(const char *text);
 
 /* How many are under way for a user, or for all. */
 size_t history_count(const struct manager *manager, const uid_t *uid);

@@ -31,7 +31,8 @@ const struct policy_rule *policy_store_rule(const struct policy_store *store,
 /* Why policy_store_rule() finds none: a sentence for the peer. Static. */
 const char *policy_store_why_none(const struct policy_store *store);
 
-/* Asks for a reload; policy_store_is_done() tells of the result's coming, and the watches. */
+/* Asks for a reload: its number. policy_store_is_done() tells whether its result is there, and the
+ * watches are woken when one comes. */
 uint64_t policy_store_reload(struct policy_store *store);
 bool policy_store_is_done(const struct policy_store *store, uint64_t reload);
 struct watch_list *policy_store_watches(struct policy_store *store);

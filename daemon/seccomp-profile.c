@@ -1,4 +1,4 @@
-/* seccomp profiles: JSON to BPF; the contract stands in the header.
+/* seccomp profiles: from what they say (seccomp-read.c) to BPF; the contract stands in the header.
  *
  * libseccomp cannot say "allowed, but not with this argument" when the plain permission stands in
  * the same filter. So each run of entries with the same action becomes a filter of its own, a
@@ -7,21 +7,16 @@
 #include "seccomp-profile.h"
 
 #include <ctype.h>
-#include <jansson.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "fd-io.h"
-#include "json-text.h"
+#include "seccomp-read.h"
 #include "util.h"
 #include "why.h"
 
-#define PROFILE_SIZE_MAX (256 * 1024)
-#define PROFILE_NESTING_MAX 8
-#define ERRNO_MAX 4095
 #define OPTIMIZE_BINARY_TREE 2
 
 /* No action that a profile can ask for. */
@@ -49,174 +44,6 @@ static void filter_releasep(scmp_filter_ctx *filter)
 {
     if (*filter)
         seccomp_release(*filter);
-}
-
-/* -- strictness: every object has only keys that are known, of the type that they have -- */
-
-struct key {
-    const char *name;
-    json_type type;
-    bool required;
-};
-
-static const struct key top_keys[] = {
-    {"defaultAction", JSON_STRING, true}, {"defaultErrnoRet", JSON_INTEGER, true},
-    {"architectures", JSON_ARRAY, false}, {"archMap", JSON_ARRAY, false},
-    {"syscalls", JSON_ARRAY, true},
-};
-
-static const struct key map_keys[] = {
-    {"architecture", JSON_STRING, true},
-    {"subArchitectures", JSON_ARRAY, false},
-};
-
-static const struct key entry_keys[] = {
-    {"names", JSON_ARRAY, true}, {"action", JSON_STRING, true},   {"errnoRet", JSON_INTEGER, false},
-    {"args", JSON_ARRAY, false}, {"comment", JSON_STRING, false},
-};
-
-static const struct key argument_keys[] = {
-    {"index", JSON_INTEGER, true},
-    {"value", JSON_INTEGER, true},
-    {"valueTwo", JSON_INTEGER, false},
-    {"op", JSON_STRING, true},
-};
-
-static const struct key *find_key(const struct key *keys, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (streq(keys[i].name, name))
-            return &keys[i];
-    return NULL;
-}
-
-/* `what` names the object for the sentence: "syscalls[3]". */
-static int check_object(const struct profile *p, json_t *object, const struct key *keys, size_t n,
-                        const char *what)
-{
-    const char *name;
-    json_t *value;
-
-    if (!json_is_object(object))
-        return why_set(p->ret_why, -EINVAL, "%s must be an object", what);
-    json_object_foreach (object, name, value) {
-        const struct key *key = find_key(keys, n, name);
-        if (!key)
-            return why_set(p->ret_why, -EINVAL, "%s has an unknown key \"%.64s\"", what, name);
-        if (json_typeof(value) != key->type)
-            return why_set(p->ret_why, -EINVAL, "\"%s\" of %s has the wrong type", name, what);
-    }
-    for (size_t i = 0; i < n; i++)
-        if (keys[i].required && !json_object_get(object, keys[i].name))
-            return why_set(p->ret_why, -EINVAL, "%s lacks \"%s\"", what, keys[i].name);
-    return 0;
-}
-
-static int check_strings(const struct profile *p, const json_t *array, const char *what)
-{
-    size_t i;
-    json_t *item;
-
-    json_array_foreach (array, i, item)
-        if (!json_is_string(item))
-            return why_set(p->ret_why, -EINVAL, "%s must hold strings only", what);
-    return 0;
-}
-
-/* -- actions and arguments -- */
-
-/* The action of an object with the keys `action_key` and `errno_key`. */
-static int read_action(const struct profile *p, const json_t *object, const char *action_key,
-                       const char *errno_key, const char *what, uint32_t *ret)
-{
-    const char *name = json_string_value(json_object_get(object, action_key));
-    const json_t *number = json_object_get(object, errno_key);
-    json_int_t error = number ? json_integer_value(number) : EPERM;
-
-    if (streq(name, "SCMP_ACT_ALLOW") && !number) {
-        *ret = SCMP_ACT_ALLOW;
-        return 0;
-    }
-    if (!streq(name, "SCMP_ACT_ERRNO"))
-        return why_set(p->ret_why, -EINVAL,
-                       "\"%s\" of %s must be SCMP_ACT_ALLOW (without an errno) or SCMP_ACT_ERRNO",
-                       action_key, what);
-    if (error < 1 || error > ERRNO_MAX)
-        return why_set(p->ret_why, -EINVAL, "\"%s\" of %s must be from 1 to %d", errno_key, what,
-                       ERRNO_MAX);
-    *ret = SCMP_ACT_ERRNO((uint32_t)error);
-    return 0;
-}
-
-static const struct {
-    const char *name;
-    enum scmp_compare op;
-} operators[] = {
-    {"SCMP_CMP_NE", SCMP_CMP_NE},
-    {"SCMP_CMP_LT", SCMP_CMP_LT},
-    {"SCMP_CMP_LE", SCMP_CMP_LE},
-    {"SCMP_CMP_EQ", SCMP_CMP_EQ},
-    {"SCMP_CMP_GE", SCMP_CMP_GE},
-    {"SCMP_CMP_GT", SCMP_CMP_GT},
-    {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
-};
-
-static bool find_operator(const char *name, enum scmp_compare *ret)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(operators); i++) {
-        if (streq(operators[i].name, name)) {
-            *ret = operators[i].op;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* For SCMP_CMP_MASKED_EQ `value` is the mask and `valueTwo` what must be left. */
-static int read_argument(const struct profile *p, json_t *object, const char *what,
-                         struct scmp_arg_cmp *ret)
-{
-    enum scmp_compare op;
-    int r = check_object(p, object, argument_keys, ARRAY_SIZE(argument_keys), what);
-
-    if (r < 0)
-        return r;
-    json_int_t index = json_integer_value(json_object_get(object, "index"));
-    json_int_t value = json_integer_value(json_object_get(object, "value"));
-    json_int_t second = json_integer_value(json_object_get(object, "valueTwo"));
-    const char *name = json_string_value(json_object_get(object, "op"));
-
-    if (index < 0 || index > 5)
-        return why_set(p->ret_why, -EINVAL, "\"index\" of %s must be from 0 to 5", what);
-    if (value < 0 || second < 0)
-        return why_set(p->ret_why, -EINVAL, "a value of %s is negative", what);
-    if (!find_operator(name, &op))
-        return why_set(p->ret_why, -EINVAL, "%s has an unknown op \"%.64s\"", what, name);
-    *ret = (struct scmp_arg_cmp){(unsigned)index, op, (scmp_datum_t)value, (scmp_datum_t)second};
-    return 0;
-}
-
-static int read_arguments(const struct profile *p, const json_t *entry, const char *what,
-                          struct scmp_arg_cmp ret[6], unsigned *ret_n)
-{
-    const json_t *array = json_object_get(entry, "args");
-    unsigned seen = 0;
-    size_t i;
-    json_t *item;
-
-    json_array_foreach (array, i, item) {
-        struct scmp_arg_cmp argument;
-        int r = read_argument(p, item, what, &argument);
-        if (r < 0)
-            return r;
-        if (seen & 1U << argument.arg)
-            return why_set(p->ret_why, -EINVAL, "%s compares argument %u twice", what,
-                           argument.arg);
-        seen |= 1U << argument.arg;
-        ret[i] = argument;
-    }
-    *ret_n = (unsigned)json_array_size(array);
-    return 0;
 }
 
 /* -- architectures -- */
@@ -267,15 +94,15 @@ static int choose_architectures(const struct profile *p, scmp_filter_ctx filter)
     json_t *row;
 
     json_array_foreach (map, i, row) {
+        struct seccomp_map_row map_row;
         if (r >= 0)
-            r = check_object(p, row, map_keys, ARRAY_SIZE(map_keys), "an entry of archMap");
+            r = seccomp_read_map_row(row, &map_row, p->ret_why);
         if (r < 0)
             return r;
-        const char *name = json_string_value(json_object_get(row, "architecture"));
-        if (architecture_token(name) != seccomp_arch_native())
+        if (architecture_token(map_row.architecture) != seccomp_arch_native())
             continue;
         native = true;
-        r = add_architectures(p, filter, json_object_get(row, "subArchitectures"), &native);
+        r = add_architectures(p, filter, map_row.others, &native);
     }
     if (r >= 0 && !native)
         return why_set(p->ret_why, -EINVAL,
@@ -302,25 +129,18 @@ static int layer_new(const struct profile *p, uint32_t otherwise, scmp_filter_ct
     return 0;
 }
 
-static int layer_add_entry(const struct profile *p, scmp_filter_ctx layer, uint32_t action,
-                           const json_t *entry, const char *what)
+static int layer_add_entry(const struct profile *p, scmp_filter_ctx layer,
+                           const struct seccomp_rule *entry, const char *what)
 {
-    const json_t *names = json_object_get(entry, "names");
-    struct scmp_arg_cmp arguments[6];
-    unsigned n_arguments = 0;
     size_t i;
     json_t *name;
-    int r = check_strings(p, names, what);
 
-    if (r >= 0)
-        r = read_arguments(p, entry, what, arguments, &n_arguments);
-    if (r < 0)
-        return r;
-    json_array_foreach (names, i, name) {
+    json_array_foreach (entry->names, i, name) {
         int number = seccomp_syscall_resolve_name(json_string_value(name));
         if (number == __NR_SCMP_ERROR)
             continue;
-        r = seccomp_rule_add_array(layer, action, number, n_arguments, arguments);
+        int r = seccomp_rule_add_array(layer, entry->action, number, entry->n_arguments,
+                                       entry->arguments);
         if (r < 0)
             return why_set(p->ret_why, -EINVAL, "libseccomp refuses \"%s\" of %s: %s",
                            json_string_value(name), what, strerror(-r));
@@ -375,23 +195,20 @@ static int compile_run(struct profile *p, const json_t *entries, size_t *index)
     size_t i;
 
     for (i = *index; i < json_array_size(entries); i++) {
-        json_t *entry = json_array_get(entries, i);
+        struct seccomp_rule entry;
         char what[48];
-        uint32_t action;
 
         (void)snprintf(what, sizeof(what), "syscalls[%zu]", i);
-        int r = check_object(p, entry, entry_keys, ARRAY_SIZE(entry_keys), what);
-        if (r >= 0)
-            r = read_action(p, entry, "action", "errnoRet", what, &action);
+        int r = seccomp_read_entry(json_array_get(entries, i), what, &entry, p->ret_why);
         if (r >= 0 && !layer) {
-            layer_action = action;
+            layer_action = entry.action;
             r = layer_new(p, ACTION_NEXT_LAYER, &layer);
         }
         if (r < 0)
             return r;
-        if (action != layer_action)
+        if (entry.action != layer_action)
             break;
-        r = layer_add_entry(p, layer, action, entry, what);
+        r = layer_add_entry(p, layer, &entry, what);
         if (r < 0)
             return r;
     }
@@ -421,27 +238,6 @@ static int compile(struct profile *p)
     return 0;
 }
 
-static int load(struct profile *p, const char *path)
-{
-    AUTO_FREE char *text = NULL;
-    struct json_text_error error;
-    size_t size;
-    int r = file_read_all(path, PROFILE_SIZE_MAX, &text, &size);
-
-    if (r < 0)
-        return why_set(p->ret_why, r, "it cannot be read: %s", strerror(-r));
-    r = json_text_parse(text, size, PROFILE_NESTING_MAX, &p->json, &error);
-    if (r == -EINVAL)
-        return why_set(p->ret_why, -EINVAL, "%s: line %d: found %s", error.path, error.line,
-                       error.found);
-    if (r >= 0)
-        r = check_object(p, p->json, top_keys, ARRAY_SIZE(top_keys), "the profile");
-    if (r >= 0)
-        r = read_action(p, p->json, "defaultAction", "defaultErrnoRet", "the profile",
-                        &p->default_action);
-    return r;
-}
-
 int seccomp_profile_compile(const char *path, int *ret_memfd, size_t *ret_instructions,
                             char **ret_why)
 {
@@ -452,7 +248,7 @@ int seccomp_profile_compile(const char *path, int *ret_memfd, size_t *ret_instru
     if (!p)
         return -ENOMEM;
     p->ret_why = ret_why;
-    r = load(p, path);
+    r = seccomp_read_file(path, &p->json, &p->default_action, ret_why);
     if (r >= 0)
         r = compile(p);
     if (r < 0)

@@ -26,6 +26,7 @@ int server_bind(const struct manager *manager, const char *path);
  * call under way, or replies or further calls that are on their way. */
 void server_count_clients(const struct server *server, size_t *ret_clients, size_t *ret_calling);
 
+/* Whether no connection is open. */
 bool server_is_empty(const struct server *server);
 
 /* Takes no connection any more, after those that wait for it if `take_waiting`, and drains all that

@@ -69,24 +69,6 @@ static int find_free(void)
     return -EAGAIN;
 }
 
-/* One message with all of them. */
-static int send_fds(int socket, const int *fds, size_t n)
-{
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(START_CHANNEL_FDS_MAX * sizeof(int))] = {};
-    struct iovec data = {.iov_base = (char[]){0}, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &data,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = CMSG_SPACE(n * sizeof(int))};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(n * sizeof(int));
-    memcpy(CMSG_DATA(header), fds, n * sizeof(int));
-    return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? negative_errno() : 0;
-}
-
 int start_channel_put(const int *fds, size_t n)
 {
     int ends[2], channel;
@@ -94,14 +76,13 @@ int start_channel_put(const int *fds, size_t n)
 
     if (r < 0)
         return r;
-    if (n == 0 || n > START_CHANNEL_FDS_MAX)
-        return -E2BIG;
     channel = find_free();
     if (channel < 0)
         return channel;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return negative_errno();
-    r = send_fds(ends[0], fds, n);
+    ssize_t sent = socket_send(ends[0], "", 1, fds, n); /* one message has all of them */
+    r = sent < 0 ? (int)sent : 0;
     if (r >= 0 && dup3(ends[1], FIRST + channel, O_CLOEXEC) < 0)
         r = negative_errno();
     (void)close(ends[0]);

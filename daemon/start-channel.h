@@ -13,13 +13,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define START_CHANNEL_FDS_MAX 64
-
 /* Takes the low numbers: first of all, before anything else is opened. 0 or -errno. */
 int start_channels_reserve(void);
 
 /* Puts these descriptors, which stay the caller's, up for the next process: its channel, or -errno;
- * -EAGAIN while as many processes as there are channels have not taken theirs. */
+ * -EAGAIN while as many processes as there are channels have not taken theirs, -E2BIG for more than
+ * one message carries (SOCKET_DESCRIPTORS_MAX). */
 int start_channel_put(const int *fds, size_t n);
 
 /* In the new process, which shares the table: the table becomes its own, and fds[0..n) are what was

@@ -1,42 +1,10 @@
 /* Any text as a card: no crash; an error is whole, printable and names a path; and what a card is
  * printed as is a card again, prints the same, and holds no value of the environment. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "caged-limits.h"
 #include "card.h"
+#include "fuzz-card-error.h"
 #include "json-text.h"
 #include "util.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
-static void check_text(const char *text, size_t size)
-{
-    size_t length = strnlen(text, size);
-
-    require(length > 0 && length < size);
-    for (size_t i = 0; i < length; i++)
-        require((unsigned char)text[i] >= ' ' && text[i] != 0x7f);
-    /* It goes into a reply, which has to be JSON. */
-    json_t *string = json_stringn(text, length);
-    require(string != NULL);
-    json_decref(string);
-}
-
-static void check_error(const struct card_error *error)
-{
-    check_text(error->path, sizeof(error->path));
-    check_text(error->found, sizeof(error->found));
-    check_text(error->expected, sizeof(error->expected));
-    require(error->path[0] == '$');
-}
 
 static void check_card(const struct card *card)
 {

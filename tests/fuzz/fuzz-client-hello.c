@@ -1,20 +1,9 @@
 /* Any bytes as what a client says first: no crash; the reader answers the same however they are
  * cut, and its answer stays; the filter lets pass all that came and nothing else, and on a port of
  * TLS nothing but a hello for the host that was asked for. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "caged-limits.h"
 #include "daemon/gate/hello-filter.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "fuzz.h"
 
 /* In a copy of exactly its size, so that a read behind it is found. */
 static enum client_hello_status read_copy(struct client_hello_reader *reader, const void *data,

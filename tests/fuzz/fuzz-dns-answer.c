@@ -10,10 +10,7 @@
  * it. Each question is answered by the next of them. */
 #include "daemon/gate/resolver.c"
 
-#include <stddef.h>
-#include <stdint.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 #define MESSAGE_RIGHT_ID 1 /* the id of the question is written over the message's own */
 #define MESSAGE_QUESTION                                                                           \
@@ -39,12 +36,6 @@ static struct fake_socket sockets[SOCKETS_MAX];
 static const uint8_t *input;
 static size_t input_left;
 static unsigned answers;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static struct fake_socket *socket_of(ares_socket_t fd)
 {

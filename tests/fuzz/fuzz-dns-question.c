@@ -1,20 +1,9 @@
 /* Any datagram as a question for a name: no crash, and the promises of daemon/gate/dns-message.h
  * hold: a host's name is canonical, an answer is not longer than it says, begins with the question,
  * and is no question. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "daemon/gate/dns-message.h"
+#include "fuzz.h"
 #include "util.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void check_host(const struct host *host)
 {

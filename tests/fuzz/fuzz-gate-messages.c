@@ -1,19 +1,8 @@
 /* Any message of a gate that was taken over: no crash, and what is handed on is as the contract has
  * it (common/gate-proto.h). */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "daemon/gate-messages.h"
+#include "fuzz.h"
 #include "util.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void require_text(const char *text)
 {

@@ -1,20 +1,9 @@
 /* Any messages to a gate, and any configuration in parts of any size: no crash and no leak; an
  * update ends as the configuration alone would, and a configuration may follow itself. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "daemon/gate/update.h"
+#include "fuzz.h"
 #include "gate-proto.h"
 #include "records.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* One message; whether it was the last of a good update. */
 static int take(struct update *update, const void *message, size_t size)

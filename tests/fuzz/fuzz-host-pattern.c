@@ -1,21 +1,10 @@
 /* Any text as a pattern and as a host: no crash, and the promises of common/host-pattern.h hold:
  * canonical forms are stable, a name matches itself, an address never matches a name, every port is
  * what ":*" says and nothing else does. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "address-class.h"
+#include "fuzz.h"
 #include "host-pattern.h"
 #include "util.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void check_host(const struct host *host)
 {

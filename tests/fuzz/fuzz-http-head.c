@@ -3,23 +3,12 @@
  * request: no crash; a head that arrives in pieces reads like a whole one;
  * what goes out again is a head that this parser accepts, once, with the same framing and the same
  * host; and a body ends in the same place however it is cut. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "caged-limits.h"
 #include "daemon/gate/http-answer.h"
 #include "daemon/gate/http-body.h"
 #include "daemon/gate/http-head.h"
+#include "fuzz.h"
 #include "util.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static ssize_t find_bytewise(const char *data, size_t size)
 {

@@ -1,20 +1,9 @@
 /* Anything that a caged-scan may say that was taken over: no crash, and a list that is within its
  * bounds (daemon/planted-list.h). */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "caged-limits.h"
 #include "daemon/planted-list.h"
+#include "fuzz.h"
 #include "util.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

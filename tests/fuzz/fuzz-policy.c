@@ -2,41 +2,13 @@
  * error is whole and printable; a card is refused by a rule exactly if the explanation says so, and
  * is then as it was; and what is not refused is within every ceiling, for hosts by what a gate
  * would let through. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "address-class.h"
 #include "caged-limits.h"
+#include "fuzz-card-error.h"
 #include "site-policy.h"
 #include "util.h"
 
 #define RULES_HELD 8
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
-static void check_text(const char *text, size_t size)
-{
-    size_t length = strnlen(text, size);
-
-    require(length > 0 && length < size);
-    for (size_t i = 0; i < length; i++)
-        require((unsigned char)text[i] >= ' ' && text[i] != 0x7f);
-}
-
-static void check_error(const struct card_error *error)
-{
-    check_text(error->path, sizeof(error->path));
-    check_text(error->found, sizeof(error->found));
-    check_text(error->expected, sizeof(error->expected));
-    require(error->path[0] == '$');
-}
 
 /* -- a policy -- */
 

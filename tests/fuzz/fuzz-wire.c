@@ -2,22 +2,13 @@
  * sent one by one, some with a descriptor. Besides what the sanitizers find, it holds the stream
  * to its contract: no descriptor is left, none is in a message of which no byte came with one. */
 #include <fcntl.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "fd-io.h"
+#include "fuzz.h"
 #include "varlink-stream.h"
 
 #define MESSAGE_MAX 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* The lowest free descriptor: the same before and after, or one was left open. */
 static int lowest_free(void)

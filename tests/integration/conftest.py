@@ -10,6 +10,7 @@ import pytest
 
 from harness import leftovers, users
 from harness.daemon import Client, Daemon, until
+from harness.folders import Mounts
 from harness.models import ModelServer
 from harness.tunnels import Echo
 from harness.varlink import VarlinkError
@@ -87,6 +88,14 @@ def model_server(base):
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def mounts():
+    """mounts(*words, at=FOLDER) runs mount(8); what is mounted in the end is unmounted."""
+    mounts = Mounts()
+    yield mounts
+    mounts.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from harness.daemon import until
 from harness.gate import (PRIVATE, PUBLIC, PUBLIC_6, RESOLVER, Gate, echo_server, in_world)
+from harness.requests import connect_to
 
 A, CNAME, TXT, AAAA = 1, 5, 16, 28
 NXDOMAIN, SERVFAIL, REFUSED = 3, 2, 5
@@ -118,10 +119,6 @@ class NameServer:
                         conn.sendall(struct.pack("!H", len(message)) + message)
             except OSError:
                 pass
-
-
-def connect_to(target):
-    return f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode()
 
 
 def refusal_of(gate, target="a.example:443"):

@@ -15,6 +15,7 @@ from harness.gate import (METADATA, PRIVATE, PUBLIC, PUBLIC_6, Dns, Gate, Server
                           echo_server, http_server, in_world, read_all, read_until, receive)
 from harness.gate_waits import begin_waits, waited
 from harness.parents import KINDS
+from harness.requests import connect_to, get
 
 USER, PASSWORD = "agents", "a-word.4711"  # tinyproxy takes no other characters
 BASIC = b"Basic YWdlbnRzOmEtd29yZC40NzEx"
@@ -35,14 +36,6 @@ def names():
     server = Dns(ZONE)
     add_server(server)
     return server
-
-
-def get(url, extra=""):
-    return f"GET {url} HTTP/1.1\r\nHost: {url.split('/')[2]}\r\n{extra}\r\n".encode()
-
-
-def connect_to(target):
-    return f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode()
 
 
 class Web:

@@ -9,6 +9,7 @@ import pytest
 
 from harness import leftovers, paths
 from harness.daemon import Client, Daemon, site_policy
+from harness.folders import opened, unique
 from harness.users import acting_as
 from harness.varlink import VarlinkError
 
@@ -21,11 +22,6 @@ def daemon(base, people):
     daemon = Daemon(base, people["group"], policy=policy).start()
     yield daemon
     assert daemon.stop() == 0, daemon.log()[-4000:]
-
-
-def opened(user, path, flags=os.O_RDONLY | os.O_DIRECTORY):
-    with acting_as(user):
-        return os.open(path, flags | os.O_CLOEXEC)
 
 
 def spawn(client, script, mounts, fds=None, **keys):
@@ -54,7 +50,7 @@ def refused(client, mounts, fds=None, **keys):
 @pytest.fixture
 def shared(base):
     """Root's folder that everybody can read."""
-    folder = base / ("shared-" + os.urandom(4).hex())
+    folder = base / unique("shared")
     folder.mkdir(mode=0o755)
     (folder / "text").write_text("for all\n")
     (folder / "inner").mkdir()
@@ -75,7 +71,7 @@ def test_a_folder_of_roots_is_seen_and_read_only(a, shared):
 
 
 def test_a_folder_of_the_callers_can_be_written_in_if_it_is_asked_for(a):
-    folder = a.user.folder("mine-" + os.urandom(4).hex())
+    folder = a.user.folder(unique("mine"))
     result = a.run("cd; echo x >.cache/go/made; stat -c %U:%G .cache .cache/go .cache/go/made;"
                    "grep ' /home/agent/.cache/go ' /proc/self/mountinfo", mounts=[
                        {"source": str(folder), "target": "/home/agent/.cache/go",
@@ -89,7 +85,7 @@ def test_a_folder_of_the_callers_can_be_written_in_if_it_is_asked_for(a):
 
 
 def test_read_only_is_what_a_mount_is_without_a_word(a):
-    folder = a.user.folder("mine-" + os.urandom(4).hex())
+    folder = a.user.folder(unique("mine"))
     result = a.run("touch /data/x; grep ' /data ' /proc/self/mountinfo",
                    mounts=[{"source": str(folder), "target": "/data"}])
     assert "Read-only file system" in result.errors
@@ -150,7 +146,7 @@ def test_of_a_group_of_the_callers_the_agent_is_in_that_folder(a, b, daemon, sha
 
 
 def test_a_folder_of_somebody_elses_cannot_be_written_in(a, b, shared):
-    theirs = b.user.folder("theirs-" + os.urandom(4).hex(), 0o777)
+    theirs = b.user.folder(unique("theirs"), 0o777)
     for folder, told in ((shared, "belongs to root"), (theirs, "you are uid")):
         error = refused(a, [{"source": str(folder), "target": "/data", "readonly": False}])
         assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.mounts[0].source")
@@ -159,7 +155,7 @@ def test_a_folder_of_somebody_elses_cannot_be_written_in(a, b, shared):
 
 def test_a_descriptor_by_o_path_is_no_proof(a, b):
     """It can be had of a folder that its owner may not even list."""
-    closed = b.user.folder("closed-" + os.urandom(4).hex(), 0o700)
+    closed = b.user.folder(unique("closed"), 0o700)
     fd = opened(a.user, closed, os.O_PATH | os.O_DIRECTORY)
     error = refused(a, [{"source": str(closed), "target": "/data"}], [fd])
     os.close(fd)
@@ -182,7 +178,7 @@ def test_folders_of_the_systems_are_refused_read_only_too(a, path, told):
 
 
 def test_what_is_no_folder_is_refused(a):
-    folder = a.user.folder("kinds-" + os.urandom(4).hex())
+    folder = a.user.folder(unique("kinds"))
     with acting_as(a.user):
         (folder / "file").write_text("x")
         (folder / "gone").mkdir()
@@ -232,7 +228,7 @@ def test_what_is_null_is_left_out(a, shared):
 def test_root_may_have_paths_opened_but_no_links_followed(a, root, shared):
     link = shared / "link"
     link.symlink_to(shared / "inner")
-    card = root.card("cat /data/more", workspace=str(a.user.folder("w-" + os.urandom(4).hex())),
+    card = root.card("cat /data/more", workspace=str(a.user.folder(unique("w"))),
                      mounts=[{"source": str(shared / "inner"), "target": "/data"}])
     root.call("Spawn", card=card)
     assert root.wait(card["agent_id"])["exit_status"] == 0
@@ -244,12 +240,12 @@ def test_root_may_have_paths_opened_but_no_links_followed(a, root, shared):
 
 
 def test_in_roots_cards_the_agent_reads_and_writes_as_the_cards_user(a, root, shared):
-    mine = a.user.folder("mine-" + os.urandom(4).hex(), 0o700)
+    mine = a.user.folder(unique("mine"), 0o700)
     (shared / "of-a").write_text("of a\n")
     (shared / "of-a").chmod(0o600)
     os.chown(shared / "of-a", a.user.uid, a.user.gid)
     result = root.run("cat /data/of-a; echo x >/mnt/made", user=a.user.name,
-                      workspace=str(a.user.folder("w-" + os.urandom(4).hex())),
+                      workspace=str(a.user.folder(unique("w"))),
                       mounts=[{"source": str(shared), "target": "/data"},
                               {"source": str(mine), "target": "/mnt", "readonly": False}])
     assert (result.status, result.text) == (0, "of a\n"), result
@@ -289,7 +285,7 @@ def test_inspect_shows_them(a, shared):
 
 
 def test_cagectl_tells_which_source_it_cannot_open(a, b, shared):
-    closed = b.user.folder("closed-" + os.urandom(4).hex(), 0o700)
+    closed = b.user.folder(unique("closed"), 0o700)
     for source, told in ((shared / "nothing", "No such file"), (shared / "text", "Not a directory"),
                          (closed, "Permission denied")):
         card = a.cards.write(a.card("true", mounts=[
@@ -305,7 +301,7 @@ def tmpfs(base):
     made = []
 
     def mount(options, owner=(0, 0), mode="755"):
-        folder = base / ("tmpfs-" + os.urandom(4).hex())
+        folder = base / unique("tmpfs")
         folder.mkdir()
         made.append(folder)
         subprocess.run(["mount", "-t", "tmpfs", "-o",
@@ -363,7 +359,7 @@ def test_what_is_mounted_below_a_source_is_not_part_of_it(a, shared, tmpfs):
 
 def test_a_mount_may_hide_a_file_of_the_presets_and_gets_none_of_it(a):
     """Files of a preset are written before anything of a user's is mounted."""
-    folder = a.user.folder("config-" + os.urandom(4).hex())
+    folder = a.user.folder(unique("config"))
     result = a.run("ls -A ~/.config", agent="opencode", mounts=[
         {"source": str(folder), "target": "/home/agent/.config", "readonly": False}])
     assert (result.status, result.text) == (0, ""), result
@@ -429,7 +425,7 @@ def test_nothing_outside_of_the_source_is_reached(caged, readonly):
 
 def test_nothing_is_held_open_for_an_agent_that_ended_or_never_ran(a, daemon, shared):
     """Neither a mount nor a descriptor: else what is mounted there could not be unmounted."""
-    mine = a.user.folder("mine-" + os.urandom(4).hex())
+    mine = a.user.folder(unique("mine"))
     mounts = [{"source": str(shared), "target": "/data"},
               {"source": str(mine), "target": "/mnt", "readonly": False}]
     a.wait(spawn(a, "true", mounts))
@@ -448,7 +444,7 @@ def test_a_cage_that_fails_before_its_network_is_made_says_at_what(base, people,
     policy = site_policy(people["group"])
     policy["rules"][0] |= {"mount_roots": ["/"]}
     daemon = Daemon(base, people["group"], policy=policy).start()
-    closed = b.user.folder("closed-" + os.urandom(4).hex(), 0o700)
+    closed = b.user.folder(unique("closed"), 0o700)
     card = a.card("true", mounts=[{"source": str(closed), "target": "/data"}])
     fds = opened(a.user, card["workspace"]), opened(b.user, closed)
     busy = [subprocess.Popen(["taskset", "--cpu-list", "0", "sh", "-c", "while :; do :; done"])
@@ -474,7 +470,7 @@ def test_a_cage_that_fails_before_its_network_is_made_says_at_what(base, people,
 
 
 def test_a_repository_in_a_mount_that_can_be_written_is_protected_too(a):
-    folder = a.user.folder("repository-" + os.urandom(4).hex())
+    folder = a.user.folder(unique("repository"))
     done = subprocess.run(a.user.command("sh", "-ec", f"cd {folder}; git init -q .; git init -q sub;"
                                          "git config user.name A; git config user.email a@b.c"),
                           capture_output=True)

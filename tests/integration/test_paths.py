@@ -6,13 +6,13 @@ import contextlib
 import ctypes
 import os
 import shutil
-import subprocess
 import threading
 import time
 
 import pytest
 
 from harness.daemon import Client, Daemon
+from harness.folders import opened, run, unique
 from harness.fuse import FuseAbove
 from harness.swapping import Swapping, exchange, spawns_while
 from harness.users import acting_as
@@ -21,11 +21,6 @@ from harness.varlink import VarlinkError
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS = 0x20000
 BELOW_A_FUSE = "lies below a file system that the kernel or a program (FUSE) makes up"
-
-
-def opened(user, path, flags=os.O_RDONLY | os.O_DIRECTORY):
-    with acting_as(user):
-        return os.open(path, flags | os.O_CLOEXEC)
 
 
 def spawn(client, fd, script="true", **keys):
@@ -41,28 +36,6 @@ def refusal(client, fd, **keys):
     assert (error.value.name, error.value.parameters["what"]) == ("NotPermitted", "workspace"), \
         error.value
     return error.value.parameters["reason"]
-
-
-def unique(name):
-    return f"{name}-{os.urandom(4).hex()}"
-
-
-def run(*words):
-    subprocess.run(words, check=True, capture_output=True)
-
-
-@pytest.fixture
-def mounts():
-    """Mounts, and unmounts in the end, the last one first."""
-    made = []
-
-    def mount(*words, at):
-        run("mount", *words, at)
-        made.append(at)
-        return at
-    yield mount
-    for at in reversed(made):
-        run("umount", "-l", at)
 
 
 @pytest.fixture

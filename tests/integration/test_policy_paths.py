@@ -8,32 +8,10 @@ import subprocess
 import pytest
 
 from harness.daemon import Daemon, site_policy, until
+from harness.folders import opened, run, unique
 from harness.fuse import FuseAbove
 from harness.swapping import Swapping, exchange, spawns_while
-from harness.users import acting_as
 from harness.varlink import VarlinkError
-
-
-def unique(name):
-    return f"{name}-{os.urandom(4).hex()}"
-
-
-def run(*words):
-    subprocess.run(words, check=True, capture_output=True)
-
-
-@pytest.fixture
-def mounts():
-    """Mounts, and unmounts in the end, the last one first."""
-    made = []
-
-    def mount(*words, at):
-        run("mount", *words, at)
-        made.append(at)
-        return at
-    yield mount
-    for at in reversed(made):  # a test may have unmounted it
-        subprocess.run(["umount", "-l", at], capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +30,6 @@ def rule(daemon, people):
         return daemon.reload_policy(policy)
     yield change
     change()
-
-
-def opened(user, path):
-    with acting_as(user):
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def refusal(client, path=None, fd=None, mounts=None):

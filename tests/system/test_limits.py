@@ -1,12 +1,10 @@
 """The limits of a card on cgroup v2: each is met by a process in the cage that runs into it."""
 
-import re
-
 import pytest
 
+from harness.limits import ALLOCATE, MIB, refused, until_it_says, value
+
 every_kernel = pytest.mark.every_kernel  # where kernels differ, or did
-MIB = 1 << 20
-ALLOCATE = "python3 -c 'x = b\"x\" * ({} << 20); print(\"have it\", flush=True)\nimport time; time.sleep(600)'"
 
 
 def has_events_at_the_limit(machine):
@@ -18,27 +16,10 @@ def folder_of(caged, agent_id):
     return caged.inspect(agent_id)["cgroups"][0]
 
 
-def value(machine, path, key=None):
-    """A number in a cgroup's file, by itself or behind a key."""
-    text = machine.output(["cat", path])
-    return int(text if key is None else re.search(rf"^{key} (\d+)$", text, re.M)[1])
-
-
 def wait(caged, agent_id, timeout=60):
     """How the agent ended."""
     caged.cagectl("wait", agent_id, check=False, timeout=timeout)
     return caged.inspect(agent_id)["agent"]
-
-
-def until_it_says(caged, agent_id, text, timeout=30):
-    caged.guest.until(f"runuser -u alice -- cagectl logs {agent_id} | grep -q '{text}'",
-                      timeout=timeout, what=f"{agent_id} says {text}")
-
-
-def refused(caged, **keys):
-    result = caged.cagectl("spawn", caged.write_card(caged.card("true", **keys)), check=False)
-    assert result.status != 0, result
-    return result.errors
 
 
 # -- what is written --
@@ -110,7 +91,7 @@ def test_without_swap_mb_an_agent_does_not_swap(caged, machine, swap):
 @every_kernel
 def test_swap_mb_lets_an_agent_swap_so_much(caged, machine, swap):
     agent_id = caged.spawn(ALLOCATE.format(100), resource_limits={"memory_mb": 64, "swap_mb": 80})
-    until_it_says(caged, agent_id, "have it", timeout=60)
+    until_it_says(caged, agent_id, "have it")
     swapped = value(machine, f"{folder_of(caged, agent_id)}/memory.swap.current")
     assert 30 * MIB < swapped <= 80 * MIB
     more = caged.spawn(ALLOCATE.format(200), resource_limits={"memory_mb": 64, "swap_mb": 80})
@@ -122,7 +103,7 @@ def test_above_the_threshold_an_agent_is_slowed_down_and_not_killed(caged, machi
     """Files that it wrote leave its memory; it goes on."""
     agent_id = caged.spawn("dd if=/dev/zero of=big bs=1M count=100 status=none && echo written; "
                            "sleep 600", resource_limits={"memory_mb": 512, "memory_high_mb": 48})
-    until_it_says(caged, agent_id, "written", timeout=60)
+    until_it_says(caged, agent_id, "written")
     folder = folder_of(caged, agent_id)
     assert value(machine, f"{folder}/memory.events", "high") > 0
     assert value(machine, f"{folder}/memory.events", "max") == 0

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
+from harness.limits import ALLOCATE, MIB, refused, until_it_says, value
+
 every_kernel = pytest.mark.every_kernel
-MIB = 1 << 20
-ALLOCATE = "python3 -c 'x = b\"x\" * ({} << 20); print(\"have it\", flush=True)\nimport time; time.sleep(600)'"
 FORK = """exec python3 -c '
 import os, time
 try:
@@ -33,22 +33,6 @@ def total(machine, caged):
 
 def owner_of(caged, agent_id):
     return caged.inspect(agent_id)["cgroups"][0].rpartition("/")[0]
-
-
-def value(machine, path, key=None):
-    text = machine.output(["cat", path])
-    return int(text if key is None else re.search(rf"^{key} (\d+)$", text, re.M)[1])
-
-
-def until_it_says(caged, agent_id, text, timeout=60):
-    caged.guest.until(f"runuser -u alice -- cagectl logs {agent_id} | grep -q '{text}'",
-                      timeout=timeout, what=f"{agent_id} says {text}")
-
-
-def refused(caged, **keys):
-    result = caged.cagectl("spawn", caged.write_card(caged.card("true", **keys)), check=False)
-    assert result.status != 0, result
-    return result.errors
 
 
 @every_kernel

@@ -1,5 +1,5 @@
-/* The gate's loop: what a source waits for is what it hears, whatever the kernel was told. (Its
- * timers: test-gate-pure.c.) */
+/* The gate's loop: what a source waits for is what it hears, whatever the kernel was told; and its
+ * heap of timers. */
 #include "unit-test.h"
 
 #include <sys/socket.h>
@@ -155,6 +155,39 @@ static void test_who_was_forgotten_hears_nothing_more(void **state)
     event_loop_deinit(&loop);
 }
 
+/* -- timers -- */
+
+static void heap_check(const struct event_loop *loop)
+{
+    for (size_t i = 1; i <= loop->n_timers; i++) {
+        assert_int_equal(loop->heap[i - 1]->position, i);
+        assert_true(i == 1 || loop->heap[i / 2 - 1]->deadline <= loop->heap[i - 1]->deadline);
+    }
+}
+
+static void test_timers(void **state)
+{
+    enum { COUNT = 200 };
+    static struct timer timers[COUNT];
+    struct event_loop loop;
+    unsigned seed = 1;
+
+    assert_int_equal(event_loop_init(&loop, COUNT), 0);
+    for (int i = 0; i < 20000; i++) {
+        struct timer *timer = &timers[(unsigned)rand_r(&seed) % COUNT];
+        if (rand_r(&seed) % 3 == 0)
+            timer_clear(&loop, timer);
+        else
+            timer_set(&loop, timer, (uint64_t)rand_r(&seed) % 100000);
+        heap_check(&loop);
+    }
+    size_t set = 0;
+    for (int i = 0; i < COUNT; i++)
+        set += timers[i].position != 0;
+    assert_int_equal(set, loop.n_timers);
+    event_loop_deinit(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_what_is_wanted_anew_is_heard),
         cmocka_unit_test(test_death_is_heard_by_who_wants_nothing),
         cmocka_unit_test(test_who_was_forgotten_hears_nothing_more),
+        cmocka_unit_test(test_timers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

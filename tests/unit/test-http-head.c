@@ -1,6 +1,6 @@
 /* daemon/gate/http-head, http-answer and http-body: finding the end of a head in pieces, what is
  * read out of it, how it goes out again, and where a body ends. (What must be refused is tested
- * byte for byte against the running gate in tests/integration/test_gate.py, too.) */
+ * byte for byte against the running gate in tests/integration/test_gate_requests.py, too.) */
 #include "unit-test.h"
 
 #include <stdio.h>

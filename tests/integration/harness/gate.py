@@ -1,4 +1,4 @@
-"""What test_gate.py drives caged-gate with: a network of its own, a name server, servers, and the
+"""What test_gate*.py drive caged-gate with: a network of its own, a name server, servers, and the
 part of cagedd (descriptors, sealed configuration, control socket).
 
 The network: in_world runs a test in a thread that has its own network and mount namespaces, with
