@@ -15,9 +15,14 @@
 
 #define LABEL_WIDTH 24
 
+static void print_label_in(const char *label, int width)
+{
+    (void)printf("  %-*s", width, label);
+}
+
 static void print_label(const char *label)
 {
-    (void)printf("  %-*s", LABEL_WIDTH, label);
+    print_label_in(label, LABEL_WIDTH);
 }
 
 static void print_string(const char *label, const char *value)
@@ -156,6 +161,19 @@ static int print_cage(const json_t *parameters)
     return print_strings(parameters, "cgroups", "cgroups");
 }
 
+/* Wide enough for the longest name of a limit, and two spaces. */
+static int limits_width(const json_t *limits)
+{
+    size_t i, width = LABEL_WIDTH;
+    const json_t *item;
+
+    json_array_foreach (limits, i, item) {
+        const char *limit = json_string_value(json_object_get(item, "limit"));
+        width = MAX_OF(width, limit ? strlen(limit) + 2 : 0);
+    }
+    return (int)width;
+}
+
 static int print_limits(const json_t *parameters)
 {
     json_t *limits;
@@ -173,7 +191,7 @@ static int print_limits(const json_t *parameters)
             field_string(item, "controller", &controller) < 0 ||
             field_string(item, "file", &file) < 0 || field_string(item, "written", &written) < 0)
             return -EPROTO;
-        print_label(limit);
+        print_label_in(limit, limits_width(limits));
         (void)printf("%" PRIu64 " (", value);
         text_print(stdout, controller);
         (void)printf(": ");

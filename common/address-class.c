@@ -39,10 +39,13 @@ static const struct special_v4 special_v4[] = {
     {V4(169, 254, 170, 2), 32, METADATA},      /* AWS, of containers */
     {V4(169, 254, 170, 23), 32, METADATA},     /* AWS, of pods */
     {V4(100, 100, 100, 200), 32, METADATA},    /* Alibaba Cloud; in 100.64.0.0/10 */
+    {V4(169, 254, 0, 23), 32, METADATA},       /* Tencent Cloud */
+    {V4(169, 254, 42, 42), 32, METADATA},      /* Scaleway */
+    {V4(192, 0, 0, 192), 32, METADATA},        /* Oracle Cloud Classic; in 192.0.0.0/24 */
     {V4(168, 63, 129, 16), 32, METADATA},      /* Azure's platform; public in form */
     {V4(255, 255, 255, 255), 32, "broadcast"}, /* 255.255.255.255/32 Limited Broadcast */
     /* 192.0.0.0/24 IETF Protocol Assignments; 192.0.0.0/29, 192.0.0.8/32, 192.0.0.9/32,
-     * 192.0.0.10/32, 192.0.0.170/32 and 192.0.0.171/32; Oracle Cloud's 192.0.0.192 */
+     * 192.0.0.10/32, 192.0.0.170/32 and 192.0.0.171/32 */
     {V4(192, 0, 0, 0), 24, "IETF protocol assignment"},
     {V4(192, 0, 2, 0), 24, "documentation"},    /* 192.0.2.0/24 TEST-NET-1 */
     {V4(198, 51, 100, 0), 24, "documentation"}, /* 198.51.100.0/24 TEST-NET-2 */
@@ -64,9 +67,12 @@ static const struct special_v4 special_v4[] = {
 static const struct special_v6 special_v6[] = {
     {V6(0), 128, "unspecified"},     /* ::/128 Unspecified Address */
     {V6([15] = 1), 128, "loopback"}, /* ::1/128 Loopback Address */
-    {V6(0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54), 128, METADATA}, /* AWS */
-    {V6(0xfd, 0x00, 0x0e, 0xc2, [15] = 0x23), 128, METADATA},              /* AWS, of pods */
-    {V6(0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54), 128, METADATA}, /* Google */
+    {V6(0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54), 128, METADATA},      /* AWS */
+    {V6(0xfd, 0x00, 0x0e, 0xc2, [15] = 0x23), 128, METADATA},                   /* AWS, of pods */
+    {V6(0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54), 128, METADATA},      /* Google */
+    {V6(0xfd, 0x00, 0x00, 0x42, [15] = 0x42), 128, METADATA},                   /* Scaleway */
+    {V6(0xfd, 0x00, 0x00, 0xc1, [12] = 0xa9, 0xfe, 0xa9, 0xfe), 128, METADATA}, /* Oracle Cloud */
+    {V6(0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe), 128, METADATA},             /* OpenStack */
     {V6([10] = 0xff, [11] = 0xff), 96, "IPv4-mapped"},     /* ::ffff:0:0/96 IPv4-mapped Address */
     {V6([8] = 0xff, [9] = 0xff), 96, "IPv4-translated"},   /* ::ffff:0:0:0/96, RFC 2765 */
     {V6(0), 96, "IPv4-compatible"},                        /* ::/96, RFC 4291 */

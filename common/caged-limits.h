@@ -157,6 +157,7 @@
 
 /* Processes that were started and have not yet taken their descriptors: daemon/start-channel.h. */
 #define START_CHANNELS 120
+#define START_CHANNELS_PER_UID_MAX 24
 
 /* -- messages between our own programs -- */
 #define SPEC_SIZE_MAX (512 * 1024)

@@ -136,6 +136,7 @@ static int start_process(struct agent *agent, int output)
     const struct process_spec spec = {
         .executable = manager->scan_executable,
         .name = arguments[0],
+        .user = agent->owner,
         .arguments = arguments,
         .fds = fds,
         .n_fds = ARRAY_SIZE(fds),

@@ -11,6 +11,7 @@
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
+#include "condemned.h"
 #include "fd-io.h"
 #include "init-spec.h"
 #include "log.h"
@@ -55,6 +56,9 @@ static int step_claim(struct building *b)
     if (other && other->state != AGENT_ENDED)
         return agent_problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id, "it is %s",
                                  agent_state_to_string(other->state));
+    if (condemned_has(manager, b->request->peer->uid, card->agent_id))
+        return agent_problem_set(b->problem, FAILURE_EXISTS, -EEXIST, card->agent_id,
+                                 "one that was not started is being ended");
     if (manager_count_all(manager) >= AGENTS_MAX)
         return too_many(b->problem, "agents", AGENTS_MAX);
     if (b->request->peer->uid != 0 &&
@@ -276,6 +280,7 @@ static int step_process(struct building *b)
     const struct process_spec spec = {
         .executable = manager->init_executable,
         .name = "caged-init",
+        .user = agent->owner,
         .fds = fds,
         .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
@@ -285,6 +290,9 @@ static int step_process(struct building *b)
     };
     int r = process_start(&spec, &agent->init_pid, &agent->init_pidfd);
 
+    if (r == -EBUSY)
+        return too_many(b->problem, "processes of one user that are being started",
+                        START_CHANNELS_PER_UID_MAX);
     if (r < 0)
         return r;
     agent->init_gone = false;
@@ -374,18 +382,6 @@ static const struct step {
     {"go", step_go},
 };
 
-/* Takes down a cage that did not come to be: its one process first. */
-static void demolish(struct agent *agent)
-{
-    if (!agent)
-        return;
-    if (!agent->init_gone) {
-        process_end(agent->init_pidfd);
-        agent->init_gone = true;
-    }
-    agent_free(agent);
-}
-
 int agent_spawn(struct manager *manager, struct agent_request *request, struct agent **ret,
                 struct agent_problem *ret_problem)
 {
@@ -418,7 +414,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         report_refusal(manager, request->peer->uid,
                        b.agent ? b.agent->card->agent_id : request->card->agent_id, b.agent,
                        &problem);
-        demolish(b.agent);
+        condemned_end(b.agent);
         *ret_problem = problem;
         return r;
     }

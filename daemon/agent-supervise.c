@@ -345,6 +345,7 @@ static int supervise_gate(struct agent *agent)
     }
     const struct gate_setup setup = {
         .event = manager->event,
+        .owner = agent->owner,
         .executable = manager->gate_executable,
         .null = manager->null,
         .config = config,

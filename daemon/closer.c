@@ -18,6 +18,7 @@ struct job {
     LIST_ENTRY(job) entry;
     const struct closer *closer;
     uid_t uid;
+    bool started; /* its thread; there was none to be had until then */
     pthread_t thread;
     atomic_bool done; /* then it says so and ends */
     size_t n_fds;
@@ -75,6 +76,12 @@ static int on_done(sd_event_source *source, int fd, uint32_t events, void *user)
     return 0;
 }
 
+static bool start(struct closer *closer, struct job *job)
+{
+    job->started = pthread_create(&job->thread, &closer->attributes, run, job) == 0;
+    return job->started;
+}
+
 /* A socket that lingers lets itself be interrupted. A FUSE does not: it has to answer, or to end.
  */
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
@@ -84,7 +91,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 
     forget_done(closer);
     LIST_FOREACH (job, &closer->jobs, entry)
-        (void)pthread_kill(job->thread, SIGUSR1);
+        if (job->started || start(closer, job))
+            (void)pthread_kill(job->thread, SIGUSR1);
     if (LIST_EMPTY(&closer->jobs))
         return 0;
     int r = sd_event_source_set_time_relative(source, LOOK_USEC);
@@ -142,16 +150,16 @@ struct closer *closer_free(struct closer *closer)
     return NULL;
 }
 
-static bool start(struct closer *closer, struct job *job)
+/* On a host that has no thread left it waits for one, with the timer, and counts for its user:
+ * users' own processes can take all that there are. */
+static void add(struct closer *closer, struct job *job)
 {
-    if (pthread_create(&job->thread, &closer->attributes, run, job) != 0)
-        return false;
+    (void)start(closer, job);
     if (LIST_EMPTY(&closer->jobs)) {
         (void)sd_event_source_set_time_relative(closer->timer, LOOK_USEC);
         (void)sd_event_source_set_enabled(closer->timer, SD_EVENT_ONESHOT);
     }
     LIST_INSERT_HEAD(&closer->jobs, job, entry);
-    return true;
 }
 
 void closer_close(struct closer *closer, uid_t uid, const int *fds, size_t n)
@@ -165,11 +173,10 @@ void closer_close(struct closer *closer, uid_t uid, const int *fds, size_t n)
     if (job) {
         *job = (struct job){.closer = closer, .uid = uid, .n_fds = n};
         memcpy(job->fds, fds, n * sizeof(fds[0]));
-        if (start(closer, job))
-            return;
-        free(job);
+        add(closer, job);
+        return;
     }
-    /* Without memory or threads to wait is better than to keep what nobody will close. */
+    /* Without memory to wait is better than to keep what nobody will close. */
     for (size_t i = 0; i < n; i++)
         fd_close(fds[i]);
 }

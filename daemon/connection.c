@@ -50,7 +50,7 @@ struct connection *connection_free(struct connection *c)
         agent_stop(agent, END_CLIENT_GONE, AGENT_STOP_GRACE);
     }
     sd_event_source_disable_unref(c->io_source);
-    sd_event_source_disable_unref(c->wake_source);
+    turns_forget(server_turns(c->server), &c->turn);
     sd_event_source_disable_unref(c->half_source);
     varlink_stream_free(c->stream);
     client_load_deinit(&c->load);
@@ -165,17 +165,11 @@ bool connection_is_calling(const struct connection *c)
 
 /* -- calls -- */
 
-static int on_wake(sd_event_source *source, void *user);
-
-/* A new source each time: sd-event serves what has waited longest, and takes a deferred source to
- * have waited since it was made, so that one that is used again would come before all others. */
 static void wake(struct watch *watch)
 {
     struct connection *c = CONTAINER_OF(watch, struct connection, watch);
 
-    if (c->wake_source)
-        return;
-    if (sd_event_add_defer(c->manager->event, &c->wake_source, on_wake, c) < 0)
+    if (turns_ask(server_turns(c->server), &c->turn, c->account) < 0)
         (void)shutdown(varlink_stream_fd(c->stream), SHUT_RDWR); /* on_io() ends it */
 }
 
@@ -243,7 +237,12 @@ static int check_sender(void *user, const struct ucred *sender)
 
 static int on_half_too_long(sd_event_source *source, uint64_t usec, void *user)
 {
-    connection_free(user);
+    struct connection *c = user;
+
+    if (c->backlog) /* the rest has come, and waits for its turn */
+        c->half_source = sd_event_source_disable_unref(c->half_source);
+    else
+        connection_free(c);
     return 0;
 }
 
@@ -273,8 +272,6 @@ static void take_next_call(struct connection *c)
         connection_refuse_text(c, &error);
     else if (r < 0 || (r > 0 && take_call(c, &message) < 0))
         c->broken = true;
-    if (c->backlog)
-        wake(&c->watch);
 }
 
 /* Whether nothing can follow. */
@@ -288,17 +285,22 @@ static bool is_over(const struct connection *c)
            varlink_stream_pending_output(c->stream) == 0;
 }
 
-/* After every event: goes on by a step, or ends. Frees the connection in the end. */
+static bool can_take_call(const struct connection *c)
+{
+    return !c->busy && (c->hung_up || connection_has_room(c));
+}
+
+/* After every event: waits for what comes next, or ends. Frees the connection in the end. */
 static void settle(struct connection *c)
 {
-    if (!c->busy && (c->hung_up || connection_has_room(c)))
-        take_next_call(c);
-    watch_half_message(c);
     count_load(c);
-    if (is_over(c))
+    if (is_over(c)) {
         connection_free(c);
-    else
-        set_events(c);
+        return;
+    }
+    set_events(c);
+    if (c->backlog && can_take_call(c))
+        wake(&c->watch);
 }
 
 void connection_settle(struct connection *c)
@@ -343,6 +345,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
         if (!c->busy)
             (void)varlink_stream_read(c->stream);
         c->hung_up = c->read_closed = true;
+        c->backlog = varlink_stream_has_input(c->stream);
         settle(c);
         return 0;
     }
@@ -355,6 +358,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
     if (events & EPOLLIN && !wait_for_closes(c)) {
         int r = varlink_stream_read(c->stream);
         count_load(c);
+        c->backlog = c->backlog || r > 0;
         if (r == 0)
             c->read_closed = true;
         else if (r > 0 && client_load_find_excess(&c->load).limit)
@@ -370,16 +374,17 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
     return 0;
 }
 
-static int on_wake(sd_event_source *source, void *user)
+void connection_take_turn(struct turn *turn)
 {
-    struct connection *c = user;
+    struct connection *c = CONTAINER_OF(turn, struct connection, turn);
 
-    c->wake_source = sd_event_source_disable_unref(c->wake_source);
     go_on_after_closes(c);
     if (c->pump)
         c->pump(c);
+    if (can_take_call(c))
+        take_next_call(c);
+    watch_half_message(c);
     settle(c);
-    return 0;
 }
 
 static void close_for_user(void *user, const int *fds, size_t n)

@@ -3,11 +3,11 @@
  * Calls of a connection are answered one after the other, as Varlink has it. A method that cannot
  * answer at once sets a `pump`: it is called from the event loop when something that the connection
  * watches has changed, or when its socket takes more; it sends what there is to send, and ends the
- * call by a last reply. In each turn of the loop a connection has one call at most, so that a heap
- * of them does not come before those of others, and none while it does not read its replies. What
- * waits for a slow reader is bounded (WIRE_OUTPUT_BUFFER_MAX, and for all of a user's connections
- * together, client-load.h): pumps ask connection_has_room() first, and what they have not sent
- * stays in the ring. */
+ * call by a last reply. In each of its turns a connection has one call at most, and users have
+ * theirs one after the other (turns.h), so that a heap of calls does not come before those of
+ * others; and none while it does not read its replies. What waits for a slow reader is bounded
+ * (WIRE_OUTPUT_BUFFER_MAX, and for all of a user's connections together, client-load.h): pumps ask
+ * connection_has_room() first, and what they have not sent stays in the ring. */
 #pragma once
 
 #include <jansson.h>
@@ -19,6 +19,7 @@
 #include "history.h"
 #include "manager.h"
 #include "peer.h"
+#include "turns.h"
 #include "varlink-stream.h"
 #include "watch.h"
 
@@ -39,13 +40,13 @@ struct connection {
     enum peer_place place; /* of who connected, or of who spoke last, if that is worse */
     struct ucred sender;   /* who spoke last */
     sd_event_source *io_source, *half_source;
-    sd_event_source *wake_source; /* while it is woken */
-    bool read_closed;             /* the client sends no more, but may still take replies */
-    bool hung_up;                 /* nor that: what it left behind is done, and that is all */
-    bool backlog;                 /* the input may hold whole calls: none is read to them */
-    bool broken;                  /* to be freed by whoever runs on it now */
-    bool draining;                /* connection_drain() */
-    struct watch closes_watch;    /* while it waits for closes to be done: see wait_for_closes() */
+    struct turn turn;          /* while it is woken */
+    bool read_closed;          /* the client sends no more, but may still take replies */
+    bool hung_up;              /* nor that: what it left behind is done, and that is all */
+    bool backlog;              /* the input may hold whole calls: none is read to them */
+    bool broken;               /* to be freed by whoever runs on it now */
+    bool draining;             /* connection_drain() */
+    struct watch closes_watch; /* while it waits for closes to be done: see wait_for_closes() */
 
     /* The call under way. */
     bool busy, more, oneway;
@@ -89,6 +90,9 @@ void connection_invalid(struct connection *connection, const char *parameter);
 /* Makes the call one that is answered by `pump`, and has it called soon. */
 void connection_set_pump(struct connection *connection, connection_pump pump,
                          struct watch_list *watches);
+
+/* For server.c: what a connection does when it is its turn. May free it. */
+void connection_take_turn(struct turn *turn);
 
 /* After a call was answered outside of a pump: goes on with the next. May free the connection. */
 void connection_settle(struct connection *connection);

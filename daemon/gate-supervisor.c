@@ -422,6 +422,7 @@ static int start_process(struct gate_supervisor *gate)
     const struct process_spec spec = {
         .executable = gate->setup.executable,
         .name = "caged-gate",
+        .user = gate->setup.owner,
         .fds = fds,
         .n_fds = GATE_FD_LISTENER + gate->setup.n_listeners,
         .cgroup_fd = gate->setup.cgroup_fd,

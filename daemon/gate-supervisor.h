@@ -13,6 +13,7 @@
 
 struct gate_setup {
     sd_event *event;
+    uid_t owner;          /* of the agent */
     int executable;       /* borrowed, O_PATH */
     int null;             /* borrowed, /dev/null */
     int config;           /* sealed memfd, taken over even on failure */

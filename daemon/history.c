@@ -172,6 +172,7 @@ static int start_process(struct history *h, char *const *arguments, int output,
     const struct process_spec spec = {
         .executable = executable,
         .name = "journalctl",
+        .user = h->caller,
         .arguments = arguments,
         .drop = drop,
         .fds = fds,

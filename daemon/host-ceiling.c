@@ -73,6 +73,7 @@ int host_ceiling_check_card(const struct policy_rule *rule, const struct card *c
     hosts.name = rule->name;
     hosts.allowed_hosts = rule->allowed_hosts;
     hosts.private_hosts = rule->private_hosts;
+    hosts.metadata = rule->metadata;
     probe.api_provider = provider;
     return policy_rule_hold(&hosts, &probe, ret_error);
 }

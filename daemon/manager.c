@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "caged-limits.h"
 #include "clock.h"
+#include "condemned.h"
 #include "ended-agents.h"
 #include "host-check.h"
 #include "log.h"
@@ -126,6 +127,7 @@ int manager_new(sd_event *event, const struct manager_options *options, struct m
     };
     TAILQ_INIT(&manager->live);
     TAILQ_INIT(&manager->ended);
+    TAILQ_INIT(&manager->condemned);
     LIST_INIT(&manager->histories);
     LIST_INIT(&manager->totals.list);
     if (manager->null < 0)
@@ -162,6 +164,7 @@ struct manager *manager_free(struct manager *manager)
     if (!manager)
         return NULL;
     history_end_all(manager);
+    condemned_end_all(manager);
     while ((agent = TAILQ_FIRST(&manager->ended))) {
         TAILQ_REMOVE(&manager->ended, agent, entry);
         agent_free(agent);
@@ -223,7 +226,7 @@ struct agent *manager_find(struct manager *manager, uid_t owner, const char *age
 size_t manager_count(const struct manager *manager, uid_t owner)
 {
     const struct agent *agent;
-    size_t n = 0;
+    size_t n = condemned_count(manager, &owner);
 
     TAILQ_FOREACH (agent, &manager->live, entry)
         n += agent->owner == owner;
@@ -235,7 +238,7 @@ size_t manager_count(const struct manager *manager, uid_t owner)
 size_t manager_count_all(const struct manager *manager)
 {
     const struct agent *agent;
-    size_t n = manager->n_live;
+    size_t n = manager->n_live + condemned_count(manager, NULL);
 
     TAILQ_FOREACH (agent, &manager->ended, entry)
         n += !log_agent_is_written(agent->log);

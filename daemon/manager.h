@@ -48,8 +48,9 @@ struct manager {
     uint64_t sweep_at[AGENTS_MAX]; /* when a slot's link is looked after once more; 0: never */
     sd_event_source *sweep_source; /* enabled while one is to be */
 
-    struct agent_list live;  /* everything that still has something in the kernel */
-    struct agent_list ended; /* what is remembered, oldest first */
+    struct agent_list live;      /* everything that still has something in the kernel */
+    struct agent_list ended;     /* what is remembered, oldest first */
+    struct agent_list condemned; /* what did not come to be, and has not ended yet: condemned.h */
     size_t n_live;
 
     struct owner_totals totals;

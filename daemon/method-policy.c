@@ -125,6 +125,8 @@ void method_explain_policy(struct call *call)
         connection_reply(c, NULL); /* no memory */
     } else if (r < 0) {
         method_reply_problem(c, &problem);
+    } else if (!policy_store_get(c->manager->policy) && subject.uid != 0) {
+        refuse(c, "policy", policy_store_why_none(c->manager->policy));
     } else {
         connection_reply(c,
                          site_policy_explain(policy_store_get(c->manager->policy), &subject, card));

@@ -168,7 +168,7 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidf
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)spec->cgroup_fd;
     }
-    int channel = start_channel_put(all.fds, all.n);
+    int channel = start_channel_put(spec->user, all.fds, all.n);
     if (channel < 0)
         return channel;
     pid_t parent = getpid();

@@ -25,6 +25,7 @@ struct process_drop {
 struct process_spec {
     int executable;                  /* opened with O_PATH: what runs is what was opened */
     const char *name;                /* argv[0], the only argument unless there are `arguments` */
+    uid_t user;                      /* for whom it is started, whoever it runs as */
     char *const *arguments;          /* all of argv, up to a NULL; or NULL */
     const struct process_drop *drop; /* NULL: it keeps what the daemon has */
     const int *fds;                  /* fds[i] becomes descriptor i; all others are closed */
@@ -39,8 +40,9 @@ struct process_spec {
 #define PROCESS_TASKS_MAX 8
 #define PROCESS_NOT_STARTED 127 /* the exit status of one that could not be executed */
 
-/* 0 with the pid and a pidfd (the caller's), or -errno. The environment is empty, the signal mask
- * and handlers are the defaults. A failure after the fork shows as exit status 127. */
+/* 0 with the pid and a pidfd (the caller's), or -errno; -EBUSY: start-channel.h. The environment is
+ * empty, the signal mask and handlers are the defaults. A failure after the fork shows as exit
+ * status 127. */
 int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidfd);
 
 /* 0 or -errno (pidfd_send_signal(2)). */

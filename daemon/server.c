@@ -21,6 +21,7 @@ struct server {
     sd_event_source *source, *retry_source;
     LIST_HEAD(, connection) connections;
     struct client_loads loads;
+    struct turns turns;
 };
 
 void server_remember(struct server *server, struct connection *connection)
@@ -36,6 +37,11 @@ void server_forget(struct server *server, struct connection *connection)
 struct client_loads *server_loads(struct server *server)
 {
     return &server->loads;
+}
+
+struct turns *server_turns(struct server *server)
+{
+    return &server->turns;
 }
 
 /* A connection too many learns why, if it looks before it writes. */
@@ -95,6 +101,7 @@ int server_new(struct manager *manager, int listener, struct server **ret)
         return -ENOMEM;
     }
     *server = (struct server){.manager = manager, .listener = listener};
+    turns_init(&server->turns, manager->event, connection_take_turn);
     if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
         return negative_errno();
     /* Connections inherit it, so that nothing comes by them without its sender (unix(7)). */
@@ -113,6 +120,7 @@ struct server *server_free(struct server *server)
         return NULL;
     while (!LIST_EMPTY(&server->connections))
         connection_free(LIST_FIRST(&server->connections));
+    turns_deinit(&server->turns);
     sd_event_source_disable_unref(server->source);
     sd_event_source_disable_unref(server->retry_source);
     closer_close(server->manager->closer, 0, &server->listener, 1);

@@ -35,5 +35,6 @@ void server_drain(struct server *server, bool take_waiting);
 
 /* For connection.c. */
 struct client_loads *server_loads(struct server *server);
+struct turns *server_turns(struct server *server);
 void server_remember(struct server *server, struct connection *connection);
 void server_forget(struct server *server, struct connection *connection);

@@ -24,6 +24,7 @@ static struct {
     struct {
         bool ours;   /* not if something was there before */
         pid_t owner; /* 0: none */
+        uid_t user;  /* whose the owner is */
     } at[START_CHANNELS];
 } channels;
 
@@ -69,13 +70,25 @@ static int find_free(void)
     return -EAGAIN;
 }
 
-int start_channel_put(const int *fds, size_t n)
+/* Whether as many of the user's as may be have not taken theirs. Root is not turned away. */
+static bool has_its_share(uid_t user)
+{
+    size_t n = 0;
+
+    for (int i = 0; user != 0 && i < START_CHANNELS; i++)
+        n += channels.at[i].owner != 0 && channels.at[i].user == user && !is_taken(i);
+    return n >= START_CHANNELS_PER_UID_MAX;
+}
+
+int start_channel_put(uid_t user, const int *fds, size_t n)
 {
     int ends[2], channel;
     int r = channels.reserved ? 0 : start_channels_reserve();
 
     if (r < 0)
         return r;
+    if (has_its_share(user))
+        return -EBUSY;
     channel = find_free();
     if (channel < 0)
         return channel;
@@ -87,6 +100,7 @@ int start_channel_put(const int *fds, size_t n)
         r = negative_errno();
     (void)close(ends[0]);
     (void)close(ends[1]);
+    channels.at[channel].user = user;
     return r < 0 ? r : channel;
 }
 

@@ -16,10 +16,12 @@
 /* Takes the low numbers: first of all, before anything else is opened. 0 or -errno. */
 int start_channels_reserve(void);
 
-/* Puts these descriptors, which stay the caller's, up for the next process: its channel, or -errno;
- * -EAGAIN while as many processes as there are channels have not taken theirs, -E2BIG for more than
- * one message carries (SOCKET_DESCRIPTORS_MAX). */
-int start_channel_put(const int *fds, size_t n);
+/* Puts these descriptors, which stay the caller's, up for the next process, which is one of this
+ * user's: its channel, or -errno; -EAGAIN while as many processes as there are channels have not
+ * taken theirs, -EBUSY while START_CHANNELS_PER_UID_MAX of the user's have not (they are in their
+ * cgroups then, where the user's others may leave them hardly any of the processors), -E2BIG for
+ * more than one message carries (SOCKET_DESCRIPTORS_MAX). */
+int start_channel_put(uid_t user, const int *fds, size_t n);
 
 /* In the new process, which shares the table: the table becomes its own, and fds[0..n) are what was
  * put. They and all others are close-on-exec. 0 or -errno. */

@@ -6,13 +6,14 @@ import os
 import re
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from harness import leftovers, paths
 from harness.daemon import Client, until
 from harness.limits import LIMITS
-from harness.users import User
+from harness.users import User, acting_as
 from harness.varlink import Disconnected, VarlinkError
 
 
@@ -248,6 +249,32 @@ def test_ended_agents_of_all_are_bounded_and_nobody_loses_what_is_within_an_equa
     assert len(remembered(root)) <= together
 
 
+def test_who_has_many_processes_that_cannot_start_leaves_room_for_others(a, b, daemon, many):
+    """A process that is being started has a place until it runs, and that it runs is up to what its
+    user's others leave it. Here they cannot run at all."""
+    maximum = LIMITS["START_CHANNELS_PER_UID_MAX"]
+    folder = str(a.user.folder("cannot-start"))
+    card = {"workspace": folder, "command": ["sleep", "600"]}
+    first = a.inspect(a.spawn("exec sleep 600", workspace=folder))
+    freezer = Path(first["cgroups"][0]).parent / "cgroup.freeze"
+    waiting = many(maximum)
+    with acting_as(a.user):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    freezer.write_text("1")
+    try:
+        for i, connection in enumerate(waiting):
+            connection.send("Spawn", {"card": {"agent_id": f"frozen{i}", **card}, "workspace_fd": 0}, [fd])
+        until(lambda: len(a.call("List")["agents"]) == maximum + 1, what="all are being started")
+        assert busy(a.refused(**card)) == ("processes of one user that are being started", maximum)
+        assert b.run("echo well").stdout == b"well\n"
+    finally:
+        freezer.write_text("0")
+        os.close(fd)
+    for connection in waiting:
+        assert connection.reply()["agent"]["state"] == "running"
+    a.spawn(**card)
+
+
 def kept(a, agent_id):
     """How many lines of an agent's the daemon has, and how many it had."""
     with a.connect() as connection:
@@ -289,6 +316,8 @@ def test_the_manual_tells_these_numbers():
     assert rows["connections"] == told("CONNECTIONS_PER_UID_MAX", "CONNECTIONS_MAX")
     assert rows["calls that are not answered at once"] == told("CALLS_PER_UID_MAX", "CALLS_MAX")
     assert rows["agents"] == told("AGENTS_PER_UID_MAX", "AGENTS_MAX")
+    assert rows["processes that are being started"] == told("START_CHANNELS_PER_UID_MAX",
+                                                            "START_CHANNELS")
     assert rows["agents that ended and are remembered"] == told("AGENTS_ENDED_KEPT",
                                                                 "AGENTS_ENDED_KEPT_ALL")
     assert rows["unfinished requests and unread replies"] == told(

@@ -3,10 +3,11 @@ nothing the daemon waits for."""
 
 import os
 import select
+from pathlib import Path
 
 import pytest
 
-from harness.daemon import until
+from harness.daemon import Client, Daemon, until
 from harness.fuse import HangingFuse
 from harness.limits import LIMITS
 from harness.users import acting_as
@@ -115,3 +116,46 @@ def test_a_descriptor_that_hangs_holds_no_spawn_up(a, b, fuse):
     finally:
         if fuse.held is not None:
             fuse.let_go()
+
+
+@pytest.fixture
+def crowded(base, people):
+    """A cagedd on a host of which it has no thread more: a cgroup of tasks in the place of the host."""
+    v1 = Path("/sys/fs/cgroup/pids")
+    folder = (v1 if v1.exists() else Path("/sys/fs/cgroup")) / f"caged-crowded-{os.getpid()}"
+    folder.mkdir()
+    daemon = Daemon(base, people["group"])
+    try:
+        enter = f'echo $$ > {folder}/cgroup.procs; exec "$@"'
+        daemon.start(under=["sh", "-c", enter, "sh"])
+        (folder / "pids.max").write_text((folder / "pids.current").read_text())
+        yield daemon, lambda: (folder / "pids.max").write_text("max")
+    finally:
+        (folder / "pids.max").write_text("max")
+        daemon.stop()
+        until(lambda: not (folder / "cgroup.procs").read_text(), what="it has ended")
+        folder.rmdir()
+
+
+def test_where_no_thread_is_to_be_had_a_close_that_hangs_waits_for_one(people, fuse, crowded):
+    """Users' processes can take all that the host has."""
+    daemon, make_room = crowded
+    a, b = Client(daemon, people["a"]), Client(daemon, people["b"])
+    with acting_as(a.user):
+        fd = os.open(fuse.file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with a.connect() as connection:
+            fuse.hold_closes()
+            connection.send("List", fds=[fd])
+            connection.reply()
+            for _ in range(3):
+                assert b.call("List") == {"agents": []}
+            assert fuse.is_held_by(daemon) and fuse.held == []
+            make_room()
+            until(lambda: len(fuse.held) == 1, what="it is being closed")
+            fuse.let_go()
+            until(lambda: not fuse.is_held_by(daemon), what="it is closed")
+    finally:
+        if fuse.held is not None:
+            fuse.let_go()
+        os.close(fd)

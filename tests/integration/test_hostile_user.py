@@ -141,6 +141,36 @@ def test_a_heap_of_calls_is_not_answered_before_those_of_others(a, b):
             a.call("Kill", agent_id=agent["agent_id"])
 
 
+def test_calls_on_many_connections_are_not_answered_before_anothers_only_one(a, b, daemon, root):
+    """What was done in which order is in the events: they are counted as it is done."""
+    many = 100
+    agents = {client: client.spawn("sleep 300", allowed_hosts=["example.org"]) for client in (a, b)}
+    with contextlib.ExitStack() as stack:
+        events = stack.enter_context(root.connect())
+        events.send("Events", more=True)
+        events.receive()
+        connections = [stack.enter_context(a.connect()) for _ in range(many)]
+        for connection in connections:
+            connection.call("List")
+        only = stack.enter_context(b.connect())
+        only.call("List")
+        os.kill(daemon.pid, signal.SIGSTOP)  # all of it is there when the daemon looks
+        try:
+            for i, connection in enumerate(connections):
+                connection.send("ChangeHosts", {"agent_id": agents[a], "deny": [f"h{i}.example"]})
+            only.send("Kill", {"agent_id": agents[b]})
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        before, done = None, 0
+        while done < many or before is None:
+            for event in events.receive()["parameters"]["events"]:
+                done += event["kind"] == "reloaded"
+                if (event["kind"], event["owner_uid"]) == ("stopping", b.user.uid):
+                    before = done
+        assert before <= many // 4, "b's call came after so many of a's"
+    a.call("Kill", agent_id=agents[a])
+
+
 def test_logs_end_although_their_lines_leave_the_ring_meanwhile(a):
     agent_id = a.spawn("i=0; while :; do head -c 60000 /dev/zero | tr '\\0' '\\1'; echo; done")
     until(lambda: a.call("Logs", agent_id=agent_id, lines=1)["lines"], what="output")
@@ -240,3 +270,28 @@ def test_full_pipes_of_agents_that_end_hold_nobody_up_and_take_no_memory(a, b, d
         connection.close()
     # Eight million lines are logged first: nothing is lost, and that takes its time.
     until(lambda: not a.call("List")["agents"], 90, "the agents end with their clients")
+
+
+def test_a_cage_that_fails_and_gets_no_processor_to_end_on_holds_nobody_up(a, b, daemon):
+    """What is killed has to run once more. Beside its owner's other agents it may wait for that for
+    minutes, and nobody waits with it; until then its id is taken."""
+    loops = "for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait"
+    busy = [a.spawn(loops, resource_limits={"cpu_shares": 262144}) for _ in range(2 * os.cpu_count())]
+    keys = {"agent_id": "starved", "resource_limits": {"cpu_shares": 2}, "command": ["true"]}
+    ports = [f"127.0.0.1:{port}" for port in range(7000, 7017)]  # one more than can be led into a cage
+    try:
+        for _ in range(3):
+            error = a.refused(**{**keys, "allowed_hosts": ports})
+            assert error.name in ("NotSupported", "AgentExists"), error
+            assert b.daemon.connect(b.user, 20).call("List") == {"agents": []}
+    finally:
+        for agent_id in busy:
+            a.call("Kill", agent_id=agent_id)
+
+    def is_free():
+        try:
+            return a.spawn(**keys)
+        except VarlinkError as error:
+            assert error.name == "AgentExists", error
+
+    assert a.wait(until(is_free, what="it has ended"))["exit_status"] == 0

@@ -1,5 +1,6 @@
 """What `meson install` puts where, below DESTDIR; and what the files that deploy it make of a system."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -18,6 +19,11 @@ DATA = ["share/caged/card.schema.json", "share/caged/policy.schema.json", "share
         "lib/tmpfiles.d/caged.conf", "share/man/man1/cagectl.1", "share/man/man8/cagedd.8",
         "share/man/man8/caged-agent.8", "lib/systemd/catalog/caged.catalog",
         "share/man/man5/caged.card.5", "share/man/man5/caged.policy.5", "share/bash-completion/completions/cagectl"]
+
+# Debian's packages of what meson.build asks pkg-config for.
+DEV = {"libsystemd": "libsystemd-dev", "libseccomp": "libseccomp-dev", "libcap-ng": "libcap-ng-dev",
+       "jansson": "libjansson-dev", "libnl-3.0": "libnl-3-dev", "libnl-route-3.0": "libnl-route-3-dev",
+       "libcares": "libc-ares-dev"}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,26 @@ def test_the_operators_site_policy_is_not_replaced(base, kind):
                    check=True, env={"DESTDIR": str(folder.parents[1]), "PATH": "/usr/bin:/bin"})
     assert [path.name for path in folder.iterdir()] == ["policy.json"]
     assert policy.is_symlink() if kind == "link" else policy.read_text() == "mine"
+
+
+def test_a_build_without_options_needs_the_packages_of_a_build_alone():
+    """What the README's `meson setup build` makes: the tests would need those of tests/packages too."""
+    done = subprocess.run(["meson", "introspect", "--buildoptions", paths.ROOT / "meson.build"],
+                          capture_output=True, check=True)
+    options = {option["name"]: option["value"] for option in json.loads(done.stdout)}
+    assert (options["tests"], options["fuzzers"]) == (False, False)
+    packages = (paths.ROOT / "units/build-packages").read_text()
+    wanted = re.findall(r"^\w+ = dependency\('([\w.-]+)'", (paths.ROOT / "meson.build").read_text(), re.M)
+    assert wanted and all(re.search(rf"^{DEV[name]}$", packages, re.M) for name in wanted)
+
+
+def test_no_name_in_a_manual_page_is_hyphenated(tree):
+    """Who looks for denied_hosts finds no de-nied_hosts. .TH switches hyphenation on: .nh comes after."""
+    pages = sorted((tree / "usr/local/share/man").rglob("*.[158]"))
+    assert len(pages) == sum(name.startswith("share/man/") for name in DATA)
+    for page in pages:
+        text = page.read_text()
+        assert re.search(r"^\.TH .*\n\.nh$", text, re.M) and text.endswith("\n"), page
 
 
 def test_the_version_is_told(tree):

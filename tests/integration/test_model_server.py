@@ -1,4 +1,4 @@
-"""The scripted model server itself, by both of its protocols."""
+"""The scripted model server itself, by each of its protocols."""
 
 import http.client
 import json
@@ -83,6 +83,63 @@ def test_responses_write_by_the_shell_where_there_is_no_tool_for_it(server):
     assert item["name"] == "exec_command"
     assert subprocess.run(["sh", "-c", command.replace("> hello.txt", "")],
                           capture_output=True, check=True).stdout == b"it's\n"
+
+
+def test_messages_count_the_results_since_the_user_spoke(server):
+    def ask(*results, **keys):
+        messages = [{"role": "user", "content": "go"}]
+        for result in results:
+            messages.append({"role": "user", "content": [
+                {"type": "tool_result", "content": result}, {"type": "text", "text": "a reminder"}]})
+        return post(server, "/v1/messages?beta=true", {"tools": [{"name": "Bash"}, {"name": "Write"}],
+                                                       "messages": messages, **keys})
+
+    for results, name, arguments in (
+            ([], "Write", {"file_path": "hello.txt", "content": "it's\n"}),
+            (["done"], "Bash", {"command": "id", "description": "Runs a command"})):
+        reply = json.loads(ask(*results)[1])
+        assert (reply["stop_reason"], reply["content"][0]["name"]) == ("tool_use", name)
+        assert reply["content"][0]["input"] == arguments
+        streamed = events(ask(*results, stream=True)[1])
+        deltas = [event["delta"] for event in streamed if event["type"] == "content_block_delta"]
+        assert json.loads(deltas[0]["partial_json"]) == arguments
+        assert streamed[-1]["type"] == "message_stop"
+    last = json.loads(ask("done", "uid=0")[1])
+    assert (last["content"][0]["text"], last["stop_reason"]) == ("One\nTwo", "end_turn")
+
+
+def test_gemini_calls_its_functions_whole_and_streamed(server):
+    tools = [{"functionDeclarations": [{"name": "write_file"}, {"name": "run_shell_command"}]}]
+
+    def ask(method, *results):
+        contents = [{"role": "user", "parts": [{"text": "go"}]}]
+        for result in results:
+            contents.append({"role": "user", "parts": [{"functionResponse": {"response": result}}]})
+        return post(server, f"/v1beta/models/m-1:{method}", {"tools": tools, "contents": contents})
+
+    def part(reply):
+        return reply["candidates"][0]["content"]["parts"][0]
+
+    call = part(json.loads(ask("generateContent")[1]))["functionCall"]
+    assert (call["name"], call["args"]) == \
+        ("write_file", {"file_path": "hello.txt", "content": "it's\n"})
+    call = part(events(ask("streamGenerateContent?alt=sse", {"output": "done"})[1])[0])["functionCall"]
+    assert (call["name"], call["args"]["command"]) == ("run_shell_command", "id")
+    last = events(ask("streamGenerateContent?alt=sse", {"output": "done"}, {"output": "0"})[1])
+    assert part(last[0]) == {"text": "One\nTwo"}
+    assert ask("countTokens")[0] == 404
+
+
+def test_a_file_is_read_by_the_tool_for_it_or_by_the_shell(model_server):
+    reader = model_server([{"read": "a b"}, {"say": "x"}])
+    body = {"messages": [{"role": "user", "content": "go"}],
+            "tools": [{"function": {"name": name}} for name in ("bash", "read")]}
+    for tools, arguments in ((body["tools"], {"filePath": "a b"}),
+                             (body["tools"][:1], {"command": "cat 'a b'",
+                                                  "description": "Runs a command"})):
+        _, data = post(reader, "/v1/chat/completions", {**body, "tools": tools})
+        call = json.loads(data)["choices"][0]["message"]["tool_calls"][0]["function"]
+        assert json.loads(call["arguments"]) == arguments
 
 
 @pytest.mark.parametrize("body, status", [

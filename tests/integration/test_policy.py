@@ -365,6 +365,10 @@ def test_with_a_bad_policy_at_its_start_the_daemon_serves_root_alone(own, people
     error = a.refused()
     assert error.name == "NotPermitted", error
     assert "no site policy is in force" in error.parameters["reason"]
+    card = a.cards.write(a.card("true"))
+    explained = a.cagectl("policy", "explain", card)
+    assert explained.status == 77 and "no site policy is in force" in explained.errors, explained
+    assert root.cagectl("policy", "explain", card).status == 0
     assert a.call("List") == {"agents": []}
     agent_id = root.spawn(command=SLEEP, workspace=str(a.user.folder(f"bad-start-{kind}".replace(" ", "-"))))
     root.call("Kill", agent_id=agent_id)
@@ -632,6 +636,23 @@ def test_a_reload_of_a_card_is_held_against_the_rule_too(daemon, a):
         assert done.status == 77 and f'"{named}' in done.errors and "policy explain" in done.errors, done
     reply = a.call("Reload", card={**card, "allowed_hosts": ["b.example.com"]})
     assert (reply["added"], reply["removed"]) == (["b.example.com"], ["a.example.com"])
+
+
+@pytest.mark.parametrize("entry", ["169.254.169.254", "169.254.42.42:80", "192.0.0.192",
+                                   "[fd00:ec2::254]"])
+def test_no_way_to_new_hosts_leads_to_the_metadata_of_clouds(daemon, a, entry):
+    """Every private host is not these: neither for a card, nor for an agent that runs."""
+    daemon.reload_policy(policy(rule("private", a.user, private_hosts=["*"])))
+    assert a.refused(allowed_hosts=[entry]).parameters["what"] == "$.allowed_hosts[0]"
+    card = a.card("sleep 600", allowed_hosts=["10.0.0.1"])
+    daemon.spawn(a.user, card)
+    error = change_error(a, card["agent_id"], allow=[entry])
+    assert (error.name, error.parameters["what"]) == ("NotPermitted", "allow[0]"), error
+    with pytest.raises(VarlinkError) as error:
+        a.call("Reload", card={**card, "allowed_hosts": ["10.0.0.1", entry]})
+    assert (error.value.name, error.value.parameters["what"]) == \
+        ("NotPermitted", "$.allowed_hosts[1]"), error
+    assert a.call("Hosts", agent_id=card["agent_id"])["allowed_hosts"] == ["10.0.0.1"]
 
 
 def test_another_policy_leaves_agents_as_they_are_and_counts_for_what_is_asked_then(daemon, a, b):

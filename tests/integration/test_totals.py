@@ -90,6 +90,18 @@ def test_inspect_tells_the_total_and_its_files_hold_it(a, b, total):
     assert totals(b, others) == {}
 
 
+def test_inspect_keeps_the_longest_names_apart_from_their_values(a, total):
+    total(memory_percent=50)
+    agent_id = a.spawn("sleep 600")
+    limits = a.inspect(agent_id)["limits"]
+    lines = a.cagectl("inspect", agent_id).text.splitlines()
+    found = [line for line in lines if " in /sys/fs/cgroup/" in line]
+    assert len(found) == len(limits)
+    for line, limit in zip(found, limits):
+        assert line.startswith(f"  {limit['limit']}  ") and f"  {limit['value']} (" in line, line
+    assert max(len(limit["limit"]) for limit in limits) >= 24, "or this shows nothing"
+
+
 def test_a_percentage_of_the_hosts_memory(a, total):
     total(memory_percent=1)
     agent_id = a.spawn("sleep 600")

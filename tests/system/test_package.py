@@ -1,7 +1,9 @@
-"""The Debian package: what installing, upgrading, removing and purging it does, and leaves."""
+"""The Debian package: what installing, upgrading, removing and purging it does, and leaves. And the
+other way of the README: by hand."""
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 
@@ -304,3 +306,53 @@ def test_it_can_be_installed_again(installed, deb, how):
     assert installed.show("cagedd.socket", "ActiveState", "UnitFileState") == {
         "ActiveState": "active", "UnitFileState": "enabled"}
     assert agents_of(installed).run("echo hello").text == "hello\n"
+
+
+def test_what_was_installed_by_hand_and_goes_before_it_is_told(host, deb):
+    unit = "/usr/local/lib/systemd/system/cagedd.service"
+    host.write(unit, "[Service]\nExecStart=/usr/local/sbin/cagedd\n")
+    said = host.apt_install(deb).text
+    assert f"caged: {unit} goes before this package's" in said and "ninja -C build uninstall" in said, said
+    assert "goes before" not in host.said
+
+
+# -- without the package --
+
+
+@pytest.fixture(scope="module")
+def built_tree():
+    """What `meson install` of the build directory makes, with the prefix that it has by itself."""
+    tree = paths.BUILD / "by-hand-tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    subprocess.run(["meson", "install", "--no-rebuild", "--quiet", "-C", paths.BUILD, "--destdir", tree],
+                   check=True, stdout=subprocess.DEVNULL)
+    assert (tree / "usr/local/sbin/cagedd").exists(), "the build directory has another prefix"
+    yield tree
+    shutil.rmtree(tree)
+
+
+def commands_by_hand():
+    """Those of the README after the installation, but for the one without systemd."""
+    readme = (paths.ROOT / "README.md").read_text()
+    block = re.search(r"^By hand.*?\n\n((?:    .*\n)+)", readme, re.M)[1]
+    commands = [line.partition("#")[0].strip() for line in block.splitlines()
+                if not line.strip().startswith(("sudo apt ", "meson ")) and "without systemd" not in line]
+    assert [command.split()[1] for command in commands] == ["groupadd", "groupadd", "systemctl"], block
+    return commands
+
+
+def test_by_hand_what_the_readme_says_is_enough(host, built_tree):
+    host.push(built_tree)
+    host.write("/etc/sudoers.d/alice", "alice ALL=(ALL) NOPASSWD: ALL\n", mode=0o440)
+    for command in commands_by_hand():
+        host.run(command, user="alice", env={"USER": "alice"}, timeout=120)
+    assert host.show("cagedd.socket", "ActiveState", "UnitFileState") == {
+        "ActiveState": "active", "UnitFileState": "enabled"}
+    assert host.show("cagedd.service", "ActiveState") == "inactive"
+    caged = Caged(host)
+    card = caged.card("echo hello", user="alice")
+    result = caged.cagectl("run", caged.write_card(card, user="alice"), user="alice")
+    assert (result.text, result.errors) == ("hello\n", "")
+    assert "in force: 1 rule" in str(host.journal("_SYSTEMD_UNIT=cagedd.service"))
+    refused = caged.cagectl("list", user="carol", check=False)
+    assert refused.status == 77 and "usermod -aG caged" in refused.errors

@@ -43,6 +43,32 @@ _cagectl_hosts() {
     declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$current"
 }
 
+# What of policy the words after it name: check, explain, reload, or nothing yet.
+_cagectl_policy_verb() {
+    local word
+    for word; do
+        [[ $word == check || $word == explain || $word == reload ]] && { printf '%s' "$word"; return; }
+    done
+}
+
+# After policy: what it can do, then files. Its help lists the options of all that it can do.
+_cagectl_policy() {
+    local verb others=''
+    verb=$(_cagectl_policy_verb "$@")
+    case $verb in
+        check) others='--policy|--as|--socket' ;;
+        explain) others='-q|--quiet' ;;
+        reload) others='--policy|--as|--data-dir' ;;
+    esac
+    if [[ $current == -* ]]; then
+        _cagectl_words "$(_cagectl_options policy | grep -vxE -- "$others")"
+    elif [[ -z $verb ]]; then
+        _cagectl_words "check explain reload"
+    elif [[ $verb != reload ]]; then
+        _cagectl_files '!*.json'
+    fi
+}
+
 _cagectl() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verb=${COMP_WORDS[1]} word
@@ -61,6 +87,7 @@ _cagectl() {
     done
     case $previous in
         --socket) _cagectl_files '' ; return ;;
+        --id) _cagectl_words "$(_cagectl_ids)" ; return ;;
         --policy) _cagectl_files '!*.json' ; return ;;
         --data-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current") ; return ;;
         -s | --signal) _cagectl_words "HUP INT QUIT TERM USR1 USR2 STOP CONT WINCH KILL" ; return ;;
@@ -72,7 +99,7 @@ _cagectl() {
         -S | --since | -U | --until) _cagectl_words "today yesterday now" ; return ;;
         -n | --lines | -g | --grace) return ;;
     esac
-    if [[ $current == -* ]]; then
+    if [[ $current == -* && $verb != policy ]]; then
         _cagectl_words "$(_cagectl_options "$verb")"
         return
     fi
@@ -81,13 +108,7 @@ _cagectl() {
         stop | kill | events) _cagectl_words "$(_cagectl_ids)" ;;
         allow | deny | approve) _cagectl_hosts "$verb" "${COMP_WORDS[@]:2:COMP_CWORD-2}" ;;
         inspect | logs | wait | hosts | suggest | audit) _cagectl_words "$(_cagectl_ids --all)" ;;
-        policy)
-            if ((COMP_CWORD == 2)); then
-                _cagectl_words "check explain reload"
-            elif [[ ${COMP_WORDS[2]} != reload ]]; then
-                _cagectl_files '!*.json'
-            fi
-            ;;
+        policy) _cagectl_policy "${COMP_WORDS[@]:2:COMP_CWORD-2}" ;;
         help) _cagectl_words "$(_cagectl_verbs)" ;;
     esac
 }
