@@ -298,6 +298,28 @@ static void test_what_is_within_stays_as_it_is(void **state)
     assert_true(is_same_card(card, before));
 }
 
+static void test_the_preset_of_a_commands_program_counts_where_there_is_one(void **state)
+{
+    CLEANUP(site_policy_freep) struct site_policy *policy = policy_of(RULE(",\"presets\":[\"a\"]"));
+    CLEANUP(card_freep) struct card *card = card_of(START ",\"command\":[\"/opt/claude\"]}");
+    CLEANUP(card_freep) struct card *named = card_of(START ",\"agent\":\"a\",\"command\":[\"b\"]}");
+    CLEANUP(card_freep) struct card *odd = card_of(START ",\"command\":[\"/opt/Claude\"]}");
+    struct card_error error;
+
+    assert_string_equal(card_command_preset(card), "claude");
+    assert_null(card_preset(card));
+    assert_int_equal(policy_rule_hold(policy->rules, card, &error), 0);
+    card->command_has_preset = true;
+    assert_string_equal(card_preset(card), "claude");
+    assert_int_equal(policy_rule_hold(policy->rules, card, &error), -EPERM);
+    assert_string_equal(error.path, "$.command");
+    assert_string_equal(error.found, "by its program the preset \"claude\"");
+    named->command_has_preset = true;
+    assert_string_equal(card_preset(named), "a");
+    assert_int_equal(policy_rule_hold(policy->rules, named, &error), 0);
+    assert_null(card_command_preset(odd));
+}
+
 static void test_an_entry_for_a_running_agent(void **state)
 {
     CLEANUP(site_policy_freep)
@@ -326,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_what_is_explained_is_what_is_done),
         cmocka_unit_test(test_what_a_card_leaves_open_is_lowered),
         cmocka_unit_test(test_what_is_within_stays_as_it_is),
+        cmocka_unit_test(test_the_preset_of_a_commands_program_counts_where_there_is_one),
         cmocka_unit_test(test_an_entry_for_a_running_agent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
