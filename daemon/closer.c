@@ -18,7 +18,7 @@ struct job {
     LIST_ENTRY(job) entry;
     const struct closer *closer;
     uid_t uid;
-    bool started;     /* its thread; there was none to be had until then */
+    bool started; /* its thread; there was none to be had until then */
     pthread_t thread;
     atomic_bool done; /* then it says so and ends */
     size_t n_fds;
