@@ -176,7 +176,7 @@ struct manager *manager_free(struct manager *manager)
     }
     policy_store_free(manager->policy);
     refusal_logs_deinit(&manager->refusals);
-    owner_totals_deinit(&manager->totals);
+    owner_totals_deinit(manager);
     sd_event_source_disable_unref(manager->sweep_source);
     netns_stock_free(manager->netns);
     airlock_free(manager->airlock);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent.h"
+#include "cgroup-kept.h"
 #include "log.h"
 #include "manager.h"
 
@@ -34,32 +35,42 @@ static void forget(struct owner_total *total)
     free(total);
 }
 
-static bool has_agent(const struct manager *manager, uid_t owner)
+static size_t count_agents(const struct manager *manager, uid_t owner)
 {
     const struct agent *agent;
+    size_t n = 0;
 
     TAILQ_FOREACH (agent, &manager->live, entry)
-        if (agent->owner == owner)
-            return true;
-    return false;
+        n += agent->owner == owner;
+    return n;
 }
 
-/* Those whose agents have all ended: their folders went with the last of them. */
+/* Those whose agents have all ended: their folders went with the last of them, or go now. */
 static void forget_absent(struct manager *manager)
 {
     struct owner_total *total, *next;
 
     for (total = LIST_FIRST(&manager->totals.list); total; total = next) {
         next = LIST_NEXT(total, entry);
-        if (!has_agent(manager, total->owner.uid))
-            forget(total);
+        if (count_agents(manager, total->owner.uid) > 0 ||
+            (total->kept && cgroup_kept_is_needed(&manager->cgroups, total->owner.uid)))
+            continue;
+        if (total->kept)
+            cgroup_kept_remove(&manager->cgroups, total->owner.uid);
+        forget(total);
     }
 }
 
-void owner_totals_deinit(struct owner_totals *totals)
+void owner_totals_deinit(struct manager *manager)
 {
-    while (!LIST_EMPTY(&totals->list))
-        forget(LIST_FIRST(&totals->list));
+    struct owner_totals *totals = &manager->totals;
+    struct owner_total *total;
+
+    while ((total = LIST_FIRST(&totals->list))) {
+        if (total->kept)
+            cgroup_kept_remove(&manager->cgroups, total->owner.uid);
+        forget(total);
+    }
     totals->timer = sd_event_source_disable_unref(totals->timer);
 }
 
@@ -69,16 +80,18 @@ static int on_lower(sd_event_source *source, uint64_t usec, void *user)
 {
     struct manager *manager = user;
     struct owner_total *total;
-    bool above = false, lower = false;
+    bool above = false, lower = false, kept = false;
 
     forget_absent(manager);
     LIST_FOREACH (total, &manager->totals.list, entry) {
+        kept = kept || total->kept;
         if (!total->owner.above)
             continue;
         lower = cgroup_owner_lower(&manager->cgroups, &total->owner) || lower;
         above = above || total->owner.above;
     }
-    if (above && sd_event_source_set_time_relative(source, lower ? LOWER_USEC : LOOK_USEC) >= 0)
+    if ((above || kept) &&
+        sd_event_source_set_time_relative(source, lower ? LOWER_USEC : LOOK_USEC) >= 0)
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     manager->totals.timer = sd_event_source_disable_unref(manager->totals.timer);
     return 0;
@@ -94,6 +107,26 @@ static void start_lowering(struct manager *manager)
                                        0, on_lower, manager);
     if (r < 0) /* what is in force is no more than what was in use */
         log_warning("the total of an owner cannot be lowered further: %s", strerror(-r));
+}
+
+/* -- what is held outside -- */
+
+void owner_total_leave(struct manager *manager, uid_t owner)
+{
+    struct owner_total *total = find(manager, owner);
+
+    if (!total || total->kept || count_agents(manager, owner) > 1 ||
+        (total->owner.total.memory_mb == 0 && total->owner.total.memory_percent == 0) ||
+        !cgroup_kept_is_needed(&manager->cgroups, owner))
+        return;
+    int r = cgroup_kept_make(&manager->cgroups, owner);
+    if (r < 0) {
+        log_warning("the cgroup of uid %u, whose memory is still held, cannot be kept: %s", owner,
+                    strerror(-r));
+        return;
+    }
+    total->kept = true;
+    start_lowering(manager);
 }
 
 /* -- the totals of rules -- */

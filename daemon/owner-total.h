@@ -13,11 +13,12 @@ struct manager;
 struct owner_total {
     LIST_ENTRY(owner_total) entry;
     struct cgroup_owner owner;
+    bool kept; /* its folder: cgroup-kept.h */
 };
 
 struct owner_totals {
     LIST_HEAD(, owner_total) list; /* of those that have one, or had */
-    sd_event_source *timer;        /* enabled while one is above its total */
+    sd_event_source *timer;        /* enabled while one is above its total, or kept */
 };
 
 /* Before an agent's cgroup is made: has the total of its owner's rule in force, and room left in
@@ -37,4 +38,8 @@ const struct cgroup_owner *owner_total_find(const struct manager *manager, uid_t
 /* Whether one task more of this owner's is within the total. */
 bool owner_total_has_task(const struct manager *manager, uid_t owner);
 
-void owner_totals_deinit(struct owner_totals *totals);
+/* An agent's processes have ended; for before its cgroup is removed. If it was its owner's last,
+ * and processes outside hold memory of its, the owner's folder is kept until they do not. */
+void owner_total_leave(struct manager *manager, uid_t owner);
+
+void owner_totals_deinit(struct manager *manager);

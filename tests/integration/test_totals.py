@@ -2,11 +2,15 @@
 included; other users' agents are not touched. (On version 2 of cgroups: tests/system/test_totals.py.)"""
 
 import contextlib
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import site_policy, until
+from harness.patience import PATIENCE
+from harness.users import acting_as
 from harness.varlink import VarlinkError
 
 MIB = 1 << 20
@@ -272,3 +276,40 @@ def test_the_folder_of_an_owner_goes_with_its_last_agent_and_comes_with_its_tota
     total(max_processes=1)  # too few for any agent
     assert busy(a.refused()) == ('total.max_processes of one user by the rule "limited"', 1)
     assert not memory.parent.exists()
+
+
+GIVE_AWAY = """python3 -c '
+import array, os, socket
+memory = os.memfd_create("given")
+for _ in range(80):
+    os.write(memory, bytes(1 << 20))
+friend = socket.socket(socket.AF_UNIX)
+friend.connect("/workspace/socket")
+friend.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))])
+friend.recv(1)
+'"""
+
+
+def test_memory_that_an_agent_gave_away_counts_until_it_is_let_go(a, b, total):
+    """Else any number of agents, one after the other, could leave their user as much as the total each."""
+    total(memory_mb=90)
+    card = a.card(GIVE_AWAY)
+    with socket.socket(socket.AF_UNIX) as listener:
+        with acting_as(a.user):
+            listener.bind(card["workspace"] + "/socket")
+        listener.listen()
+        listener.settimeout(PATIENCE)
+        a.daemon.spawn(a.user, card)
+        folder = file_of(a, card["agent_id"], "total.memory_mb").parent
+        friend, _ = listener.accept()
+        with friend:
+            _, (memory,), _, _ = socket.recv_fds(friend, 1, 1)
+            friend.send(b"x")
+    try:
+        assert a.wait(card["agent_id"])["exit_status"] == 0
+        assert busy(a.refused()) == ('total.memory_mb of one user by the rule "limited"', 90)
+        assert b.run("echo well").stdout == b"well\n"
+    finally:
+        os.close(memory)
+    until(lambda: not folder.exists(), what="nothing of the owner's is left")
+    assert a.run("echo well").stdout == b"well\n"
