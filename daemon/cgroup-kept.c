@@ -24,14 +24,17 @@ static int path_of(const struct cgroup_host *host, uid_t uid, const char *name, 
  * all below begin with "total_"). */
 bool cgroup_kept_is_needed(const struct cgroup_host *host, uid_t uid)
 {
-    static const char *const keys[2][2] = {{"anon", "shmem"}, {"total_rss", "total_shmem"}};
+    static const char *const keys[2][3] = {{"anon", "shmem", "swapcached"},
+                                           {"total_rss", "total_shmem", "total_swap"}};
     char path[PATH_MAX];
-    uint64_t n[2] = {};
+    uint64_t n[3] = {}, swap = 0;
 
     if (path_of(host, uid, "memory.stat", path, sizeof(path)) < 0)
         return false;
     cgroup_file_read_keys(path, keys[host->controllers[CGROUP_MEMORY].v1], ARRAY_SIZE(n), n);
-    return n[0] + n[1] > 0;
+    if (path_of(host, uid, "memory.swap.current", path, sizeof(path)) >= 0) /* of v2 */
+        (void)cgroup_file_read_number(path, &swap);
+    return n[0] + n[1] + n[2] + swap > 0;
 }
 
 int cgroup_kept_make(const struct cgroup_host *host, uid_t uid)

@@ -130,3 +130,42 @@ def test_a_total_below_what_is_in_use_ends_nobody(caged, machine, total):
     machine.until(f"[ ! -e {folder} ]", what="it has ended")
     again = caged.spawn("sleep 600")
     assert value(machine, f"{owner_of(caged, again)}/memory.max") == 40 * MIB
+
+
+FRIEND = """exec python3 -c '
+import os, socket, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("WORKSPACE/socket")
+listener.listen()
+friend, _ = listener.accept()
+_, fds, _, _ = socket.recv_fds(friend, 1, 1)
+friend.send(b"x")
+open("WORKSPACE/has-it", "w").close()
+time.sleep(600)
+'"""
+GIVE_AWAY = """python3 -c '
+import array, os, socket
+memory = os.memfd_create("given")
+for _ in range(80):
+    os.write(memory, bytes(1 << 20))
+friend = socket.socket(socket.AF_UNIX)
+friend.connect("/workspace/socket")
+friend.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))])
+friend.recv(1)
+'"""
+
+
+@every_kernel
+def test_memory_that_an_agent_gave_away_counts_until_it_is_let_go(caged, machine, total):
+    total(memory_mb=90)
+    card = caged.card(GIVE_AWAY)
+    friend = machine.start_command(FRIEND.replace("WORKSPACE", card["workspace"]), user="alice")
+    machine.until(["test", "-S", card["workspace"] + "/socket"])
+    caged.cagectl("run", caged.write_card(card))
+    machine.until(["test", "-e", card["workspace"] + "/has-it"])
+    assert 'total.memory_mb of one user by the rule "limited"' in refused(caged)
+    friend.signal(15)
+    friend.wait(check=False)
+    machine.until("! find /sys/fs/cgroup -name owner-$(id -u alice) | grep -q .", timeout=60,
+                  what="nothing of the owner's is left")
+    assert caged.run("echo well").text == "well\n"
