@@ -6,13 +6,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/timerfd.h>
-#include <systemd/sd-daemon.h>
 
 #include "caged-limits.h"
 #include "card-trust.h"
 #include "clock.h"
 #include "exit-status.h"
 #include "forwarder.h"
+#include "notify.h"
 #include "own-unit.h"
 #include "planted.h"
 #include "remote-error.h"
@@ -45,7 +45,7 @@ static void notify_running(struct service *service, bool ready)
                         time, sizeof(time));
         (void)snprintf(left, sizeof(left), ", %s left", time);
     }
-    (void)sd_notifyf(0, "%sSTATUS=running%s%s", ready ? "READY=1\n" : "", pid, left);
+    (void)notify_send("%sSTATUS=running%s%s", ready ? "READY=1\n" : "", pid, left);
 }
 
 static void notify_ended(const struct agent *agent, const struct card *card)
@@ -54,7 +54,7 @@ static void notify_ended(const struct agent *agent, const struct card *card)
 
     agent_end_format(agent, card, raw, sizeof(raw));
     text_make_safe(raw, text, sizeof(text));
-    (void)sd_notifyf(0, "STATUS=ended: %s", text);
+    (void)notify_send("STATUS=ended: %s", text);
 }
 
 static uint64_t grace_seconds(const struct options *options)
@@ -69,8 +69,7 @@ static void on_stop(int signal, void *data)
     uint64_t wait = grace_seconds(service->options) + STOP_MARGIN_SECONDS;
 
     service->stopping = true;
-    (void)sd_notifyf(0, "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%" PRIu64,
-                     wait * 1000000);
+    (void)notify_send("STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%" PRIu64, wait * 1000000);
 }
 
 static int start_timer(struct service *service, uint64_t ttl_left)
@@ -110,7 +109,7 @@ static int take_state(struct service *service, const struct reply *reply, int *r
     }
     if (streq(agent.state, "stopping") && !service->stopping) {
         service->stopping = true;
-        (void)sd_notify(0, "STATUS=stopping");
+        (void)notify_send("STATUS=stopping");
     }
     return 0;
 }
@@ -179,7 +178,7 @@ static int run_spawned(struct service *service)
     r = wait_for_end(service, &status);
     if (r == 1)
         return status;
-    (void)sd_notify(0, "STATUS=failed: the daemon is gone");
+    (void)notify_send("STATUS=failed: the daemon is gone");
     return connection_failed(service->s.connection, r);
 }
 
@@ -210,12 +209,12 @@ int verb_service(const struct options *options)
         say_hint("see caged-agent(8); in a terminal: cagectl run");
         return STATUS_USAGE;
     }
-    (void)sd_notify(0, "STATUS=starting");
+    (void)notify_send("STATUS=starting");
     status = start(&service);
     if (status == STATUS_OK)
         status = run_spawned(&service);
     else
-        (void)sd_notifyf(0, "STATUS=not started: %s", said_last());
+        (void)notify_send("STATUS=not started: %s", said_last());
     forwarder_free(service.forwarder);
     fd_close(service.timer);
     spawned_deinit(&service.s);

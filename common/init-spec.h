@@ -24,7 +24,7 @@ enum init_fd {
     INIT_FD_COUNT = 16,    /* INIT_FD_MOUNTS + CARD_MOUNTS_MAX */
 };
 
-#define INIT_SPEC_VERSION 4
+#define INIT_SPEC_VERSION 5
 
 /* Records of the specification. `once` ones must stand there exactly once. */
 enum init_spec_record {
@@ -48,6 +48,8 @@ enum init_spec_record {
     INIT_SPEC_AGENT_FILE, /* path NUL content: the agent's, 0644, in folders of the agent's */
     INIT_SPEC_MOUNT,      /* struct init_spec_mount_ids, then the target as a string; any number up
                              to CARD_MOUNTS_MAX */
+    INIT_SPEC_WORKSPACE,  /* string, once: the workspace's path on the host, as the kernel names it
+                           */
 };
 
 /* As whom the agent acts in a mount besides the workspace: neither 0. `folder_...` is whose the

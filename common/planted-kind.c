@@ -14,7 +14,25 @@ static const struct {
     const char *why;
     const char *patterns[ROWS_MAX];
 } kinds[] = {
-    [PLANTED_GIT_HOOK] = {"git-hook", "git runs it", {"@/hooks/"}},
+    /* The names of githooks(5) wherever they are: core.hooksPath may lead there, also that of a
+     * configuration outside of the workspace. "update" is left out, as other things are so called.
+     */
+    [PLANTED_GIT_HOOK] = {"git-hook",
+                          "git runs it, if that is where it looks for hooks",
+                          {"@/hooks/",           "applypatch-msg",
+                           "pre-applypatch",     "post-applypatch",
+                           "pre-commit",         "pre-merge-commit",
+                           "prepare-commit-msg", "commit-msg",
+                           "post-commit",        "pre-rebase",
+                           "post-checkout",      "post-merge",
+                           "pre-push",           "pre-receive",
+                           "proc-receive",       "post-receive",
+                           "post-update",        "reference-transaction",
+                           "push-to-checkout",   "pre-auto-gc",
+                           "post-rewrite",       "sendemail-validate",
+                           "fsmonitor-watchman", "post-index-change",
+                           "p4-changelist",      "p4-prepare-changelist",
+                           "p4-post-changelist", "p4-pre-submit"}},
     [PLANTED_GIT_CONFIG] = {"git-config",
                             "git runs programs that it names",
                             {"@/config", "@/config.worktree"}},
@@ -238,21 +256,26 @@ static bool matches(const struct planted_folder *folder, const char *name, const
     return is_name(name, pattern); /* no name has the slash of a pattern */
 }
 
-/* With which bytes names begin that are of a kind anywhere, and those end that are it by their end:
- * most names do neither, and a workspace has many. */
+/* With which bytes names begin and end that are of a kind anywhere, and with which those end that
+ * are it by their end: most names do neither, and a workspace has many. */
 static struct {
     bool ready;
-    bool names[UCHAR_MAX + 1], ends[UCHAR_MAX + 1];
+    bool names[UCHAR_MAX + 1][UCHAR_MAX + 1], ends[UCHAR_MAX + 1];
 } bytes;
+
+static unsigned char last_byte(const char *name)
+{
+    return (unsigned char)name[strlen(name) - 1];
+}
 
 static void prepare_bytes(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         for (const char *const *p = kinds[i].patterns; *p; p++) {
             if (**p == '*')
-                bytes.ends[(unsigned char)(*p)[strlen(*p) - 1]] = true;
+                bytes.ends[last_byte(*p)] = true;
             else if (!strchr(*p, '/'))
-                bytes.names[(unsigned char)**p] = true;
+                bytes.names[(unsigned char)**p][last_byte(*p)] = true;
         }
     }
     bytes.ready = true;
@@ -262,8 +285,8 @@ static bool can_match(const struct planted_folder *folder, const char *name)
 {
     if (!bytes.ready)
         prepare_bytes();
-    return folder->git || folder->counts || bytes.names[(unsigned char)name[0]] ||
-           bytes.ends[(unsigned char)name[strlen(name) - 1]];
+    return folder->git || folder->counts || bytes.names[(unsigned char)name[0]][last_byte(name)] ||
+           bytes.ends[last_byte(name)];
 }
 
 bool planted_match_file(const struct planted_folder *folder, const char *name,

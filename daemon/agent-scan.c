@@ -13,7 +13,7 @@
 #include "process.h"
 #include "scan-proto.h"
 
-#define SCAN_NAMESPACES (CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define SCAN_NAMESPACES (CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 #define NSEC_PER_SEC INT64_C(1000000000)
 #define USEC_PER_SEC UINT64_C(1000000)
 
@@ -141,6 +141,7 @@ static int start_process(struct agent *agent, int output)
         .fds = fds,
         .n_fds = ARRAY_SIZE(fds),
         .clone_flags = SCAN_NAMESPACES,
+        .netns_fd = netns_stock_empty(manager->netns),
         .cgroup_fd = agent->cgroup.unified_fd,
         .tasks_fds = agent->cgroup.tasks,
         .n_tasks_fds = ARRAY_SIZE(agent->cgroup.tasks),

@@ -20,7 +20,7 @@
 #include "report.h"
 #include "spawn-policy.h"
 
-#define CAGE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define CAGE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 #define OUTPUT_PIPE_SIZE (256 * 1024)
 
 /* What the steps share and the agent does not keep. */
@@ -33,6 +33,7 @@ struct building {
     int spec;
     int pipes[2]; /* writing ends of stdout and stderr */
     int init_end; /* caged-init's end of the control socket */
+    int netns;    /* the cage's */
 };
 
 static int too_many(struct agent_problem *problem, const char *limit, int maximum)
@@ -260,6 +261,12 @@ static int step_transparent(struct building *b)
     return r;
 }
 
+static int step_netns(struct building *b)
+{
+    b->netns = netns_stock_take(b->manager->netns);
+    return b->netns < 0 ? b->netns : 0;
+}
+
 static int step_process(struct building *b)
 {
     struct agent *agent = b->agent;
@@ -284,6 +291,7 @@ static int step_process(struct building *b)
         .fds = fds,
         .n_fds = INIT_FD_MOUNTS + n_mounts,
         .clone_flags = CAGE_NAMESPACES,
+        .netns_fd = b->netns,
         .cgroup_fd = agent->cgroup.unified_fd,
         .tasks_fds = agent->cgroup.tasks,
         .n_tasks_fds = ARRAY_SIZE(agent->cgroup.tasks),
@@ -319,7 +327,6 @@ static int step_gate_cgroup(struct building *b)
 static int step_network(struct building *b)
 {
     struct agent *agent = b->agent;
-    char path[64];
     int r = agent_hosts_from_card(agent->card, &agent->hosts);
 
     if (r == -E2BIG)
@@ -328,16 +335,13 @@ static int step_network(struct building *b)
     if (r < 0)
         return r;
     agent->hosts.ask_seconds = b->request->ask_seconds;
-    (void)snprintf(path, sizeof(path), "/proc/%d/ns/net", agent->init_pid);
-    AUTO_FD int netns = open(path, O_RDONLY | O_CLOEXEC);
-    if (netns < 0)
-        return negative_errno();
     const struct airlock_link_setup setup = {
         .forward_ports = agent->hosts.forward_ports,
         .n_forward_ports = agent->hosts.n_forward_ports,
         .transparent = agent->card->transparent,
     };
-    r = airlock_link_make(b->manager->airlock, (unsigned)agent->slot, netns, &setup, &agent->link);
+    r = airlock_link_make(b->manager->airlock, (unsigned)agent->slot, b->netns, &setup,
+                          &agent->link);
     agent->have_link = r >= 0;
     return r;
 }
@@ -375,6 +379,7 @@ static const struct step {
     {"channels", step_channels},
     {"protected folders", step_protected},
     {"transparent", step_transparent},
+    {"network namespace", step_netns},
     {"caged-init", step_process},
     {"cgroup of the gate", step_gate_cgroup},
     {"network", step_network},
@@ -394,6 +399,7 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
         .spec = -EBADF,
         .pipes = {-EBADF, -EBADF},
         .init_end = -EBADF,
+        .netns = -EBADF,
     };
     int r = 0;
 
@@ -410,11 +416,13 @@ int agent_spawn(struct manager *manager, struct agent_request *request, struct a
     fd_close(b.pipes[0]);
     fd_close(b.pipes[1]);
     fd_close(b.init_end);
+    fd_close(b.netns);
     if (r < 0) {
         report_refusal(manager, request->peer->uid,
                        b.agent ? b.agent->card->agent_id : request->card->agent_id, b.agent,
                        &problem);
         condemned_end(b.agent);
+        netns_stock_refill(manager->netns);
         *ret_problem = problem;
         return r;
     }

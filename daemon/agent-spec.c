@@ -190,6 +190,7 @@ int agent_spec_new(const struct agent_spec_input *input)
     (void)records_put_u64(&w, INIT_SPEC_NAME_SERVER,
                           card->transparent ? ntohl(input->gate_address.s_addr) : 0);
     (void)records_put_u64(&w, INIT_SPEC_PROTECT_GIT, card->protect_git);
+    (void)records_put_string(&w, INIT_SPEC_WORKSPACE, input->workspace->path);
     for (size_t i = 0; i < input->command->count; i++)
         (void)records_put_string(&w, INIT_SPEC_ARGUMENT, input->command->items[i]);
     put_mounts(&w, input);

@@ -44,7 +44,10 @@ static void decide_reason(struct agent *agent)
  * what we hold ourselves. */
 static void end_if_over(struct agent *agent)
 {
-    if (!agent->gate_gone || agent->scan.state == AGENT_SCAN_RUNNING)
+    if (!agent->gate_gone)
+        return;
+    agent_release_network(agent); /* while caged-scan looks */
+    if (agent->scan.state == AGENT_SCAN_RUNNING)
         return;
     agent_release(agent);
     agent->ended_usec = clock_usec(CLOCK_REALTIME);

@@ -42,6 +42,21 @@ struct agent *agent_new(struct manager *manager, uid_t owner)
     return agent;
 }
 
+void agent_release_network(struct agent *agent)
+{
+    agent->gate = gate_supervisor_free(agent->gate);
+    if (agent->have_link) {
+        airlock_link_close(&agent->link);
+        manager_sweep_link(agent->manager, agent->link.slot);
+    }
+    agent->have_link = false;
+    int r = cgroup_remove(&agent->gate_cgroup);
+    if (r < 0)
+        log_entry(agent->log, LOG_ERR, NULL, NULL, 0,
+                  "a cgroup of the gate of agent %s cannot be removed: %s", agent->card->agent_id,
+                  strerror(-r));
+}
+
 /* Gives back all that the agent has in the kernel, in the reverse order of its making. Its
  * processes and its gate are gone. */
 void agent_release(struct agent *agent)
@@ -59,17 +74,7 @@ void agent_release(struct agent *agent)
     agent->terminal_master = fd_close(agent->terminal_master);
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_deinit(&agent->outputs[i]);
-    agent->gate = gate_supervisor_free(agent->gate);
-
-    if (agent->have_link) {
-        airlock_link_close(&agent->link);
-        manager_sweep_link(agent->manager, agent->link.slot);
-    }
-    agent->have_link = false;
-    if ((r = cgroup_remove(&agent->gate_cgroup)) < 0)
-        log_entry(agent->log, LOG_ERR, NULL, NULL, 0,
-                  "a cgroup of the gate of agent %s cannot be removed: %s", agent->card->agent_id,
-                  strerror(-r));
+    agent_release_network(agent);
     if (agent->have_cgroup && (r = cgroup_remove(&agent->cgroup)) < 0)
         log_entry(agent->log, LOG_ERR, NULL, NULL, 0, "a cgroup of agent %s cannot be removed: %s",
                   agent->card->agent_id, strerror(-r));

@@ -153,6 +153,9 @@ bool agent_take_early_failure(struct agent *agent);
  * and its gate are gone. Fine on one that is half made, or released. */
 void agent_release(struct agent *agent);
 
+/* Of that, what its network needed: caged-scan may still run. */
+void agent_release_network(struct agent *agent);
+
 /* Stops or goes on reading its output and its gate's records, by what the log and a foreground
  * client take: after anything that may change that. */
 void agent_update_flow(struct agent *agent);

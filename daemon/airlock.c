@@ -15,6 +15,7 @@
 
 #include "gate-proto.h"
 #include "netlink.h"
+#include "netns.h"
 #include "tcp-tune.h"
 #include "tproxy-rule.h"
 #include "why.h"
@@ -36,8 +37,7 @@ struct airlock {
 
 static void step_home(const struct airlock *airlock)
 {
-    if (setns(airlock->home, CLONE_NEWNET) < 0)
-        abort();
+    netns_step_home(airlock->home);
 }
 
 int airlock_new(struct airlock **ret, char **ret_why)
@@ -51,11 +51,13 @@ int airlock_new(struct airlock **ret, char **ret_why)
     airlock->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (airlock->home < 0)
         return negative_errno();
-    if (unshare(CLONE_NEWNET) < 0)
-        return why_set(ret_why, negative_errno(), "no new network namespace can be made: %s",
-                       strerror(errno));
-    airlock->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    r = airlock->netns < 0 ? negative_errno() : netlink_open(NETLINK_ROUTE, &airlock->netlink);
+    airlock->netns = netns_new(airlock->home);
+    if (airlock->netns < 0)
+        return why_set(ret_why, airlock->netns, "no new network namespace can be made: %s",
+                       strerror(-airlock->netns));
+    if (setns(airlock->netns, CLONE_NEWNET) < 0)
+        return negative_errno();
+    r = netlink_open(NETLINK_ROUTE, &airlock->netlink);
     step_home(airlock);
     if (r < 0)
         return r;

@@ -425,6 +425,7 @@ static int start_process(struct gate_supervisor *gate)
         .user = gate->setup.owner,
         .fds = fds,
         .n_fds = GATE_FD_LISTENER + gate->setup.n_listeners,
+        .netns_fd = -EBADF,
         .cgroup_fd = gate->setup.cgroup_fd,
         .tasks_fds = gate->setup.tasks_fds,
         .n_tasks_fds = gate->setup.n_tasks_fds,

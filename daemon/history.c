@@ -177,6 +177,7 @@ static int start_process(struct history *h, char *const *arguments, int output,
         .drop = drop,
         .fds = fds,
         .n_fds = ARRAY_SIZE(fds),
+        .netns_fd = -EBADF,
         .cgroup_fd = -EBADF,
     };
     h->n_complaint = 0;

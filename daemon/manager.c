@@ -105,6 +105,11 @@ static int init_host(struct manager *manager, const char *cgroup_name)
     r = airlock_new(&manager->airlock, &network_why);
     if (r < 0)
         log_error("no airlock: %s", network_why ? network_why : strerror(-r));
+    if (r < 0)
+        return r;
+    r = netns_stock_new(manager->event, &manager->netns, &network_why);
+    if (r < 0)
+        log_error("no network namespaces: %s", network_why ? network_why : strerror(-r));
     return r;
 }
 
@@ -173,6 +178,7 @@ struct manager *manager_free(struct manager *manager)
     refusal_logs_deinit(&manager->refusals);
     owner_totals_deinit(&manager->totals);
     sd_event_source_disable_unref(manager->sweep_source);
+    netns_stock_free(manager->netns);
     airlock_free(manager->airlock);
     peer_places_deinit(&manager->places);
     cgroup_host_deinit(&manager->cgroups);
@@ -295,6 +301,8 @@ void manager_retire(struct manager *manager, struct agent *agent)
     TAILQ_INSERT_TAIL(&manager->ended, agent, entry);
     ended_agents_forget(manager, agent->owner);
     ring_shares_update(manager);
+    if (!manager->shutting_down)
+        netns_stock_refill(manager->netns);
     if (manager->shutting_down && manager->n_live == 0)
         (void)sd_event_exit(manager->event, 0);
 }

@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "closer.h"
 #include "history.h"
+#include "netns.h"
 #include "own-folders.h"
 #include "owner-total.h"
 #include "peer-place.h"
@@ -45,6 +46,7 @@ struct manager {
     struct cgroup_host cgroups;
     struct peer_places places;
     struct airlock *airlock;
+    struct netns_stock *netns;
     uint64_t sweep_at[AGENTS_MAX]; /* when a slot's link is looked after once more; 0: never */
     sd_event_source *sweep_source; /* enabled while one is to be */
 

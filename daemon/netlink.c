@@ -110,6 +110,14 @@ int netlink_link_up(struct nl_sock *netlink, int index, bool quiet)
     return change_link(netlink, index, up);
 }
 
+/* With one queue, which is what the kernel would use: unless it is told so it makes one for each
+ * processor, and waits for RCU to give up the rest (veth_init_queues in drivers/net/veth.c). */
+static void set_one_queue(struct rtnl_link *end)
+{
+    rtnl_link_set_num_tx_queues(end, 1);
+    rtnl_link_set_num_rx_queues(end, 1);
+}
+
 int netlink_veth_make(struct nl_sock *netlink, const struct netlink_veth *veth)
 {
     CLEANUP(nl_addr_putp)
@@ -120,6 +128,8 @@ int netlink_veth_make(struct nl_sock *netlink, const struct netlink_veth *veth)
     if (!pair || !address)
         return -ENOMEM;
     struct rtnl_link *other = rtnl_link_veth_get_peer(pair); /* holds a reference */
+    set_one_queue(pair);
+    set_one_queue(other);
     rtnl_link_set_name(pair, veth->name);
     rtnl_link_set_ifindex(pair, veth->index);
     rtnl_link_set_addr(pair, address);

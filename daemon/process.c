@@ -110,9 +110,10 @@ static int end_with_parent(pid_t parent)
     return getppid() == parent ? 0 : -ESRCH;
 }
 
-/* What a process takes over, in this order: the program, entrances of cgroups, its descriptors. */
+/* What a process takes over, in this order: the program, entrances of cgroups, its descriptors, a
+ * network namespace. */
 struct inventory {
-    int fds[1 + PROCESS_TASKS_MAX + PROCESS_FDS_MAX];
+    int fds[1 + PROCESS_TASKS_MAX + PROCESS_FDS_MAX + 1];
     size_t n, n_tasks;
 };
 
@@ -128,6 +129,8 @@ static int take_inventory(const struct process_spec *spec, struct inventory *ret
     all.n_tasks = all.n - 1;
     for (size_t i = 0; i < spec->n_fds; i++)
         all.fds[all.n++] = spec->fds[i];
+    if (spec->netns_fd >= 0)
+        all.fds[all.n++] = spec->netns_fd;
     *ret = all;
     return 0;
 }
@@ -143,7 +146,8 @@ static NORETURN void child(const struct process_spec *spec, struct inventory *al
     int executable = start_channel_take(channel, all->fds, all->n) < 0
                          ? -1
                          : fcntl(all->fds[0], F_DUPFD_CLOEXEC, PROCESS_FDS_MAX);
-    if (executable >= 0 && join_cgroups(tasks, all->n_tasks) >= 0 &&
+    if (executable >= 0 && (spec->netns_fd < 0 || setns(all->fds[all->n - 1], CLONE_NEWNET) >= 0) &&
+        join_cgroups(tasks, all->n_tasks) >= 0 &&
         place_descriptors(tasks + all->n_tasks, spec->n_fds) >= 0 &&
         close_range((unsigned)spec->n_fds, ~0u, CLOSE_RANGE_CLOEXEC) >= 0 &&
         (!spec->drop || (drop_privileges(spec->drop) >= 0 && end_with_parent(parent) >= 0)))

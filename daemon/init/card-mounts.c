@@ -87,7 +87,7 @@ static int place(const struct init_spec *spec, const struct init_spec_mount *mou
         return fail(failure, mount->target, "", r);
     r = check_access(spec, mount, failure);
     if (r >= 0 && mount->ids.writable && spec->protect_git)
-        r = protect_git(spec, &mount->target[1], failure);
+        r = protect_git(spec, &mount->target[1], "", failure);
     return r;
 }
 

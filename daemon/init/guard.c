@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "fd-io.h"
@@ -99,14 +100,23 @@ bool guard_is_mounted(int fd)
            (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
+bool guard_is_read_only(int fd)
+{
+    struct statvfs st;
+
+    return guard_is_mounted(fd) && fstatvfs(fd, &st) == 0 && (st.f_flag & ST_RDONLY);
+}
+
 /* -- mounting -- */
 
 int guard_bind(int fd, enum guard_mode mode)
 {
     struct mount_attr attr = {
-        .attr_set = mode == GUARD_READ_ONLY ? MOUNT_ATTR_RDONLY : 0,
+        .attr_set =
+            mode == GUARD_READ_ONLY || mode == GUARD_READ_ONLY_BELOW ? MOUNT_ATTR_RDONLY : 0,
         .attr_clr = mode == GUARD_WRITABLE ? MOUNT_ATTR_RDONLY : 0,
     };
+    unsigned flags = AT_EMPTY_PATH | (mode == GUARD_READ_ONLY_BELOW ? AT_RECURSIVE : 0);
     AUTO_FD int tree = -EBADF;
 
     if (mode == GUARD_AS_IT_IS && guard_is_mounted(fd)) {
@@ -117,7 +127,7 @@ int guard_bind(int fd, enum guard_mode mode)
     tree = open_tree(fd, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return negative_errno();
-    if (mode != GUARD_AS_IT_IS && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+    if (mode != GUARD_AS_IT_IS && mount_setattr(tree, "", flags, &attr, sizeof(attr)) < 0)
         return negative_errno();
     if (move_mount(tree, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         return negative_errno();

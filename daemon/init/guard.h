@@ -19,6 +19,7 @@ enum guard_mode {
     GUARD_AS_IT_IS, /* as the mount that it lies in */
     GUARD_WRITABLE,
     GUARD_READ_ONLY,
+    GUARD_READ_ONLY_BELOW, /* with whatever is mounted in it by then */
 };
 
 struct guard {
@@ -47,6 +48,9 @@ int guard_has(int folder, const char *name);
 
 /* Whether it is the root of a mount, by an earlier guard_bind(). */
 bool guard_is_mounted(int fd);
+
+/* The same of one that is read-only. */
+bool guard_is_read_only(int fd);
 
 /* Mounts it on itself, unless it is and stays as it is: a descriptor of that mount's root, or
  * -errno. What is mounted in it stays. */

@@ -153,6 +153,9 @@ static int build(struct cage *cage, struct failure *failure)
         (r = read_filter(cage, failure)) < 0 || (r = build_root(cage, failure)) < 0)
         return r;
     r = agent_fork(&cage->agent, &cage->spec, cage->userns_fd, &cage->filter, failure);
+    /* It waits for RCU, in which time the agent's process gives up its privileges. */
+    if (r >= 0)
+        r = root_detach_old(failure);
     if (r >= 0)
         r = become_reaper(cage, failure);
     if (r >= 0)

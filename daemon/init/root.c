@@ -230,7 +230,7 @@ int root_fill(const struct root *root, struct failure *failure)
     int r = place_workspace(root, failure);
 
     if (r >= 0 && root->spec->protect_git)
-        r = protect_git(root->spec, &CAGE_WORKSPACE[1], failure);
+        r = protect_git(root->spec, &CAGE_WORKSPACE[1], root->spec->workspace, failure);
     if (r < 0)
         return r;
     r = root_act_as((uid_t)root->spec->uid_base);
@@ -253,7 +253,14 @@ int root_enter(struct failure *failure)
     /* pivot_root(2): with the same folder twice the old root ends up on top of the new one, from
      * where it is detached; no folder for it is needed. */
     if (mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0 ||
-        syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        syscall(SYS_pivot_root, ".", ".") < 0)
         return failure_set(failure, "root", "pivot_root", negative_errno());
+    return 0;
+}
+
+int root_detach_old(struct failure *failure)
+{
+    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return failure_set(failure, "root", "the host's root", negative_errno());
     return 0;
 }

@@ -17,5 +17,10 @@ int root_begin(const struct init_spec *spec, struct failure *failure);
 /* Second: everything in root_table, the workspace, the files of the specification, the mounts. */
 int root_fill(const struct root *root, struct failure *failure);
 
-/* Last: makes it read-only and the root of the process; nothing of the host's mounts stays. */
+/* Third: makes it read-only and the root of the process. */
 int root_enter(struct failure *failure);
+
+/* Last, before anything of the agent's runs: nothing of the host's mounts stays. A process that was
+ * forked since root_enter() has the new root too; it must name everything by its path from there,
+ * as "." is below the old one until now. */
+int root_detach_old(struct failure *failure);

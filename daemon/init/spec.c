@@ -1,6 +1,8 @@
 /* The specification of a cage, checked; the contract stands in the header. */
 #include "spec.h"
 
+#include <limits.h>
+
 #include "caged-limits.h"
 #include "mount-target.h"
 #include "plain-path.h"
@@ -76,6 +78,14 @@ static bool agent_id_valid(const char *id)
 
     return length > 0 && length <= CARD_AGENT_ID_MAX &&
            strspn(id, CARD_AGENT_ID_CHARACTERS) == length;
+}
+
+/* Absolute, without a slash at its end. */
+static bool workspace_valid(const char *path)
+{
+    size_t length = path ? strlen(path) : 0;
+
+    return length > 1 && length < PATH_MAX && path[0] == '/' && path[length - 1] != '/';
 }
 
 /* Below /etc or the agent's home, and plain. */
@@ -160,6 +170,11 @@ static int take_record(const struct record *record, struct init_spec *spec, cons
         spec->agent_id = record_string(record);
         good = agent_id_valid(spec->agent_id);
         break;
+    case INIT_SPEC_WORKSPACE:
+        *ret_why = "the workspace's path is not an absolute one";
+        spec->workspace = record_string(record);
+        good = workspace_valid(spec->workspace);
+        break;
     case INIT_SPEC_ARGUMENT:
         *ret_why = "an argument is not a string, or there are too many";
         good = take_argument(record, spec);
@@ -192,7 +207,8 @@ static bool repeatable(uint16_t type)
 
 static bool all_seen(uint64_t seen, const char **ret_why)
 {
-    uint64_t wanted = UINT64_C(1) << INIT_SPEC_AGENT_ID | UINT64_C(1) << INIT_SPEC_ARGUMENT;
+    uint64_t wanted = UINT64_C(1) << INIT_SPEC_AGENT_ID | UINT64_C(1) << INIT_SPEC_ARGUMENT |
+                      UINT64_C(1) << INIT_SPEC_WORKSPACE;
 
     for (size_t i = 0; i < ARRAY_SIZE(number_rules); i++)
         wanted |= UINT64_C(1) << number_rules[i].type;

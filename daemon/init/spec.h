@@ -20,7 +20,8 @@ struct init_spec {
     const void *data; /* the whole text, borrowed */
     size_t size;
     const char *agent_id;
-    const char *command; /* the first argument */
+    const char *workspace; /* its path on the host */
+    const char *command;   /* the first argument */
     uint64_t version;
     uint64_t uid_base;
     uint64_t owner_uid;

@@ -12,10 +12,9 @@
 #include "fd-io.h"
 #include "util.h"
 
-static NORETURN int idle(void *unused)
+static NORETURN int end_at_once(void *unused)
 {
-    for (;;)
-        pause();
+    _exit(0);
 }
 
 static int write_proc(pid_t pid, const char *name, const char *text)
@@ -73,15 +72,17 @@ static int act_as(uid_t uid)
     return 0;
 }
 
-/* The child shares our memory (CLONE_VM), which spares copying it; it only sleeps, on a stack of
- * its own, until it is killed. */
-static pid_t start_idler(uid_t owner, char *stack_end)
+/* The child shares our memory (CLONE_VM), which spares copying it, and ends at once, on a stack of
+ * its own. Until it is waited for it has its credentials, and with them the namespace: that is all
+ * that /proc needs to write the maps and to open the namespace (proc_id_map_open() in
+ * fs/proc/base.c, userns_get() in kernel/user_namespace.c). So nobody has to wait for its death. */
+static pid_t start_child(uid_t owner, char *stack_end)
 {
     int r = act_as(owner);
 
     if (r < 0)
         return r;
-    pid_t pid = clone(idle, stack_end, CLONE_NEWUSER | CLONE_VM | SIGCHLD, NULL);
+    pid_t pid = clone(end_at_once, stack_end, CLONE_NEWUSER | CLONE_VM | SIGCHLD, NULL);
     if (pid < 0)
         pid = negative_errno();
     r = act_as(0);
@@ -91,12 +92,11 @@ static pid_t start_idler(uid_t owner, char *stack_end)
 int userns_new(uid_t owner, const struct id_maps *uids, const struct id_maps *gids)
 {
     _Alignas(16) char stack[4096];
-    pid_t pid = start_idler(owner, stack + sizeof(stack));
+    pid_t pid = start_child(owner, stack + sizeof(stack));
 
     if (pid < 0)
         return pid;
     int r = write_maps(pid, uids, gids);
-    (void)kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
     return r;

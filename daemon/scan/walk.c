@@ -103,14 +103,16 @@ static void fall_short(enum scan_result result)
 /* -- files -- */
 
 /* What is there without having a meaning: caged-init makes an empty config.worktree in each
- * repository, and git an example of each hook. */
+ * repository, and where a configuration includes a file that is missing (.gitconfig is what such
+ * ones are called); git makes an example of each hook. */
 static bool is_placeholder(const struct level *level, const char *name, const struct statx *st)
 {
     size_t length = strlen(name), end = strlen(".sample");
 
     if (level->matters && level->kind == PLANTED_GIT_HOOK)
         return length > end && streq(name + length - end, ".sample");
-    return st->stx_size == 0 && S_ISREG(st->stx_mode) && streq(name, "config.worktree");
+    return st->stx_size == 0 && S_ISREG(st->stx_mode) &&
+           (streq(name, "config.worktree") || streq(name, ".gitconfig"));
 }
 
 /* A link in the place of a folder that matters, too. In a folder that was moved all is as new as

@@ -12,6 +12,7 @@ from harness import leftovers, users
 from harness.daemon import Client, Daemon, until
 from harness.folders import Mounts
 from harness.models import ModelServer
+from harness.repository import Repository
 from harness.tunnels import Echo
 from harness.varlink import VarlinkError
 
@@ -124,3 +125,21 @@ def agent(a):
         except VarlinkError as error:
             assert error.name == "NotRunning"
         a.wait(agent_id)
+
+
+@pytest.fixture
+def made(a):
+    """Makes repositories at or below a new workspace."""
+    numbers = iter(range(100))
+
+    def make(*below, **options):
+        if not hasattr(make, "workspace") or options.pop("new", False):
+            make.workspace = a.user.folder(f"git-{os.urandom(3).hex()}-{next(numbers)}")
+        path = make.workspace
+        for name in below:
+            path = path / name
+            if not path.exists():
+                path.mkdir()
+                os.chown(path, a.user.uid, a.user.gid)
+        return Repository(a.user, path, **options)
+    return make

@@ -1,5 +1,6 @@
 """After agents have ended, nothing of them is left; and after the daemon's own end neither."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -57,6 +58,32 @@ def test_what_is_there_while_an_agent_runs(a, daemon):
     for what in ("processes", "cgroups", "links", "descriptors"):
         assert during[what] != before[what], what
     leftovers.until_as(daemon, before)
+
+
+def _held(daemon):
+    """The network namespaces that the daemon has descriptors of."""
+    links = []
+    for entry in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(entry))
+    return {link for link in links if link.startswith("net:[")}
+
+
+def test_one_network_namespace_is_made_in_advance_and_given_to_one_agent(a, daemon):
+    a.run("true")
+    before = leftovers.idle(daemon)
+    held = _held(daemon)
+    ids = [a.spawn("sleep 60") for _ in range(3)]
+    theirs = [os.readlink(f"/proc/{a.inspect(agent_id)['agent']['pid']}/ns/net") for agent_id in ids]
+    during = _held(daemon)
+    for agent_id in ids:
+        a.call("Kill", agent_id=agent_id)
+        a.wait(agent_id)
+    assert len(set(theirs)) == len(ids)
+    assert [name in held for name in theirs] == [True, False, False]
+    assert not during & set(theirs)
+    leftovers.until_as(daemon, before)
+    assert len(_held(daemon)) == len(held)
 
 
 def test_a_socket_passed_out_of_the_cage_does_not_keep_its_link(a, daemon):

@@ -488,3 +488,13 @@ def test_a_repository_in_a_mount_that_can_be_written_is_protected_too(a):
     (folder / "sub" / ".git" / "config").symlink_to(folder / "config")
     result = a.run("true", mounts=mounts)
     assert result.status != 0 and "/data/sub/.git/config" in result.errors, result
+
+
+def test_what_a_repository_names_in_a_mount_is_protected_too(a, made):
+    repository = made("one")
+    repository.git("config", "core.hooksPath", ".githooks")
+    repository.git("config", "include.path", "../.gitconfig")
+    mount = {"source": str(repository.path.parent), "target": "/data", "readonly": False}
+    result = a.run("cd /data/one; echo x > .gitconfig; echo x > .githooks/pre-commit; echo x >> file", mounts=[mount])
+    assert (result.status, result.errors.count("Read-only file system")) == (0, 2), result.errors
+    assert (repository.path / "file").read_text() == "one\nx\n"

@@ -1,6 +1,7 @@
 """The way out, through the whole daemon: what the card lists is reached, all else is refused with a
 reason, and every decision is told."""
 
+import json
 import re
 import socket
 import subprocess
@@ -113,6 +114,18 @@ def test_the_cage_has_one_route_and_no_other_way(a):
     assert lines[-3:] == ["Network is unreachable"] * 3, result.text
     routes = [line.split() for line in lines[1:-3]]
     assert [(route[0], route[2]) for route in routes] == [("eth0", "00000000")], "the link alone"
+
+
+def test_a_link_has_one_queue(a):
+    """More would each be made and given up again, which the spawn waits for."""
+    agent_id = a.spawn("sleep 60")
+    pid = a.inspect(agent_id)["agent"]["pid"]
+    done = subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-json", "-details", "link", "show", "eth0"],
+                          capture_output=True, check=True)
+    a.call("Kill", agent_id=agent_id)
+    a.wait(agent_id)
+    link, = json.loads(done.stdout)
+    assert (link["num_tx_queues"], link["num_rx_queues"]) == (1, 1)
 
 
 def test_another_agents_gate_is_out_of_reach(a, b, web):

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import paths
+from harness import leftovers, paths
 from harness.daemon import Client, until
 from harness.patience import PATIENCE
 from harness.varlink import VarlinkError
@@ -387,6 +387,17 @@ def running_scan(slow):
     return until(seen, what="caged-scan runs")[0]
 
 
+def test_what_the_network_needed_is_gone_while_it_looks(slow):
+    def seen():
+        if not slow.call("List")["agents"]:
+            slow.spawn("true")
+        kinds = {os.path.basename(os.path.normpath(path)).split("-")[0]
+                 for path in leftovers.cgroups(slow.daemon.name)}
+        return "agent" in kinds and "gate" not in kinds and scans(slow.daemon)
+
+    until(seen, what="the gate's cgroup is gone, and caged-scan runs")
+
+
 def test_the_end_of_the_daemon_does_not_wait_for_it(slow):
     running_scan(slow)
     assert slow.daemon.stop() == 0
@@ -431,6 +442,9 @@ def assert_confined(a, workspace, pid):
     assert all(int(now[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
     for namespace in ("pid", "net", "ipc", "uts"):
         assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}")
+    links = json.loads(subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-json", "link"],
+                                      capture_output=True, check=True).stdout)
+    assert [(link["ifname"], "UP" in link["flags"]) for link in links] == [("lo", False)]
     assert os.stat(f"/proc/{pid}/root").st_ino == workspace.stat().st_ino
     with pytest.raises(OSError) as error:
         open(f"/proc/{pid}/root/.x", "w")

@@ -11,6 +11,8 @@
 #include "fd-io.h"
 #include "init/spec.h"
 
+static char path[] = "/home/alice/project";
+
 #define CARD_START "{\"agent_id\":\"a\",\"workspace\":\"/w\",\"command\":[\"x\"]"
 
 static struct card *card_of(const char *text)
@@ -38,7 +40,7 @@ static void add_variables(struct card_variable **variables, size_t *count, const
 static size_t variables_taken(const struct card *card, const struct preset *preset,
                               const char *api_key)
 {
-    const struct workspace workspace = {.owner = 1000, .group = 1000};
+    const struct workspace workspace = {.path = path, .owner = 1000, .group = 1000};
     const struct agent_spec_input input = {
         .card = card,
         .preset = preset,
@@ -73,7 +75,8 @@ static void a_small_card_is_taken(void **state)
 /* As many as there may be, with the longest targets. */
 static void mounts_are_taken_as_they_are(void **state)
 {
-    struct workspace mounts[CARD_MOUNTS_MAX], workspace = {.owner = 1000, .group = 1000};
+    struct workspace mounts[CARD_MOUNTS_MAX],
+        workspace = {.path = path, .owner = 1000, .group = 1000};
     char text[CARD_MOUNTS_MAX * (CARD_MOUNT_TARGET_MAX + 64)] = "";
     size_t used = (size_t)snprintf(text, sizeof(text), CARD_START ",\"mounts\":[");
 

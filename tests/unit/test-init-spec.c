@@ -35,6 +35,8 @@ static void put_good(struct records_writer *w, uint16_t without)
         (void)records_put_string(w, INIT_SPEC_AGENT_ID, "agent-7");
     if (without != INIT_SPEC_ARGUMENT)
         (void)records_put_string(w, INIT_SPEC_ARGUMENT, "true");
+    if (without != INIT_SPEC_WORKSPACE)
+        (void)records_put_string(w, INIT_SPEC_WORKSPACE, "/home/alice/project");
 }
 
 static int parse(struct records_writer *w, struct init_spec *ret, const char **why)
@@ -70,6 +72,7 @@ static void good_one(void **state)
 
     assert_string_equal(spec.agent_id, "agent-7");
     assert_string_equal(spec.command, "true");
+    assert_string_equal(spec.workspace, "/home/alice/project");
     assert_true(spec.uid_base == 65536 * 3);
     assert_true(spec.owner_uid == 1000 && spec.owner_gid == 1001);
     assert_true(spec.folder_uid == 0 && spec.folder_gid == 1003);
@@ -92,6 +95,25 @@ static void each_missing_is_refused(void **state)
         put_good(&w, type);
         assert_refused(&w);
     }
+}
+
+static void the_workspace_is_one_absolute_path(void **state)
+{
+    static const char *const bad[] = {"", "/", "a", "a/b", "/a/"};
+    struct records_writer w = {};
+
+    put_good(&w, INIT_SPEC_WORKSPACE);
+    assert_refused(&w);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        w = (struct records_writer){};
+        put_good(&w, INIT_SPEC_WORKSPACE);
+        (void)records_put_string(&w, INIT_SPEC_WORKSPACE, bad[i]);
+        assert_refused(&w);
+    }
+    w = (struct records_writer){};
+    put_good(&w, 0);
+    (void)records_put_string(&w, INIT_SPEC_WORKSPACE, "/home/alice/project");
+    assert_refused(&w);
 }
 
 static void each_doubled_is_refused(void **state)
@@ -349,6 +371,7 @@ int main(void)
         cmocka_unit_test(good_one),
         cmocka_unit_test(each_missing_is_refused),
         cmocka_unit_test(each_doubled_is_refused),
+        cmocka_unit_test(the_workspace_is_one_absolute_path),
         cmocka_unit_test(out_of_range_is_refused),
         cmocka_unit_test(range_edges_are_taken),
         cmocka_unit_test(bad_values_are_refused),

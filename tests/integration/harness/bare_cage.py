@@ -20,7 +20,7 @@ PROFILE = paths.POLICY / "seccomp" / "default.json"
 
 (VERSION, AGENT_ID, UID_BASE, OWNER_UID, OWNER_GID, FOLDER_UID, FOLDER_GID, MAX_OPEN_FILES,
  TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER, PROTECT_GIT, ARGUMENT, ENVIRONMENT,
- FILE, AGENT_FILE, MOUNT) = range(1, 20)
+ FILE, AGENT_FILE, MOUNT, WORKSPACE) = range(1, 21)
 GO, STARTED, FAILED, ERRNO, DETAIL, EXITED = range(1, 7)
 NUMBERS = (VERSION, UID_BASE, OWNER_UID, OWNER_GID, FOLDER_UID, FOLDER_GID, MAX_OPEN_FILES,
            TMPFS_BYTES, TERMINAL, ROWS, COLUMNS, NAME_SERVER, PROTECT_GIT)
@@ -49,12 +49,12 @@ def mount(target, writable=False, uid=None, gid=None, folder_uid=None, folder_gi
 
 def specification(command, environment=None, files=(), agent_files=(), mounts=(), **changes):
     """The records as a list of (type, value), so that a test can spoil them."""
-    numbers = {VERSION: 4, UID_BASE: BASE, OWNER_UID: OWNER, OWNER_GID: OWNER,
+    numbers = {VERSION: 5, UID_BASE: BASE, OWNER_UID: OWNER, OWNER_GID: OWNER,
                FOLDER_UID: OWNER, FOLDER_GID: OWNER,
                MAX_OPEN_FILES: 512, TMPFS_BYTES: 64 << 20, TERMINAL: 0,
                ROWS: 0, COLUMNS: 0, NAME_SERVER: 0, PROTECT_GIT: 1}
     numbers.update({globals()[name]: value for name, value in changes.items() if name != "id"})
-    records = list(numbers.items()) + [(AGENT_ID, changes.get("id", "bare"))]
+    records = list(numbers.items()) + [(AGENT_ID, changes.get("id", "bare")), (WORKSPACE, "/home/user/workspace")]
     records += [(ARGUMENT, word) for word in command]
     variables = {"PATH": PATH, "HOME": "/home/agent"} if environment is None else environment
     records += [(ENVIRONMENT, f"{name}={value}") for name, value in variables.items()]

@@ -1,5 +1,5 @@
 """Counts what a daemon holds, so that a test can compare before and after: processes, cgroups,
-mounts, links in every network namespace that it can reach, and its open descriptors."""
+mounts, network namespaces that it can reach and the links in each, and its open descriptors."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def _network(pid):
             continue
         if target.startswith("net:["):
             namespaces.setdefault(target, str(entry))
-    return {name: _links(path) for name, path in namespaces.items()}
+    return sorted(_links(path) for path in namespaces.values())
 
 
 def cgroups(name):
@@ -111,19 +111,21 @@ def snapshot(daemon):
     }
 
 
+NETWORKS = 4  # the host's, the airlock, one for caged-scan, one for the next agent
 USERS_FILE = re.compile(r"/caged-tests-[^/]*/(?!daemon-)")
 
 
 def idle(daemon, timeout=PATIENCE):
     """What the daemon holds while no agent runs. The kernel takes down a network namespace, and the
     link into it, a moment after its last process has gone; and a thread of the daemon's closes what
-    clients sent a moment after it was used."""
+    clients sent a moment after it was used, and the next agent's network is made by then."""
     end = time.monotonic() + timeout
     while True:
         found = snapshot(daemon)
-        links = [name for names in found["links"].values() for name in names]
+        links = [name for names in found["links"] for name in names]
         sent = [path for path in found["descriptors"] if USERS_FILE.search(path)]
-        if not found["processes"] and not sent and not any(name.startswith("cg") for name in links):
+        if (not found["processes"] and not sent and len(found["links"]) == NETWORKS
+                and not any(name.startswith("cg") for name in links)):
             return found
         assert time.monotonic() < end, f"agents that ended are still there: {found}"
         time.sleep(0.02)
