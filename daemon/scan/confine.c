@@ -13,9 +13,9 @@
  *  7. it ends with cagedd.
  *  8. no_new_privs, and seccomp, which allows none of the calls above.
  *
- * The namespaces (PID, IPC, UTS) are new from its start, and its network is one in which nothing is:
- * it can neither signal that user's processes nor reach anything. A build with sanitizers needs further calls and memory, and has no
- * seccomp filter and no limit of memory. */
+ * The namespaces (PID, IPC, UTS) are new from its start, and its network is one in which nothing
+ * is: it can neither signal that user's processes nor reach anything. A build with sanitizers needs
+ * further calls and memory, and has no seccomp filter and no limit of memory. */
 #include "confine.h"
 
 #include <fcntl.h>
