@@ -26,22 +26,38 @@ def _descriptor_kinds(pid):
 
 
 def _links(namespace):
-    """The links of a network namespace, given as a path."""
-    done = subprocess.run(["nsenter", f"--net={namespace}", "ip", "-json", "link"],
-                          capture_output=True, check=True)
+    """The links of a network namespace, given as a descriptor."""
+    done = subprocess.run(["nsenter", f"--net=/proc/self/fd/{namespace}", "ip", "-json", "link"],
+                          capture_output=True, check=True, pass_fds=[namespace])
     return sorted(link["ifname"] for link in json.loads(done.stdout))
 
 
-def _network(pid):
-    namespaces = {os.readlink(f"/proc/{pid}/ns/net"): f"/proc/{pid}/ns/net"}
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
+def _namespaces(pid):
+    """The network namespaces that the daemon can reach, opened: by their paths they may be others a
+    moment later, as the daemon steps into another and back."""
+    found = {}
+    for path in [Path(f"/proc/{pid}/ns/net"), *Path(f"/proc/{pid}/fd").iterdir()]:
         try:
-            target = os.readlink(entry)
+            if not os.readlink(path).startswith("net:["):
+                continue
+            namespace = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue
-        if target.startswith("net:["):
-            namespaces.setdefault(target, str(entry))
-    return sorted(_links(path) for path in namespaces.values())
+            continue  # closed while we looked
+        number = os.fstat(namespace).st_ino
+        if number in found or not os.readlink(f"/proc/self/fd/{namespace}").startswith("net:["):
+            os.close(namespace)
+        else:
+            found[number] = namespace
+    return found.values()
+
+
+def _network(pid):
+    namespaces = _namespaces(pid)
+    try:
+        return sorted(_links(namespace) for namespace in namespaces)
+    finally:
+        for namespace in namespaces:
+            os.close(namespace)
 
 
 def cgroups(name):
