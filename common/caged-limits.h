@@ -72,7 +72,7 @@
 #define POLICY_PERCENT_MAX 100
 #define POLICY_UNKNOWN_MAX 32                      /* names that nobody has, and that are told */
 #define POLICY_ACCOUNT_SIZE_MAX (16 * 1024 * 1024) /* bytes of one, by nss(5) */
-#define SPAWN_RATE_USERS_MAX 1024 /* whose attempts are remembered: daemon/spawn-rate.h */
+#define SPAWN_RATE_USERS_MAX 1024 /* whose attempts are remembered: daemon/policy/spawn-rate.h */
 #define SECCOMP_PROFILES_MAX 64   /* in the data folder */
 
 /* -- the wire (io.caged.varlink) -- */
@@ -84,7 +84,7 @@
 #define CONNECTIONS_MAX 1024                     /* root is not turned away */
 #define CONNECTIONS_PER_UID_MAX 128
 #define CONNECTION_IDLE_HALF_MESSAGE 30 /* how long half a request may stay half */
-#define CLOSES_PER_UID_MAX 32           /* of a user's descriptors, that hang: daemon/closer.h */
+#define CLOSES_PER_UID_MAX 32 /* of a user's descriptors, that hang: daemon/server/closer.h */
 /* Calls under way: those that are not answered at once. Fewer than connections, so that who has as
  * many as can be still gets a Stop through. Root is not turned away. */
 #define CALLS_MAX 896
@@ -108,7 +108,7 @@
 #define AGENTS_MAX 1024
 #define AGENTS_PER_UID_MAX 256    /* root: AGENTS_MAX */
 #define AGENTS_ENDED_KEPT 32      /* of each owner: ended agents that can still be asked about */
-#define AGENTS_ENDED_KEPT_ALL 512 /* of all together: daemon/ended-agents.h */
+#define AGENTS_ENDED_KEPT_ALL 512 /* of all together: daemon/agent/ended-agents.h */
 #define REFUSED_HOSTS_MAX 256     /* of each agent: refused hosts that are remembered */
 #define AGENT_SPAWN_TIMEOUT 30
 #define AGENT_STOP_GRACE 10
@@ -158,7 +158,8 @@
 #define SCAN_OUTPUT_MAX (64 * 1024)
 #define SCAN_MEMORY_MAX (16 * 1024 * 1024) /* RLIMIT_AS */
 
-/* Processes that were started and have not yet taken their descriptors: daemon/start-channel.h. */
+/* Processes that were started and have not yet taken their descriptors:
+ * daemon/process/start-channel.h. */
 #define START_CHANNELS 120
 #define START_CHANNELS_PER_UID_MAX 24
 

@@ -13,7 +13,7 @@
 #pragma once
 
 #include "manager.h"
-#include "server.h"
+#include "server/server.h"
 
 #define EXIT_ANEW 75 /* as RestartForceExitStatus= in cagedd.service has it */
 

@@ -12,8 +12,8 @@
 #include "leave.h"
 #include "log.h"
 #include "manager.h"
-#include "server.h"
-#include "start-channel.h"
+#include "process/start-channel.h"
+#include "server/server.h"
 #include "util.h"
 
 #define EXIT_USAGE 64

@@ -6,15 +6,15 @@
 #include <malloc.h>
 #include <stdio.h>
 
-#include "agent.h"
+#include "agent/agent.h"
+#include "agent/condemned.h"
+#include "agent/ended-agents.h"
+#include "agent/ring-shares.h"
 #include "caged-limits.h"
 #include "clock.h"
-#include "condemned.h"
-#include "ended-agents.h"
 #include "host-check.h"
 #include "log.h"
-#include "policy-store.h"
-#include "ring-shares.h"
+#include "policy/policy-store.h"
 
 #define SWEEP_USEC (1000 * 1000)
 #define JOURNAL_GROUP "systemd-journal" /* systemd-journald.service(8), "Access control" */

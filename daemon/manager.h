@@ -5,21 +5,21 @@
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
 
-#include "airlock.h"
-#include "cgroup.h"
-#include "closer.h"
-#include "history.h"
-#include "netns.h"
-#include "own-folders.h"
-#include "owner-total.h"
-#include "peer-place.h"
-#include "refusal-log.h"
-#include "ring.h"
-#include "seccomp-set.h"
-#include "spawn-rate.h"
-#include "uid-range.h"
+#include "agent/refusal-log.h"
+#include "agent/ring.h"
+#include "cgroup/cgroup.h"
+#include "cgroup/owner-total.h"
+#include "network/airlock.h"
+#include "network/netns.h"
+#include "paths/own-folders.h"
+#include "policy/spawn-rate.h"
+#include "process/seccomp-set.h"
+#include "process/uid-range.h"
+#include "server/closer.h"
+#include "server/history.h"
+#include "server/peer-place.h"
+#include "server/watch.h"
 #include "util.h"
-#include "watch.h"
 
 struct agent;
 struct policy_store;

@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "../../daemon/seccomp-profile.h"
+#include "../../daemon/process/seccomp-profile.h"
 #include "caged-limits.h"
 #include "init-spec.h"
 #include "util.h"

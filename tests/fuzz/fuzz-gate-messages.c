@@ -1,6 +1,6 @@
 /* Any message of a gate that was taken over: no crash, and what is handed on is as the contract has
  * it (common/gate-proto.h). */
-#include "daemon/gate-messages.h"
+#include "daemon/network/gate-messages.h"
 #include "fuzz.h"
 #include "util.h"
 

@@ -1,7 +1,7 @@
 /* Anything that a caged-scan may say that was taken over: no crash, and a list that is within its
- * bounds (daemon/planted-list.h). */
+ * bounds (daemon/agent/planted-list.h). */
 #include "caged-limits.h"
-#include "daemon/planted-list.h"
+#include "daemon/agent/planted-list.h"
 #include "fuzz.h"
 #include "util.h"
 

@@ -1,10 +1,10 @@
-/* A supervisor (daemon/gate-supervisor.h) with a gate that follows a script, a connection that has
- * it start one, and what the daemon hears of it. */
+/* A supervisor (daemon/network/gate-supervisor.h) with a gate that follows a script, a connection
+ * that has it start one, and what the daemon hears of it. */
 #pragma once
 
 #include "scripted-gate.h"
 
-#include "gate-supervisor.h"
+#include "network/gate-supervisor.h"
 
 #define SCENE_STEPS_MAX 1000
 #define SCENE_UPDATES_MAX 128

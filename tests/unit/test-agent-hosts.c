@@ -1,10 +1,10 @@
-/* daemon/agent-hosts: which hosts a card allows, which ports of the loopback it leads into the
- * cage, and what of another card a running agent takes over. */
+/* daemon/agent/agent-hosts: which hosts a card allows, which ports of the loopback it leads into
+ * the cage, and what of another card a running agent takes over. */
 #include "unit-test.h"
 
 #include <stdio.h>
 
-#include "agent-hosts.h"
+#include "agent/agent-hosts.h"
 
 static struct card card_of(const char *const *hosts, size_t n, enum api_provider provider)
 {

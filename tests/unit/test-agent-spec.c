@@ -1,12 +1,12 @@
-/* daemon/agent-spec.c against daemon/init/spec.c: what the daemon writes, caged-init takes, also
- * where the card and the preset are as large as they may be. */
+/* daemon/agent/agent-spec.c against daemon/init/spec.c: what the daemon writes, caged-init takes,
+ * also where the card and the preset are as large as they may be. */
 #include "unit-test.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
-#include "agent-spec.h"
+#include "agent/agent-spec.h"
 #include "caged-limits.h"
 #include "fd-io.h"
 #include "init/spec.h"

@@ -1,9 +1,9 @@
-/* daemon/agent-state.c: the names of an agent's states, both ways. */
+/* daemon/agent/agent-state.c: the names of an agent's states, both ways. */
 #include "unit-test.h"
 
 #include <errno.h>
 
-#include "agent-state.h"
+#include "agent/agent-state.h"
 
 static void names_are_complete_and_unique(void **state)
 {

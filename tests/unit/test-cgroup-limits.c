@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "cgroup.h"
+#include "cgroup/cgroup.h"
 #include "fd-io.h"
 
 static const char *const names[] = {

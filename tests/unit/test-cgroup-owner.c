@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "cgroup-owner.h"
+#include "cgroup/cgroup-owner.h"
 #include "fd-io.h"
 
 #define MIB (1024 * 1024)

@@ -2,7 +2,7 @@
 #include "unit-test.h"
 
 #include "caged-limits.h"
-#include "client-load.h"
+#include "server/client-load.h"
 
 #define ALICE 1001
 #define BOB 1002

@@ -1,7 +1,7 @@
 /* Why an agent ended: names both ways, and what outranks what. */
 #include "unit-test.h"
 
-#include "end-reason.h"
+#include "agent/end-reason.h"
 
 #define EXIT(status) ((status) << 8)
 #define SIGNAL(number) (number)

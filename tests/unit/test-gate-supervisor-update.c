@@ -1,5 +1,6 @@
-/* daemon/gate-supervisor with updates for a gate, which may have been taken over (scripted-gate.h):
- * none runs on by an older configuration. And a gate that is held: nothing of it is heard. */
+/* daemon/network/gate-supervisor with updates for a gate, which may have been taken over
+ * (scripted-gate.h): none runs on by an older configuration. And a gate that is held: nothing of it
+ * is heard. */
 #include "gate-scene.h"
 
 #include "caged-limits.h"

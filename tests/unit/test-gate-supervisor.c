@@ -1,6 +1,6 @@
-/* daemon/gate-supervisor with a gate that was taken over (scripted-gate.h): what is not in the
- * contract (common/gate-proto.h) kills the gate, reaches nobody, and is said once. Its updates and
- * holds: test-gate-supervisor-update.c. */
+/* daemon/network/gate-supervisor with a gate that was taken over (scripted-gate.h): what is not in
+ * the contract (common/gate-proto.h) kills the gate, reaches nobody, and is said once. Its updates
+ * and holds: test-gate-supervisor-update.c. */
 #include "gate-scene.h"
 
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "caged-limits.h"
-#include "history-query.h"
 #include "log.h"
+#include "server/history-query.h"
 #include "util.h"
 
 static const struct history_query everything = {.kind = HISTORY_OUTPUT, .owner = -1, .lines = -1};

@@ -1,11 +1,11 @@
-/* daemon/host-lists: what a change makes of the lists of an agent that runs, and which changes are
- * refused as a whole. */
+/* daemon/agent/host-lists: what a change makes of the lists of an agent that runs, and which
+ * changes are refused as a whole. */
 #include "unit-test.h"
 
 #include <stdio.h>
 
+#include "agent/host-lists.h"
 #include "caged-limits.h"
-#include "host-lists.h"
 
 static struct string_list list_of(const char *const *items)
 {

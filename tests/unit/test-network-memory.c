@@ -1,12 +1,12 @@
-/* daemon/refused-hosts, daemon/held-requests: what is remembered of an agent's requests, and that
- * no agent and no gate can make it grow. */
+/* daemon/agent/refused-hosts, daemon/agent/held-requests: what is remembered of an agent's
+ * requests, and that no agent and no gate can make it grow. */
 #include "unit-test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "held-requests.h"
-#include "refused-hosts.h"
+#include "agent/held-requests.h"
+#include "agent/refused-hosts.h"
 
 static void note(struct refused_hosts *hosts, const char *host, uint16_t port, const char *code,
                  uint64_t count)

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "parameters.h"
+#include "server/parameters.h"
 #include "util.h"
 
 struct values {

@@ -1,4 +1,4 @@
-/* daemon/planted-list: what caged-scan says, which may have been taken over. */
+/* daemon/agent/planted-list: what caged-scan says, which may have been taken over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
+#include "agent/planted-list.h"
 #include "caged-limits.h"
-#include "planted-list.h"
 #include "records.h"
 #include "scan-proto.h"
 #include "util.h"

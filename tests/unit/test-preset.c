@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 
+#include "agent/preset.h"
 #include "fd-io.h"
-#include "preset.h"
 
 static char data_dir[] = "/tmp/test-preset-XXXXXX";
 static char agents_dir[64];

@@ -1,7 +1,7 @@
 /* The ring: order, bound, gaps, the hold of a foreground reader. */
 #include "unit-test.h"
 
-#include "ring.h"
+#include "agent/ring.h"
 
 #define ENTRY_COST(size) (sizeof(struct ring_entry) + (size) + RING_ENTRY_OVERHEAD)
 

@@ -1,5 +1,5 @@
-/* daemon/seccomp-profile.{c,h}: bad profiles are refused by name; what the program answers is
- * asked of the program itself, by a small interpreter of BPF (linux/filter.h), since a test that
+/* daemon/process/seccomp-profile.{c,h}: bad profiles are refused by name; what the program answers
+ * is asked of the program itself, by a small interpreter of BPF (linux/filter.h), since a test that
  * installed it could ask only once. The shipped profile is among them. */
 #include "unit-test.h"
 
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "../../daemon/seccomp-profile.h"
+#include "../../daemon/process/seccomp-profile.h"
 #include "fd-io.h"
 #include "util.h"
 

@@ -1,5 +1,5 @@
 /* spawn-rate: how often each user may ask. */
-#include "../../daemon/spawn-rate.h"
+#include "../../daemon/policy/spawn-rate.h"
 
 #include "unit-test.h"
 

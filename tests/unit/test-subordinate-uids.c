@@ -1,5 +1,5 @@
-/* daemon/subordinate-uids: who has a uid of subuid(5), whatever is in the file, and that a change
- * of it is seen. */
+/* daemon/server/subordinate-uids: who has a uid of subuid(5), whatever is in the file, and that a
+ * change of it is seen. */
 #include "unit-test.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "caged-limits.h"
 #include "fd-io.h"
-#include "subordinate-uids.h"
+#include "server/subordinate-uids.h"
 #include "util.h"
 
 struct place {

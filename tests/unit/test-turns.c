@@ -1,10 +1,11 @@
-/* daemon/turns: whose turn it is, and that who leaves, or is freed, meanwhile is no matter. */
+/* daemon/server/turns: whose turn it is, and that who leaves, or is freed, meanwhile is no matter.
+ */
 #include "unit-test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "turns.h"
+#include "server/turns.h"
 #include "util.h"
 
 #define ALICE 1001
