@@ -7,12 +7,12 @@
 
 /* -- hosts -- */
 
-/* "*" in private_hosts is not meant for the metadata services of clouds, which give away
- * credentials of the machine: these are for an entry of their own. */
+/* "*" in private_hosts or parent_proxies is not meant for the metadata services of clouds, which
+ * give away credentials of the machine: these are for an entry of their own. */
 static bool is_passed_over(const struct policy_rule *rule, const struct policy_hosts *hosts,
                            const struct host_pattern *ceiling, const struct host_pattern *entry)
 {
-    return hosts == &rule->private_hosts && !rule->metadata && ceiling->kind == HOST_PATTERN_ANY &&
+    return hosts != &rule->allowed_hosts && !rule->metadata && ceiling->kind == HOST_PATTERN_ANY &&
            entry->kind == HOST_PATTERN_NETWORK && address_is_metadata(&entry->network);
 }
 

@@ -196,6 +196,20 @@ size_t policy_filter_addresses(const struct gate_config *config, const struct ho
     return kept;
 }
 
+size_t policy_filter_parent(struct ip_address *addresses, size_t count,
+                            struct ip_address *ret_refused)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (address_is_metadata(&addresses[i]))
+            *ret_refused = addresses[i];
+        else
+            addresses[kept++] = addresses[i];
+    }
+    return kept;
+}
+
 /* By the addresses of which it is known that the request leads there: the one that it names (also
  * where a parent proxy dials it) and the one that is dialled. */
 static bool recheck_addresses(const struct gate_config *config,

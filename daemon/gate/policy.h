@@ -43,6 +43,12 @@ size_t policy_filter_addresses(const struct gate_config *config, const struct ho
                                uint16_t port, struct ip_address *addresses, size_t count,
                                struct ip_address *ret_refused, struct policy_fault *ret_fault);
 
+/* The same for the addresses that the name of a parent proxy has. The card names it itself, so
+ * these may be private; but credentials of the machine (a metadata service) are not what a name was
+ * consented to for: whoever runs its zone could lead it there. */
+size_t policy_filter_parent(struct ip_address *addresses, size_t count,
+                            struct ip_address *ret_refused);
+
 /* A request that was allowed by other rules, and how far it has come. */
 struct policy_subject {
     const struct host *host;

@@ -49,6 +49,22 @@ static void check_and_dial(struct connection *c)
         dial_begin(c);
 }
 
+/* The card names the parent itself: its address may be private. */
+static void check_and_dial_parent(struct connection *c)
+{
+    char address[INET6_ADDRSTRLEN];
+    char detail[128];
+
+    c->n_addresses = policy_filter_parent(c->addresses, c->n_addresses, &c->address);
+    if (c->n_addresses > 0) {
+        dial_begin(c);
+        return;
+    }
+    (void)snprintf(detail, sizeof(detail), "its name leads to %s, which is cloud metadata",
+                   ip_address_format(&c->address, address));
+    connection_refuse(c, REFUSAL_PARENT_FAILED, detail);
+}
+
 static const char *resolve_detail(enum resolve_status status)
 {
     return status == RESOLVE_TIMEOUT ? "no name server answered for the parent proxy"
@@ -72,7 +88,7 @@ static void resolved(void *userdata, enum resolve_status status, const struct ip
             return;
         dial_order(c);
         if (c->via_parent)
-            dial_begin(c); /* the card names the parent itself: its address may be private */
+            check_and_dial_parent(c);
         else
             check_and_dial(c);
     } else if (c->via_parent && status != RESOLVE_FAILED) {

@@ -265,6 +265,26 @@ def test_a_real_parent_is_found_by_name_and_by_address(kind, address, called):
             assert gate.decision()["address"] == address
 
 
+@in_world
+def test_a_name_of_a_parent_leads_to_no_metadata_service():
+    """Whoever runs its zone could lead it there; the address itself is for the policy to hold."""
+    add_server(Dns({"parent.example": [METADATA], "both.example": [METADATA, PRIVATE]}))
+    server = echo_server()
+    service = Server(lambda conn: read_until(conn) and conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n"), METADATA)
+    with Gate(["a.example:*"], parent=f"http://parent.example:{service.port}") as gate:
+        refused = gate.ask(connect_to(f"a.example:{server.port}"))
+        assert (refused.status, refused.reason) == (502, "parent-failed")
+        assert METADATA in refused.text
+        assert gate.decision()["address"] == METADATA
+    with Gate(["a.example:*"], parent=f"http://both.example:{service.port}") as gate:
+        gate.ask(connect_to(f"a.example:{server.port}"))
+        assert gate.decision()["address"] == PRIVATE
+    assert service.accepted == 0
+    with Gate(["a.example:*"], parent=f"http://{METADATA}:{service.port}") as gate:
+        gate.tunnel(f"a.example:{server.port}").close()
+        assert gate.decision()["address"] == METADATA
+
+
 # -- what a parent is told --
 
 
