@@ -11,8 +11,8 @@
 const char *input_file_name(const char *path);
 
 /* Reads all of it, at most `max` bytes. 0 with a terminated text that is the caller's (free);
- * -EINVAL with *ret_error where it is too long; another -errno, never -EINVAL, if it cannot be
- * read. */
+ * -EINVAL with *ret_error where it is too long, or a FIFO with a name; another -errno, never
+ * -EINVAL, if it cannot be read. */
 int input_file_read(const char *path, size_t max, char **ret, size_t *ret_size,
                     struct card_error *ret_error);
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -221,6 +222,24 @@ def test_check_names_files_that_cannot_be_read(tmp_path, card):
         os.chmod(parent, 0o755)
     status, _, err = cagectl("check", secret, uid=NOBODY)
     assert status == 66 and "Permission denied" in err
+
+
+@pytest.mark.parametrize("words", [["check"], ["policy", "check"]])
+def test_nobody_waits_for_who_may_write_into_a_fifo(tmp_path, card, words):
+    """But a pipe that a shell made, for <(...), has who writes."""
+    os.mkfifo(tmp_path / "fifo")
+    status, out, err = cagectl(*words, str(tmp_path / "fifo"))
+    assert (status, out) == (65, "")
+    assert re.fullmatch(r'cagectl: \S+/fifo: (\$: )?found a FIFO, expected a regular file, or "-" '
+                        'for standard input\n', err), err
+    text = Path(card()).read_text() if words == ["check"] else '{"rules": []}'
+    reading, writing = os.pipe()
+    with open(reading, "rb"), open(writing, "w") as file:
+        writer = threading.Timer(0.2, lambda: (file.write(text), file.close()))
+        writer.start()
+        status, _, err = cagectl(*words, f"/dev/fd/{reading}", pass_fds=[reading])
+        writer.join()
+    assert (status, "FIFO" in err) == (0, False), err
 
 
 def test_output_that_cannot_be_written_is_an_error(card):
