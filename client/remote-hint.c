@@ -33,6 +33,10 @@ static const struct {
     {"spawns ", "attempts that failed count too: wait a minute, then try again"},
     {"agents", "end some agents (cagectl list), or try again later"},
     {"total.", "end some agents (cagectl list), or try again later"},
+    {"processes that", "other agents are just being started: try again in a few seconds"},
+    {"processes of one user that",
+     "others of your agents are just being started: try again in a few seconds"},
+    {"uid ranges", "end some agents (cagectl list), or try again later"},
     {"histories", "end a 'cagectl logs' or 'cagectl audit' that still reads, or try again later"},
     {"", "end some of the 'cagectl' that still run, or try again later"},
 };

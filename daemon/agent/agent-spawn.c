@@ -85,6 +85,9 @@ static int step_claim(struct building *b)
     if (b->request->unit)
         b->agent->unit = TAKE_PTR(b->request->unit->name);
     b->agent->slot = uid_ranges_claim(&manager->ranges);
+    if (b->agent->slot == -EUSERS)
+        return too_many(b->problem, "uid ranges of agents, containers and readers of past output",
+                        AGENTS_MAX);
     return b->agent->slot < 0 ? b->agent->slot : 0;
 }
 
@@ -301,6 +304,8 @@ static int step_process(struct building *b)
     if (r == -EBUSY)
         return too_many(b->problem, "processes of one user that are being started",
                         START_CHANNELS_PER_UID_MAX);
+    if (r == -EXFULL)
+        return too_many(b->problem, "processes that are being started", START_CHANNELS);
     if (r < 0)
         return r;
     agent->init_gone = false;

@@ -453,7 +453,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
     }
     process_end(gate->pidfd);
     forget_process(gate);
-    gate->setup.failed(gate->setup.user, why ? why : strerror(-r), 0);
+    gate->setup.failed(gate->setup.user, why ? why : process_why_not_started(r), 0);
     set_state(gate, GATE_PAUSED);
     return set_timer(gate, PAUSE_USEC);
 }

@@ -188,6 +188,17 @@ int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidf
     return 0;
 }
 
+const char *process_why_not_started(int error)
+{
+    if (error == -EBUSY)
+        return "as many processes of its user as may be are just being started; it can be tried "
+               "again in a moment";
+    if (error == -EXFULL)
+        return "as many processes as may be are just being started; it can be tried again in a "
+               "moment";
+    return strerror(-error);
+}
+
 int process_signal(int pidfd, int signal)
 {
     return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? negative_errno() : 0;

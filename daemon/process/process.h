@@ -41,10 +41,13 @@ struct process_spec {
 #define PROCESS_TASKS_MAX 8
 #define PROCESS_NOT_STARTED 127 /* the exit status of one that could not be executed */
 
-/* 0 with the pid and a pidfd (the caller's), or -errno; -EBUSY: start-channel.h. The environment is
- * empty, the signal mask and handlers are the defaults. A failure after the fork shows as exit
- * status 127. */
+/* 0 with the pid and a pidfd (the caller's), or -errno; -EBUSY, -EXFULL: start-channel.h. The
+ * environment is empty, the signal mask and handlers are the defaults. A failure after the fork
+ * shows as exit status 127. */
 int process_start(const struct process_spec *spec, pid_t *ret_pid, int *ret_pidfd);
+
+/* What such an -errno means. */
+const char *process_why_not_started(int error);
 
 /* 0 or -errno (pidfd_send_signal(2)). */
 int process_signal(int pidfd, int signal);

@@ -67,7 +67,7 @@ static int find_free(void)
     for (int i = 0; i < START_CHANNELS; i++)
         if (channels.at[i].ours && (channels.at[i].owner == 0 || is_taken(i)))
             return i;
-    return -EAGAIN;
+    return -EXFULL;
 }
 
 /* Whether as many of the user's as may be have not taken theirs. Root is not turned away. */

@@ -17,7 +17,7 @@
 int start_channels_reserve(void);
 
 /* Puts these descriptors, which stay the caller's, up for the next process, which is one of this
- * user's: its channel, or -errno; -EAGAIN while as many processes as there are channels have not
+ * user's: its channel, or -errno; -EXFULL while as many processes as there are channels have not
  * taken theirs, -EBUSY while START_CHANNELS_PER_UID_MAX of the user's have not (they are in their
  * cgroups then, where the user's others may leave them hardly any of the processors), -E2BIG for
  * more than one message carries (SOCKET_DESCRIPTORS_MAX). */

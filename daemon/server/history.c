@@ -128,6 +128,15 @@ static const char *explain(struct history *h, int status, char *buffer, size_t s
     return buffer;
 }
 
+const char *history_why_not_started(int error)
+{
+    return error == -EUSERS
+               ? "all " STRINGIFY(
+                     AGENTS_MAX) " uid ranges of agents, containers and "
+                                 "readers of past output are taken; try again when some have ended"
+               : process_why_not_started(error);
+}
+
 static int start_reading(struct history *h);
 
 static int on_process_exit(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -151,7 +160,7 @@ static int on_process_exit(sd_event_source *source, int fd, uint32_t events, voi
     forget_process(h);
     int r = start_reading(h);
     if (r < 0)
-        finish(h, r, r == -EUSERS ? "all uids for processes are taken" : strerror(-r));
+        finish(h, r, history_why_not_started(r));
     return 0;
 }
 
@@ -266,7 +275,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *user)
     int r = late ? -ETIMEDOUT : flush(h);
 
     if (r < 0)
-        finish(h, r, late ? LATE : strerror(-r));
+        finish(h, r, late ? LATE : history_why_not_started(r));
     return 0;
 }
 

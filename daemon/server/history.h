@@ -34,6 +34,9 @@ typedef void (*history_done)(void *user, int error, const char *why);
 /* How many are under way for a user, or for all. */
 size_t history_count(const struct manager *manager, const uid_t *uid);
 
+/* What an -errno of history_start() means. */
+const char *history_why_not_started(int error);
+
 /* Starts one for `caller`; takes `output`, the writing end of a pipe, in every case. 0 with one
  * that reports later, -EUSERS when there is no uid for it, or another -errno. */
 int history_start(struct manager *manager, uid_t caller, const struct history_query *query,

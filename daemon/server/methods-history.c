@@ -171,7 +171,8 @@ static void start(struct call *call, const struct history_parameters *p, int64_t
     }
     int r = history_start(c->manager, c->peer.uid, &query, output, on_done, c, &c->history);
     if (r < 0)
-        connection_error(c, "io.caged.HistoryFailed", json_pack("{s:s}", "reason", strerror(-r)));
+        connection_error(c, "io.caged.HistoryFailed",
+                         json_pack("{s:s}", "reason", history_why_not_started(r)));
 }
 
 /* What both have in common once the parameters are read. */

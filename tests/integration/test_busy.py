@@ -2,8 +2,10 @@
 do not notice, and who lets go is served again."""
 
 import contextlib
+import fcntl
 import os
 import re
+import select
 import socket
 import subprocess
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness import leftovers, paths
-from harness.daemon import Client, until
+from harness.daemon import Client, Daemon, until
 from harness.limits import LIMITS
 from harness.users import User, acting_as
 from harness.varlink import Disconnected, VarlinkError
@@ -273,6 +275,59 @@ def test_who_has_many_processes_that_cannot_start_leaves_room_for_others(a, b, d
     for connection in waiting:
         assert connection.reply()["agent"]["state"] == "running"
     a.spawn(**card)
+
+
+def test_who_has_no_share_is_told_when_all_places_of_processes_are_taken(a, root):
+    """Root's processes that are being started may take all places there are."""
+    folder = str(a.user.folder("all-places"))
+    card = {"workspace": folder, "command": ["sleep", "600"]}
+    full = "processes that are being started", LIMITS["START_CHANNELS"]
+    first = root.inspect(root.spawn("exec sleep 600", workspace=folder))
+    freezer = Path(first["cgroups"][0]).parent / "cgroup.freeze"
+    with contextlib.ExitStack() as stack:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        freezer.write_text("1")
+        try:
+            connections = []
+            while not select.select(connections, [], [], 0.05)[0]:
+                connection = stack.enter_context(root.connect())
+                connections.append(connection.socket)
+                connection.send("Spawn", {"card": root.card(**card), "workspace_fd": 0}, [fd])
+            assert len(connections) > full[1] - 8, "the rest were other things when the daemon began"
+            assert busy(root.refused(**card)) == full and busy(a.refused(**card)) == full
+            said = root.cagectl("spawn", root.cards.write(root.card(**card)))
+        finally:
+            freezer.write_text("0")
+        assert said.status == 75 and "other agents are just being started" in said.errors, said
+        for agent in root.call("List")["agents"]:
+            root.call("Kill", agent_id=agent["agent_id"])
+    until(lambda: not root.call("List")["agents"], what="every agent has ended")
+
+
+def test_uid_ranges_that_are_all_taken_are_told(base, people):
+    """By containers of systemd-nspawn, say. The daemon has a place for their locks of its own, so that
+    no other does without meanwhile."""
+    locks = "/run/systemd/nspawn-uid"
+    enter = f'mkdir -p {locks} && mount -t tmpfs none {locks} && exec "$@"'
+    daemon = Daemon(base, people["group"])
+    daemon.start(under=["unshare", "--mount", "sh", "-c", enter, "sh"])
+    daemon.entry = ["nsenter", f"--mount=/proc/{daemon.pid}/ns/mnt"]
+    a, maximum = Client(daemon, people["a"]), LIMITS["AGENTS_MAX"]
+    try:
+        with contextlib.ExitStack() as stack:
+            for slot in range(maximum):
+                file = stack.enter_context(
+                    open(f"/proc/{daemon.pid}/root{locks}/{0x60000000 + slot * 65536}", "w"))
+                fcntl.lockf(file, fcntl.LOCK_EX)
+            refused = a.run("true")
+            assert refused.status == 75
+            assert ("the limit of uid ranges of agents, containers and readers of past output is reached "
+                    f"({maximum})\n") in refused.errors
+            assert "end some agents" in refused.errors
+        assert a.run("echo again").stdout == b"again\n"
+    finally:
+        assert daemon.stop() == 0
 
 
 def kept(a, agent_id):
