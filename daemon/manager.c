@@ -267,13 +267,13 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *user)
     for (unsigned slot = 0; slot < AGENTS_MAX; slot++) {
         if (manager->sweep_at[slot] == 0)
             continue;
-        if (manager->sweep_at[slot] > now) {
+        /* Taken: by the agent itself, while caged-scan looks, or for a reader of past output, or by
+         * an agent that is about to make a link and sees to it. */
+        if (manager->sweep_at[slot] > now || manager->ranges.slots[slot].taken) {
             more = true;
             continue;
         }
         manager->sweep_at[slot] = 0;
-        if (manager->ranges.slots[slot].taken)
-            continue; /* by a new agent, which has seen to it */
         int r = airlock_link_sweep(manager->airlock, slot);
         if (r < 0)
             log_warning("the link of slot %u cannot be removed: %s", slot, strerror(-r));

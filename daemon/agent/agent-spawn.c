@@ -348,6 +348,8 @@ static int step_network(struct building *b)
     r = airlock_link_make(b->manager->airlock, (unsigned)agent->slot, b->netns, &setup,
                           &agent->link);
     agent->have_link = r >= 0;
+    if (agent->have_link) /* in the place of one that was left there */
+        b->manager->sweep_at[agent->slot] = 0;
     return r;
 }
 

@@ -1,16 +1,22 @@
 """The way out, through the whole daemon: what the card lists is reached, all else is refused with a
 reason, and every decision is told."""
 
+import contextlib
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
+from harness import leftovers
 from harness.daemon import until
 from harness.servers import ParentProxy, serving, web_server
+from harness.users import acting_as
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +225,48 @@ def test_the_host_shows_no_trace_in_its_own_network(a):
     assert subprocess.run(["ip", "-o", "link"], capture_output=True, check=True).stdout == before
     a.call("Kill", agent_id=agent_id)
     a.wait(agent_id)
+
+
+SEND_SOCKET = """mkdir many; cd many; seq 1 50000 | xargs touch; exec python3 -c '
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("/workspace/socket")
+given = socket.socket()
+socket.send_fds(s, [b"x"], [given.fileno()])
+s.recv(1)
+'"""
+
+
+def stop_scan(folder):
+    """Stops caged-scan as soon as it is in this cgroup."""
+    for pid in (folder / "cgroup.procs").read_text().split():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text() in ("cagedd\n", "caged-scan\n"):
+                os.kill(int(pid), signal.SIGSTOP)
+                return True
+    return False
+
+
+def test_the_link_of_a_network_that_is_held_outside_goes_however_long_the_workspace_is_looked_through(
+        a, daemon):
+    """With a socket in it that an agent gave away the network stays, and the link to it would."""
+    folder = Path(a.user.folder("holds-network"))
+    with socket.socket(socket.AF_UNIX) as server:
+        with acting_as(a.user):
+            server.bind(str(folder / "socket"))
+        server.listen()
+        server.settimeout(60)
+        agent_id = a.spawn(SEND_SOCKET, workspace=str(folder))
+        cgroup = Path(a.inspect(agent_id)["cgroups"][0])
+        with server.accept()[0] as connection:
+            _, held, _, _ = socket.recv_fds(connection, 1, 1)
+        assert held
+        try:  # the connection is closed: now it ends
+            while not stop_scan(cgroup):
+                assert cgroup.exists(), "it was too quick"
+            assert "too long" in a.wait(agent_id)["planted_incomplete"]
+            until(lambda: not any(name.startswith("cg") for names in leftovers.snapshot(daemon)["links"]
+                                  for name in names), what="the link is gone")
+        finally:
+            for fd in held:
+                os.close(fd)
