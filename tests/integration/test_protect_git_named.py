@@ -143,6 +143,33 @@ def test_what_is_mounted_in_a_folder_of_hooks_is_read_only_as_well(a, made):
     assert (repository.path / ".githooks/lib/common").read_text() == "kept\n"
 
 
+def test_folders_of_hooks_in_one_another_cost_a_mount_each(a, made):
+    """Not twice as many with each: what holds the kernel's lock of mounts holds up every cage."""
+    repository, folders = made(), ["d" + "/d" * depth for depth in range(20)]
+    put(repository, folders[-1] + "/config", "")
+    put(repository, ".git/config", f"[include]\npath = ../{folders[-1]}/config\n[core]\n" +
+        "".join(f"hooksPath = {folder}\n" for folder in reversed(folders)))
+    result = in_cage(a, repository.path, "grep -c ' /workspace/d' /proc/self/mountinfo; "
+                     f"for f in {' '.join(folders)}; do echo x > $f/pre-commit; done; echo x >> {folders[-1]}/config")
+    assert result.text == f"{len(folders) + 1}\n", result.errors
+    assert result.errors.count("Read-only file system") == len(folders) + 1, result.errors
+    assert [p.name for p in (repository.path / "d").rglob("*") if p.is_file()] == ["config"]
+
+
+def test_one_hook_by_several_names_is_protected_by_each(a, made):
+    repository = made()
+    put(repository, ".githooks/any", HOOK, 0o755)
+    for folder in (".githooks", ".git/hooks"):
+        for name, target in (("pre-commit", "any"), ("pre-push", "pre-commit"), ("post-merge", "missing")):
+            (repository.path / folder / name).symlink_to(target)
+    repository.git("config", "core.hooksPath", ".githooks")
+    result = in_cage(a, repository.path, PREPARE + "cd .githooks; cp /tmp/hook any; cp /tmp/hook pre-push; "
+                     "cp /tmp/hook missing; ln -sfn ../evil pre-commit; ls; cp /tmp/hook ../.git/hooks/missing; "
+                     "cd ..; git commit -q --allow-empty -m inside; ls RAN")
+    assert result.text == "any\npost-merge\npre-commit\npre-push\nRAN\n"
+    assert result.errors.count("Read-only file system") == 5, result.errors
+
+
 # -- configuration --
 
 INCLUDES = {
