@@ -339,6 +339,32 @@ def test_the_hooks_of_the_git_folder_may_be_named(a, made):
     assert refuses_writing(a, repository.path, ".git/hooks")
 
 
+def test_there_are_no_hooks_in_a_git_that_is_a_file(a, made):
+    """core.hooksPath = .git/hooks, which is usual, leads nowhere in worktrees and submodules."""
+    inner, outer = made("inner"), made("outer")
+    workspace = outer.path.parent
+    outer.git("submodule", "--quiet", "add", "../inner", "libs/inner")
+    for place in (outer.path, outer.path / "libs/inner"):
+        outer.git("config", "core.hooksPath", ".git/hooks", cwd=place)
+    outer.git("worktree", "add", "-q", ".worktrees/tree")
+    outer.git("worktree", "add", "-q", str(workspace / "beside"))
+    assert refuses_writing(a, workspace, "outer/.git/hooks")
+    assert in_cage(a, outer.path, "git status --short libs").status == 0
+    assert inner.git("status", "--short").stdout == ""
+
+
+@pytest.mark.parametrize("there", ["nothing", "a file"])
+def test_a_worktree_that_was_removed_is_not_made_again(a, made, there):
+    repository = made()
+    repository.git("config", "core.hooksPath", ".githooks")
+    repository.git("worktree", "add", "-q", "tree")
+    repository.run("rm", "-r", "tree")
+    if there == "a file":
+        put(repository, "tree", "x\n")
+    result = in_cage(a, repository.path, "ls -A")
+    assert (result.status, result.text) == (0, ".git\n.githooks\nfile\n" + ("tree\n" if there == "a file" else ""))
+
+
 # -- what cannot be protected --
 
 def names(key, value):
