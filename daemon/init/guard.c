@@ -181,7 +181,7 @@ static int open_or_make(struct guard *g, int folder, const char *name, bool make
         int r = content                            ? make_file(folder, name, content)
                 : mkdirat(folder, name, 0755) == 0 ? 0
                                                    : negative_errno();
-        if (r < 0)
+        if (r < 0 && r != -EEXIST) /* by another agent's init, at the same time */
             return not_made(g, folder, name, r);
         fd = guard_open(folder, name);
     }

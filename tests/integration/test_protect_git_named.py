@@ -4,6 +4,7 @@ include.path, includeIf.*.path) is protected as hooks and configuration are."""
 import os
 import re
 import subprocess
+import threading
 
 import pytest
 
@@ -224,6 +225,21 @@ def test_a_missing_file_that_is_included_is_made_empty(a, made):
     assert (result.status, result.text) == (0, "") and "Read-only file system" in result.errors
     made_file = (repository.path / "etc/git/more").stat()
     assert (made_file.st_size, made_file.st_uid) == (0, a.user.uid)
+
+
+def test_agents_that_start_at_once_make_what_is_missing_together(a, made):
+    results = []
+    for number in range(16):
+        repository = made(f"fresh-{number}")
+        repository.git("config", "core.hooksPath", "a/b/c/hooks")
+        repository.git("config", "include.path", "../d/e/f/config")
+        starts = [threading.Thread(target=lambda path: results.append(in_cage(a, path, "true")),
+                                   args=[repository.path]) for _ in range(4)]
+        for start in starts:
+            start.start()
+        for start in starts:
+            start.join()
+    assert {(result.status, result.errors) for result in results} == {(0, "")} and len(results) == 64
 
 
 # -- where paths count from --
