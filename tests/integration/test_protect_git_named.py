@@ -439,7 +439,7 @@ REFUSED = {
                                   *[text(f"f{n}", (INCLUDE + f"f{n + 1}\n") * 8) for n in range(8)]),
                            "f7 names one hooks folder or file more than can"),
     "too much": (all_of(text("c", "#" * (17 << 20)), names("include.path", "../c")),
-                 "c is more configuration than is read"),
+                 "c is more configuration than is read (16777216 bytes in all)"),
     "too much in all": (all_of(text("c", "#" * (1 << 20)), config((INCLUDE + "../c\n") * 20)),
                         "c is more configuration than is read"),
     "too long a path": (config(f"[core]\nhooksPath = {'x' * 2000}\n"),
@@ -461,6 +461,15 @@ def test_what_cannot_be_protected_is_refused_with_the_reason(a, made, what):
     assert error.parameters["reason"].startswith(start + reason), error
     assert "\"protect\": []" in error.parameters["reason"]
     assert in_cage(a, repository.path, "exit 3", protect=[]).status == 3
+
+
+def test_cagectl_says_what_helps_by_the_step_that_failed(a, made):
+    repository = made()
+    result = in_cage(a, repository.path, None, command=["no-such-program"])
+    assert "programs come from the host's /usr" in result.errors and "REPOSITORIES" not in result.errors
+    repository.git("config", "core.hooksPath", ".")
+    result = in_cage(a, repository.path, "true")
+    assert "caged.card(5), REPOSITORIES" in result.errors and "programs come" not in result.errors
 
 
 def test_what_git_itself_cannot_read_is_all_that_is_no_configuration(made):
