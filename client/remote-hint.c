@@ -42,6 +42,16 @@ static const struct {
     {"", "end some of the 'cagectl' that still run, or try again later"},
 };
 
+/* The steps of caged-init after which there is more to say than where the log is. */
+static const struct {
+    const char *step, *hint;
+} steps[] = {
+    {"command",
+     "programs come from the host's /usr or the workspace; more may be in: journalctl -u cagedd"},
+    {"protect", "what is protected, and what cannot be: caged.card(5), REPOSITORIES"},
+    {"", "more may be in: journalctl -u cagedd"},
+};
+
 const char *remote_hint_not_permitted(const json_t *parameters)
 {
     const char *what = json_string_value(json_object_get(parameters, "what"));
@@ -63,4 +73,14 @@ const char *remote_hint_busy(const json_t *parameters)
     while (!has_prefix(limit ? limit : "", rooms[i].limit))
         i++;
     return rooms[i].hint;
+}
+
+const char *remote_hint_spawn_failed(const json_t *parameters)
+{
+    const char *step = json_string_value(json_object_get(parameters, "step"));
+    size_t i = 0;
+
+    while (*steps[i].step && !streq(step ? step : "", steps[i].step))
+        i++;
+    return steps[i].hint;
 }
