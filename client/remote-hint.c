@@ -32,6 +32,11 @@ static const struct {
 } rooms[] = {
     {"spawns ", "attempts that failed count too: wait a minute, then try again"},
     {"agents", "end some agents (cagectl list), or try again later"},
+    {"processes ",
+     "they start when other agents leave them some processor: try again later, or end some"},
+    {"total.memory",
+     "end some agents (cagectl list), or processes that hold memory which agents gave "
+     "them; or try again later"},
     {"total.", "end some agents (cagectl list), or try again later"},
     {"histories", "end a 'cagectl logs' or 'cagectl audit' that still reads, or try again later"},
     {"", "end some of the 'cagectl' that still run, or try again later"},

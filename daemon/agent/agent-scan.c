@@ -153,6 +153,8 @@ static int start_process(struct agent *agent, int output)
         [SCAN_FD_WORKSPACE] = scan->tree,
         [SCAN_FD_PROTECTED] = scan->protected >= 0 ? scan->protected : manager->null,
     };
+    int entrances[CGROUP_CONTROLLER_COUNT + 1];
+    AUTO_FD int unified = -EBADF;
     const struct process_spec spec = {
         .executable = manager->scan_executable,
         .name = arguments[0],
@@ -162,11 +164,19 @@ static int start_process(struct agent *agent, int output)
         .n_fds = ARRAY_SIZE(fds),
         .clone_flags = SCAN_NAMESPACES,
         .netns_fd = netns_stock_empty(manager->netns),
-        .cgroup_fd = agent->cgroup.unified_fd,
-        .tasks_fds = agent->cgroup.tasks,
-        .n_tasks_fds = ARRAY_SIZE(agent->cgroup.tasks),
+        .cgroup_fd = agent->cgroup.was_killed ? -EBADF : agent->cgroup.unified_fd,
+        .tasks_fds = entrances,
+        .n_tasks_fds = ARRAY_SIZE(entrances),
     };
     pid_t pid;
+
+    if (agent->cgroup.was_killed) {
+        unified = openat(agent->cgroup.unified_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (unified < 0)
+            return negative_errno();
+    }
+    memcpy(entrances, agent->cgroup.tasks, sizeof(agent->cgroup.tasks));
+    entrances[CGROUP_CONTROLLER_COUNT] = unified;
 
     (void)snprintf(uid, sizeof(uid), "%u", agent->workspace.owner);
     (void)snprintf(gid, sizeof(gid), "%u", agent->workspace.group);

@@ -266,6 +266,8 @@ def test_who_has_many_processes_that_cannot_start_leaves_room_for_others(a, b, d
             connection.send("Spawn", {"card": {"agent_id": f"frozen{i}", **card}, "workspace_fd": 0}, [fd])
         until(lambda: len(a.call("List")["agents"]) == maximum + 1, what="all are being started")
         assert busy(a.refused(**card)) == ("processes of one user that are being started", maximum)
+        done = a.cagectl("spawn", a.cards.write(a.card("true")))
+        assert done.status == 75 and "they start when other agents leave them some processor" in done.errors, done
         assert b.run("echo well").stdout == b"well\n"
     finally:
         freezer.write_text("0")
