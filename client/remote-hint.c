@@ -32,13 +32,25 @@ static const struct {
 } rooms[] = {
     {"spawns ", "attempts that failed count too: wait a minute, then try again"},
     {"agents", "end some agents (cagectl list), or try again later"},
+    {"processes ",
+     "they start when other agents leave them some processor: try again later, or end some"},
+    {"total.memory",
+     "end some agents (cagectl list), or processes that hold memory which agents gave "
+     "them; or try again later"},
     {"total.", "end some agents (cagectl list), or try again later"},
-    {"processes that", "other agents are just being started: try again in a few seconds"},
-    {"processes of one user that",
-     "others of your agents are just being started: try again in a few seconds"},
     {"uid ranges", "end some agents (cagectl list), or try again later"},
     {"histories", "end a 'cagectl logs' or 'cagectl audit' that still reads, or try again later"},
     {"", "end some of the 'cagectl' that still run, or try again later"},
+};
+
+/* The steps of caged-init after which there is more to say than where the log is. */
+static const struct {
+    const char *step, *hint;
+} steps[] = {
+    {"command",
+     "programs come from the host's /usr or the workspace; more may be in: journalctl -u cagedd"},
+    {"protect", "what is protected, and what cannot be: caged.card(5), REPOSITORIES"},
+    {"", "more may be in: journalctl -u cagedd"},
 };
 
 const char *remote_hint_not_permitted(const json_t *parameters)
@@ -62,4 +74,14 @@ const char *remote_hint_busy(const json_t *parameters)
     while (!has_prefix(limit ? limit : "", rooms[i].limit))
         i++;
     return rooms[i].hint;
+}
+
+const char *remote_hint_spawn_failed(const json_t *parameters)
+{
+    const char *step = json_string_value(json_object_get(parameters, "step"));
+    size_t i = 0;
+
+    while (*steps[i].step && !streq(step ? step : "", steps[i].step))
+        i++;
+    return steps[i].hint;
 }

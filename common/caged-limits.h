@@ -144,8 +144,8 @@
 #define PROTECT_HOOKS_MAX 1024        /* names in one hooks folder */
 #define PROTECT_DEPTH_MAX 16   /* folders in the name of a submodule, and submodules in one */
 #define PROTECT_NAMED_MAX 4096 /* files and folders that configurations name */
-#define PROTECT_CONFIG_BYTES_MAX (16 * 1024 * 1024) /* of all configurations that are read */
-#define PROTECT_INCLUDE_DEPTH_MAX 10                /* git's own bound (git-config(1)) */
+#define PROTECT_CONFIG_BYTES_MAX 16777216 /* of all configurations that are read: 16 MiB */
+#define PROTECT_INCLUDE_DEPTH_MAX 10      /* git's own bound (git-config(1)) */
 
 /* -- the report of planted files, for each agent's end -- */
 #define SCAN_SECONDS 5           /* then it is ended; what it found by then is told */

@@ -136,18 +136,22 @@ static bool is_one_edit_away(const char *a, const char *b)
 static int refuse_unknown_key(struct json_walk *w, const char *name, const struct json_key *keys,
                               size_t n_keys)
 {
-    char list[sizeof(w->error->expected)] = "";
+    char list[sizeof(w->error->expected) - sizeof("one of , ...")] = "";
+    size_t used = 0;
+    bool all = true;
 
     for (size_t i = 0; i < n_keys; i++) {
         if (is_one_edit_away(name, keys[i].name))
             return json_walk_refuse(w, "an unknown key", "a key of %s: did you mean \"%s\"?",
                                     w->document, keys[i].name);
-        size_t used = strlen(list);
-        if (keys[i].name[0] != '$')
-            (void)snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "",
-                           keys[i].name);
+        if (keys[i].name[0] == '$')
+            continue;
+        all = all && used + strlen(", ") + strlen(keys[i].name) < sizeof(list);
+        if (all)
+            used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "",
+                                     keys[i].name);
     }
-    return json_walk_refuse(w, "an unknown key", "one of %s", list);
+    return json_walk_refuse(w, "an unknown key", "one of %s%s", list, all ? "" : ", ...");
 }
 
 /* -- the walk -- */

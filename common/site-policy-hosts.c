@@ -16,6 +16,15 @@ static bool is_passed_over(const struct policy_rule *rule, const struct policy_h
            entry->kind == HOST_PATTERN_NETWORK && address_is_metadata(&entry->network);
 }
 
+static bool hosts_pass_over(const struct policy_rule *rule, const struct policy_hosts *hosts,
+                            const struct host_pattern *entry)
+{
+    for (size_t i = 0; i < hosts->texts.count; i++)
+        if (is_passed_over(rule, hosts, &hosts->patterns[i], entry))
+            return true;
+    return false;
+}
+
 /* `hosts` is one of the rule's. */
 static bool hosts_cover(const struct policy_rule *rule, const struct policy_hosts *hosts,
                         const struct host_pattern *entry)
@@ -35,13 +44,13 @@ static const struct policy_hosts *hosts_for(const struct policy_rule *rule,
 }
 
 static int refuse_host(struct card_error *error, const char *what, const char *text,
-                       const char *ports, const char *key, const struct policy_hosts *hosts)
+                       const char *note, const char *key, const struct policy_hosts *hosts)
 {
     char found[sizeof(error->found)];
     AUTO_FREE char *all = policy_text_join(&hosts->texts);
 
     (void)snprintf(found, sizeof(found), "%s \"%.80s%s\"%s", what, text,
-                   strlen(text) > 80 ? "..." : "", ports);
+                   strlen(text) > 80 ? "..." : "", note);
     return policy_check_refuse(error, found, "what is within %s of the rule (%s)", key,
                                all ? all : "...");
 }
@@ -56,11 +65,13 @@ static int hold_entry(const struct policy_rule *rule, const char *text, struct c
     const struct policy_hosts *hosts = hosts_for(rule, &entry);
     if (hosts_cover(rule, hosts, &entry))
         return 0;
-    /* A pattern with one of them only looks as if it covered the entry. */
-    const char *ports = entry.port == 0 && !entry.any_port ? ", which is ports 80 and 443" : "";
+    /* What only looks as if it covered the entry: a pattern with one of the ports, and "*". */
+    const char *note = entry.port == 0 && !entry.any_port ? ", which is ports 80 and 443" : "";
+    if (hosts_pass_over(rule, hosts, &entry))
+        note = ", cloud metadata, which \"*\" does not cover";
     if (hosts == &rule->private_hosts)
-        return refuse_host(error, "the private entry", text, ports, "private_hosts", hosts);
-    return refuse_host(error, "the entry", text, ports, "allowed_hosts", hosts);
+        return refuse_host(error, "the private entry", text, note, "private_hosts", hosts);
+    return refuse_host(error, "the entry", text, note, "allowed_hosts", hosts);
 }
 
 static int hold_allowed_hosts(const struct policy_check *check, const struct policy_rule *rule,

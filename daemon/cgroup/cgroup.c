@@ -207,10 +207,11 @@ int cgroup_make_gate(const struct cgroup_host *host, uid_t owner, const char *ag
     return r;
 }
 
-int cgroup_kill(const struct cgroup *cgroup)
+int cgroup_kill(struct cgroup *cgroup)
 {
     AUTO_FD int fd = openat(cgroup->unified_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 
+    cgroup->was_killed = true;
     cgroup_ease(cgroup);
     if (fd < 0 || write(fd, "1", 1) < 0)
         return negative_errno();

@@ -68,6 +68,7 @@ struct cgroup {
     size_t n_applied;
     bool slowed;            /* by a limit of processor time or of the disk: see cgroup_ease */
     bool in_unit;           /* in a systemd unit's folder, which stays */
+    bool was_killed;        /* nothing can be born into it any more: see cgroup_kill */
     uint64_t unit_refusals; /* tasks that were over that unit's own limit before this agent */
 };
 
@@ -104,8 +105,10 @@ void cgroup_ease(const struct cgroup *cgroup);
 /* SIGKILL to all that is in a v2 folder, if it is there. */
 void cgroup_folder_kill(const char *path);
 
-/* SIGKILL to every process in it, at once (cgroup.kill), and cgroup_ease. 0 or -errno. */
-int cgroup_kill(const struct cgroup *cgroup);
+/* SIGKILL to every process in it, at once (cgroup.kill), and cgroup_ease. 0 or -errno. From then on
+ * processes may join it, but none may be born into it (CLONE_INTO_CGROUP): there are kernels, as
+ * 6.18, that kill each of these. */
+int cgroup_kill(struct cgroup *cgroup);
 
 /* How often the kernel killed for want of memory, and refused a task over the limit: the card's or
  * the unit's. 0 if unknown. */

@@ -90,6 +90,15 @@ int git_folder_protect_worktree(struct guard *g, int git)
                         : protect_worktree(g, writable);
 }
 
+/* Whether a worktree is where its git folder says: one that was removed by hand is not to be made
+ * again for the hooks in it. */
+static bool is_there(struct guard *g, const char *git_file)
+{
+    AUTO_FD int fd = guard_open(protection_of(g)->workspace, git_file);
+
+    return fd != -ENOENT && fd != -ENOTDIR;
+}
+
 /* What the configuration of its repository, and its own, name in the worktree. */
 static int protect_named_in_worktree(struct guard *g, int git)
 {
@@ -101,7 +110,8 @@ static int protect_named_in_worktree(struct guard *g, int git)
     if (n <= 0)
         return 0; /* nothing leads to it */
     protection_keep(g, &own);
-    if (git_path_resolve(protection_of(g)->host, own.path, line, git_file, sizeof(git_file)) > 0)
+    if (git_path_resolve(protection_of(g)->host, own.path, line, git_file, sizeof(git_file)) > 0 &&
+        *git_file && is_there(g, git_file))
         (void)git_path_split(git_file, tree);
     else
         top = NULL;

@@ -88,6 +88,20 @@ static bool has_repository(const struct view *view, const char *path)
     return git_path_is_in(view->git, path) || (view->top && git_path_is_in(view->top, path));
 }
 
+/* A .git that is a file: .git/hooks is nowhere then, as in a linked worktree of a repository that
+ * has so named its own. An agent that puts a folder in its place has made another repository. */
+static bool lies_behind_git_file(const struct view *view, const char *path)
+{
+    char git[PROTECT_PATH_MAX];
+    struct stat st;
+
+    if (git_path_resolve("", view->top, ".git", git, sizeof(git)) <= 0 ||
+        !git_path_is_in(path, git))
+        return false;
+    AUTO_FD int fd = guard_open(protection_of(view->g)->workspace, git);
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* husky's hooks lie in a folder "_", and run what lies beside that. */
 static int protect_hooks_path(const struct view *view, const char *value)
 {
@@ -103,6 +117,8 @@ static int protect_hooks_path(const struct view *view, const char *value)
                             "has a core.hooksPath that names a folder with the repository in it, "
                             "all of which would be read-only: give hooks a folder of their own",
                             -EINVAL);
+    if (view->top && lies_behind_git_file(view, target))
+        return 0;
     r = count_named(view);
     if (r < 0)
         return r;

@@ -109,6 +109,9 @@ bool guard_is_read_only(int fd)
 
 /* -- mounting -- */
 
+/* What is the root of a mount is changed where it is: a further one on top would come with a copy
+ * of all that is mounted in it, and folders in one another would double that at each level. A new
+ * one comes with the mounts that are in it already, since those are not to be hidden. */
 int guard_bind(int fd, enum guard_mode mode)
 {
     struct mount_attr attr = {
@@ -116,20 +119,17 @@ int guard_bind(int fd, enum guard_mode mode)
             mode == GUARD_READ_ONLY || mode == GUARD_READ_ONLY_BELOW ? MOUNT_ATTR_RDONLY : 0,
         .attr_clr = mode == GUARD_WRITABLE ? MOUNT_ATTR_RDONLY : 0,
     };
+    const unsigned clone = AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
     unsigned flags = AT_EMPTY_PATH | (mode == GUARD_READ_ONLY_BELOW ? AT_RECURSIVE : 0);
-    AUTO_FD int tree = -EBADF;
+    bool is_mounted = guard_is_mounted(fd);
+    AUTO_FD int tree = is_mounted ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : open_tree(fd, "", clone);
 
-    if (mode == GUARD_AS_IT_IS && guard_is_mounted(fd)) {
-        tree = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        return tree < 0 ? negative_errno() : TAKE_FD(tree);
-    }
-    /* With the mounts that are in it already: those are not to be hidden. */
-    tree = open_tree(fd, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return negative_errno();
     if (mode != GUARD_AS_IT_IS && mount_setattr(tree, "", flags, &attr, sizeof(attr)) < 0)
         return negative_errno();
-    if (move_mount(tree, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+    if (!is_mounted &&
+        move_mount(tree, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         return negative_errno();
     return TAKE_FD(tree);
 }
@@ -181,7 +181,7 @@ static int open_or_make(struct guard *g, int folder, const char *name, bool make
         int r = content                            ? make_file(folder, name, content)
                 : mkdirat(folder, name, 0755) == 0 ? 0
                                                    : negative_errno();
-        if (r < 0)
+        if (r < 0 && r != -EEXIST) /* by another agent's init, at the same time */
             return not_made(g, folder, name, r);
         fd = guard_open(folder, name);
     }

@@ -52,7 +52,7 @@ bool guard_is_mounted(int fd);
 /* The same of one that is read-only. */
 bool guard_is_read_only(int fd);
 
-/* Mounts it on itself, unless it is and stays as it is: a descriptor of that mount's root, or
+/* Mounts it on itself, or changes the mount that it is the root of: a descriptor of that root, or
  * -errno. What is mounted in it stays. */
 int guard_bind(int fd, enum guard_mode mode);
 

@@ -7,8 +7,8 @@
  *
  * While it has privileges it reads the specification and the filter (sealed, from cagedd) and the
  * host's mounts, and nothing that a user could have written but the names of the workspace's
- * mount and, with the ids of the agent, the names at its top and what .git files say
- * (protect-git.c). Afterwards it reads the control socket alone. */
+ * mount and, with the ids of the agent, the names at its top, what .git files say and what
+ * configurations name (protect-git.c). Afterwards it reads the control socket alone. */
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>

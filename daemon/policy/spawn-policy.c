@@ -55,7 +55,7 @@ int spawn_policy_hold(const struct manager *manager, const struct policy_rule *r
         r = policy_rule_hold(rule, card, &error);
     if (r == -EPERM)
         return agent_problem_set(ret_problem, FAILURE_PERMITTED, r, error.path,
-                                 "%s, the rule \"%s\" of the site policy allows %s", error.found,
+                                 "%s; the rule \"%s\" of the site policy allows %s", error.found,
                                  rule->name, error.expected);
     return r;
 }

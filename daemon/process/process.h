@@ -33,7 +33,8 @@ struct process_spec {
     uint64_t clone_flags;            /* CLONE_NEW... */
     int netns_fd;                    /* network namespace that it enters, or negative */
     int cgroup_fd;                   /* v2 cgroup to be born into, or negative */
-    const int *tasks_fds;            /* `tasks` files of v1 cgroups that it joins before it runs */
+    const int *tasks_fds;            /* `tasks` files of v1 cgroups, or `cgroup.procs` of a v2 one,
+                                      * that it joins before it runs */
     size_t n_tasks_fds;              /* up to PROCESS_TASKS_MAX, negative ones are passed over */
 };
 

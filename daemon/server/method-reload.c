@@ -49,7 +49,7 @@ void method_reply_over_rule(struct connection *c, const struct policy_rule *rule
     char why[sizeof(*error) + POLICY_RULE_NAME_MAX + 32];
 
     if (rule)
-        (void)snprintf(why, sizeof(why), "%s, the rule \"%s\" of the site policy allows %s",
+        (void)snprintf(why, sizeof(why), "%s; the rule \"%s\" of the site policy allows %s",
                        error->found, rule->name, error->expected);
     else
         (void)snprintf(why, sizeof(why), "%s: %s", error->found, error->expected);

@@ -268,6 +268,8 @@ def test_who_has_many_processes_that_cannot_start_leaves_room_for_others(a, b, d
             connection.send("Spawn", {"card": {"agent_id": f"frozen{i}", **card}, "workspace_fd": 0}, [fd])
         until(lambda: len(a.call("List")["agents"]) == maximum + 1, what="all are being started")
         assert busy(a.refused(**card)) == ("processes of one user that are being started", maximum)
+        done = a.cagectl("spawn", a.cards.write(a.card("true")))
+        assert done.status == 75 and "they start when other agents leave them some processor" in done.errors, done
         assert b.run("echo well").stdout == b"well\n"
     finally:
         freezer.write_text("0")
@@ -299,7 +301,7 @@ def test_who_has_no_share_is_told_when_all_places_of_processes_are_taken(a, root
             said = root.cagectl("spawn", root.cards.write(root.card(**card)))
         finally:
             freezer.write_text("0")
-        assert said.status == 75 and "other agents are just being started" in said.errors, said
+        assert said.status == 75 and "they start when other agents leave them some processor" in said.errors, said
         for agent in root.call("List")["agents"]:
             root.call("Kill", agent_id=agent["agent_id"])
     until(lambda: not root.call("List")["agents"], what="every agent has ended")

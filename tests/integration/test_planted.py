@@ -105,6 +105,15 @@ def test_a_change_of_a_file_that_was_there_is_told(a, workspace):
                               ".mcp.json": ("agent-settings", "changed")}
 
 
+@pytest.mark.parametrize("verb, more", [("Kill", {}), ("Stop", {"grace_seconds": 0})])
+def test_an_agent_that_was_killed_has_a_report(a, workspace, verb, more):
+    """The kernel kills what is born into a cgroup that was killed once."""
+    agent_id = a.spawn("touch .envrc; exec sleep 600", workspace=str(workspace))
+    until((workspace / ".envrc").exists, what="it has planted a file")
+    a.call(verb, agent_id=agent_id, **more)
+    assert planted(a.wait(agent_id)) == {".envrc": ("direnv", "created")}
+
+
 def test_what_was_renamed_is_told(a, workspace):
     put(a, workspace / "examples/vscode/tasks.json")
     put(a, workspace / "examples/envrc")

@@ -158,7 +158,7 @@ def test_a_ceiling_holds_at_its_limit_and_not_beyond(daemon, a, name):
     daemon.reload_policy(policy(rule("the-ceiling", a.user, **keys)))
     error = a.refused(**{"command": SLEEP, **over})
     assert (error.name, error.parameters["what"]) == ("NotPermitted", path), error
-    assert ', the rule "the-ceiling" of the site policy allows ' in error.parameters["reason"], error
+    assert '; the rule "the-ceiling" of the site policy allows ' in error.parameters["reason"], error
     a.spawn(**{"command": SLEEP, **at})
     # The operator reads of it as of any other refusal.
     daemon.log_lines("was not started", path, "the-ceiling")
@@ -169,7 +169,7 @@ def test_a_preset_that_is_found_by_the_commands_program_is_held_against_the_rule
     daemon.reload_policy(policy(rule("the-ceiling", a.user, presets=["here"])))
     error = a.refused(command=[program])
     assert (error.name, error.parameters["what"]) == ("NotPermitted", "$.command"), error
-    assert error.parameters["reason"] == ('by its program the preset "other", the rule "the-ceiling" of the '
+    assert error.parameters["reason"] == ('by its program the preset "other"; the rule "the-ceiling" of the '
                                           "site policy allows one of: here")
     # Who asks first is told the same, by the daemon and by the file.
     card, file = a.cards.write(a.card(command=[program])), a.cards.write(policy(
@@ -243,7 +243,7 @@ def test_a_refusal_says_what_is_allowed_and_where_all_of_it_is_shown(daemon, a, 
     daemon.reload_policy(policy(rule("https", a.user, allowed_hosts=["a.example:443"])))
     done = a.cagectl("spawn", a.cards.write(a.card("true", allowed_hosts=["a.example"])))
     assert done.status == 77 and done.errors.splitlines() == [
-        'cagectl: not permitted: $.allowed_hosts[0]: the entry "a.example", which is ports 80 and 443, the '
+        'cagectl: not permitted: $.allowed_hosts[0]: the entry "a.example", which is ports 80 and 443; the '
         'rule "https" of the site policy allows what is within allowed_hosts of the rule (a.example:443)',
         "  all that you may have, beside what the card asks for: cagectl policy explain CARD"], done
     done = b.cagectl("spawn", b.cards.write(b.card("true")))
@@ -594,7 +594,7 @@ def test_hosts_for_an_agent_that_runs_are_held_against_its_owners_rule_whoever_a
     # A person is told which entry it was, not its place in a call.
     done = a.cagectl("allow", agent_id, "c.example.com", "b.example.org")
     assert done.status == 77 and done.errors.splitlines() == [
-        'cagectl: not permitted: the entry "b.example.org", which is ports 80 and 443, the rule "narrow" of '
+        'cagectl: not permitted: the entry "b.example.org", which is ports 80 and 443; the rule "narrow" of '
         "the site policy allows what is within allowed_hosts of the rule (*.example.com)",
         "  all that you may have, beside what the card asks for: cagectl policy explain CARD"], done
     assert a.call("Hosts", agent_id=agent_id)["allowed_hosts"] == [

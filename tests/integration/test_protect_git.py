@@ -310,7 +310,7 @@ REFUSED = {
     "a .git file through a link": (lambda r: (os.rename(r.git_dir, r.path / "x"),
                                               link(r.path / "l", "x"), r.write(".git", "gitdir: l\n")),
                                    "/workspace/l is a symbolic link"),
-    "a name with a control character": (lambda r: link(r.git_dir / "hooks/\x1b[2J\n", "x"),
+    "a name with a control character": (lambda r: link(r.git_dir / "hooks/\x1b[2J\n", "../x"),
                                         "/workspace/.git/hooks/?[2J? is a symbolic link"),
     "too many worktrees": (lambda r: [os.makedirs(r.git_dir / f"worktrees/{n}") for n in range(LIMIT + 1)],
                            "/workspace/.git/worktrees"),

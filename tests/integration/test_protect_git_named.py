@@ -4,6 +4,7 @@ include.path, includeIf.*.path) is protected as hooks and configuration are."""
 import os
 import re
 import subprocess
+import threading
 
 import pytest
 
@@ -143,6 +144,33 @@ def test_what_is_mounted_in_a_folder_of_hooks_is_read_only_as_well(a, made):
     assert (repository.path / ".githooks/lib/common").read_text() == "kept\n"
 
 
+def test_folders_of_hooks_in_one_another_cost_a_mount_each(a, made):
+    """Not twice as many with each: what holds the kernel's lock of mounts holds up every cage."""
+    repository, folders = made(), ["d" + "/d" * depth for depth in range(20)]
+    put(repository, folders[-1] + "/config", "")
+    put(repository, ".git/config", f"[include]\npath = ../{folders[-1]}/config\n[core]\n" +
+        "".join(f"hooksPath = {folder}\n" for folder in reversed(folders)))
+    result = in_cage(a, repository.path, "grep -c ' /workspace/d' /proc/self/mountinfo; "
+                     f"for f in {' '.join(folders)}; do echo x > $f/pre-commit; done; echo x >> {folders[-1]}/config")
+    assert result.text == f"{len(folders) + 1}\n", result.errors
+    assert result.errors.count("Read-only file system") == len(folders) + 1, result.errors
+    assert [p.name for p in (repository.path / "d").rglob("*") if p.is_file()] == ["config"]
+
+
+def test_one_hook_by_several_names_is_protected_by_each(a, made):
+    repository = made()
+    put(repository, ".githooks/any", HOOK, 0o755)
+    for folder in (".githooks", ".git/hooks"):
+        for name, target in (("pre-commit", "any"), ("pre-push", "pre-commit"), ("post-merge", "missing")):
+            (repository.path / folder / name).symlink_to(target)
+    repository.git("config", "core.hooksPath", ".githooks")
+    result = in_cage(a, repository.path, PREPARE + "cd .githooks; cp /tmp/hook any; cp /tmp/hook pre-push; "
+                     "cp /tmp/hook missing; ln -sfn ../evil pre-commit; ls; cp /tmp/hook ../.git/hooks/missing; "
+                     "cd ..; git commit -q --allow-empty -m inside; ls RAN")
+    assert result.text == "any\npost-merge\npre-commit\npre-push\nRAN\n"
+    assert result.errors.count("Read-only file system") == 5, result.errors
+
+
 # -- configuration --
 
 INCLUDES = {
@@ -197,6 +225,21 @@ def test_a_missing_file_that_is_included_is_made_empty(a, made):
     assert (result.status, result.text) == (0, "") and "Read-only file system" in result.errors
     made_file = (repository.path / "etc/git/more").stat()
     assert (made_file.st_size, made_file.st_uid) == (0, a.user.uid)
+
+
+def test_agents_that_start_at_once_make_what_is_missing_together(a, made):
+    results = []
+    for number in range(16):
+        repository = made(f"fresh-{number}")
+        repository.git("config", "core.hooksPath", "a/b/c/hooks")
+        repository.git("config", "include.path", "../d/e/f/config")
+        starts = [threading.Thread(target=lambda path: results.append(in_cage(a, path, "true")),
+                                   args=[repository.path]) for _ in range(4)]
+        for start in starts:
+            start.start()
+        for start in starts:
+            start.join()
+    assert {(result.status, result.errors) for result in results} == {(0, "")} and len(results) == 64
 
 
 # -- where paths count from --
@@ -312,6 +355,32 @@ def test_the_hooks_of_the_git_folder_may_be_named(a, made):
     assert refuses_writing(a, repository.path, ".git/hooks")
 
 
+def test_there_are_no_hooks_in_a_git_that_is_a_file(a, made):
+    """core.hooksPath = .git/hooks, which is usual, leads nowhere in worktrees and submodules."""
+    inner, outer = made("inner"), made("outer")
+    workspace = outer.path.parent
+    outer.git("submodule", "--quiet", "add", "../inner", "libs/inner")
+    for place in (outer.path, outer.path / "libs/inner"):
+        outer.git("config", "core.hooksPath", ".git/hooks", cwd=place)
+    outer.git("worktree", "add", "-q", ".worktrees/tree")
+    outer.git("worktree", "add", "-q", str(workspace / "beside"))
+    assert refuses_writing(a, workspace, "outer/.git/hooks")
+    assert in_cage(a, outer.path, "git status --short libs").status == 0
+    assert inner.git("status", "--short").stdout == ""
+
+
+@pytest.mark.parametrize("there", ["nothing", "a file"])
+def test_a_worktree_that_was_removed_is_not_made_again(a, made, there):
+    repository = made()
+    repository.git("config", "core.hooksPath", ".githooks")
+    repository.git("worktree", "add", "-q", "tree")
+    repository.run("rm", "-r", "tree")
+    if there == "a file":
+        put(repository, "tree", "x\n")
+    result = in_cage(a, repository.path, "ls -A")
+    assert (result.status, result.text) == (0, ".git\n.githooks\nfile\n" + ("tree\n" if there == "a file" else ""))
+
+
 # -- what cannot be protected --
 
 def names(key, value):
@@ -370,7 +439,7 @@ REFUSED = {
                                   *[text(f"f{n}", (INCLUDE + f"f{n + 1}\n") * 8) for n in range(8)]),
                            "f7 names one hooks folder or file more than can"),
     "too much": (all_of(text("c", "#" * (17 << 20)), names("include.path", "../c")),
-                 "c is more configuration than is read"),
+                 "c is more configuration than is read (16777216 bytes in all)"),
     "too much in all": (all_of(text("c", "#" * (1 << 20)), config((INCLUDE + "../c\n") * 20)),
                         "c is more configuration than is read"),
     "too long a path": (config(f"[core]\nhooksPath = {'x' * 2000}\n"),
@@ -392,6 +461,15 @@ def test_what_cannot_be_protected_is_refused_with_the_reason(a, made, what):
     assert error.parameters["reason"].startswith(start + reason), error
     assert "\"protect\": []" in error.parameters["reason"]
     assert in_cage(a, repository.path, "exit 3", protect=[]).status == 3
+
+
+def test_cagectl_says_what_helps_by_the_step_that_failed(a, made):
+    repository = made()
+    result = in_cage(a, repository.path, None, command=["no-such-program"])
+    assert "programs come from the host's /usr" in result.errors and "REPOSITORIES" not in result.errors
+    repository.git("config", "core.hooksPath", ".")
+    result = in_cage(a, repository.path, "true")
+    assert "caged.card(5), REPOSITORIES" in result.errors and "programs come" not in result.errors
 
 
 def test_what_git_itself_cannot_read_is_all_that_is_no_configuration(made):

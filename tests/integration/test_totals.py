@@ -308,6 +308,8 @@ def test_memory_that_an_agent_gave_away_counts_until_it_is_let_go(a, b, total):
     try:
         assert a.wait(card["agent_id"])["exit_status"] == 0
         assert busy(a.refused()) == ('total.memory_mb of one user by the rule "limited"', 90)
+        done = a.cagectl("spawn", a.cards.write(a.card("true")))  # there is no agent that could be ended
+        assert done.status == 75 and "or processes that hold memory which agents gave them" in done.errors, done
         assert b.run("echo well").stdout == b"well\n"
     finally:
         os.close(memory)

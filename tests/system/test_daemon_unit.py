@@ -27,7 +27,7 @@ def test_the_first_connection_starts_the_daemon(machine, caged):
 def test_the_daemon_is_in_a_leaf_and_agents_are_beside_it(machine, caged):
     agent = caged.inspect(caged.spawn("sleep 600"))["agent"]
     pid = machine.show(UNIT, "MainPID")
-    assert machine.output(f"cat {CGROUP}/daemon/cgroup/cgroup.procs").split() == [pid]
+    assert machine.output(f"cat {CGROUP}/daemon/cgroup.procs").split() == [pid]
     assert machine.output(f"cat {CGROUP}/cgroup.procs") == ""
     where = machine.output(f"cut -d: -f3 /proc/{agent['pid']}/cgroup")
     assert where.startswith("/caged.slice/cagedd.service/owner-")
@@ -106,11 +106,11 @@ def test_no_call_fails_while_the_daemon_is_replaced_again_and_again(fast, fast_c
 def test_devices_are_closed_to_all_that_is_in_the_unit(machine, caged):
     """Even to a process that has every right to the node: the kernel asks the cgroup."""
     caged.cagectl("list")
-    script = f"echo $$ > {CGROUP}/daemon/cgroup/cgroup.procs; head -c 1 /dev/vda"
+    script = f"echo $$ > {CGROUP}/daemon/cgroup.procs; head -c 1 /dev/vda"
     refused = machine.run(script, check=False)
     assert refused.status != 0 and "Operation not permitted" in refused.errors
     machine.run("head -c 1 /dev/vda")
-    machine.run(f"echo $$ > {CGROUP}/daemon/cgroup/cgroup.procs; head -c 1 /dev/zero; : > /dev/null")
+    machine.run(f"echo $$ > {CGROUP}/daemon/cgroup.procs; head -c 1 /dev/zero; : > /dev/null")
     # Agents have what they need, a terminal too.
     assert caged.run("head -c 2 /dev/urandom | wc -c; : > /dev/null").text.strip() == "2"
     typed = machine.run("script -qec \"cagectl run -t \\\"$1\\\"\" /dev/null", user="alice",

@@ -164,7 +164,9 @@ static const struct {
     {",\"private_hosts\":[\"169.254.0.0/16:*\"]", START ",\"allowed_hosts\":[\"169.254.169.254\"]}",
      "$.allowed_hosts[0]", "169.254.169.254"},
     {",\"private_hosts\":[\"*\"]", START ",\"allowed_hosts\":[\"169.254.169.254\"]}",
-     "$.allowed_hosts[0]", "169.254.169.254"},
+     "$.allowed_hosts[0]",
+     "found the private entry \"169.254.169.254\", cloud metadata, which \"*\" does "
+     "not cover, expected what is within private_hosts of the rule (*)"},
     {",\"private_hosts\":[\"*\"]", START ",\"allowed_hosts\":[\"[2002:a9fe:a9fe::1]\"]}",
      "$.allowed_hosts[0]", "2002:a9fe:a9fe::1"},
     {",\"private_hosts\":[\"*\",\"169.254.169.254:80\"]",

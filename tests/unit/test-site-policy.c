@@ -109,6 +109,7 @@ static void test_what_is_no_policy(void **state)
         {"{\"rules\":[{\"users\":[\"18446744073709551616\"]}]}", "$.rules[0].users[0]", "number"},
         {"{\"rules\":[{\"users\":[\"a\",\"a\"]}]}", "$.rules[0].users[1]", "each entry once"},
         {RULE(",\"max_agent\":1"), "$.rules[0].max_agent", "did you mean \"max_agents\"?"},
+        {RULE(",\"roots\":1"), "$.rules[0].roots", "parent_proxies, environment, presets, ..."},
         {RULE(",\"max_agents\":1025"), "$.rules[0].max_agents", "an integer from 0 to 1024"},
         {RULE(",\"max_agents\":-1"), "$.rules[0].max_agents", "the number -1"},
         {RULE(",\"spawns_per_minute\":0"), "$.rules[0].spawns_per_minute", "from 1 to"},
