@@ -79,7 +79,7 @@ struct policy_rule {
     bool command;                             /* a card may have a command of its own */
     bool transparent;                         /* a card may have `transparent` */
     bool unprotected;                         /* a card may leave out a kind of `protect` */
-    bool metadata; /* "*" is metadata services of clouds too: root's rule alone */
+    bool metadata;         /* "*" is metadata services of clouds too: root's rule alone */
     bool namespaced_peers; /* also from a user or PID namespace of their own, or from a cage */
     struct policy_access *access;
     size_t n_access;

@@ -26,15 +26,17 @@ static json_int_t ttl_left(const struct agent *agent)
     return now < agent->ttl_end_usec ? (json_int_t)((agent->ttl_end_usec - now) / 1000000) : 0;
 }
 
-/* It has to: an agent with too much of it unwritten is held up with its output, and not over. */
-static bool waits_for_log(const struct agent *agent)
+/* It has to wait: an agent with too much of it unwritten is held up with its output, and not over.
+ * The error number that the log is held up by, or 0. */
+static int log_error_of(const struct agent *agent)
 {
-    return log_held() != 0 && agent->log && !log_agent_is_written(agent->log);
+    return agent->log && !log_agent_is_written(agent->log) ? log_held() : 0;
 }
 
 json_t *agent_to_json(const struct agent *agent)
 {
     bool ended = agent->state == AGENT_ENDED;
+    int held = log_error_of(agent);
     json_t *object = json_pack(
         "{s:s, s:s, s:I, s:s, s:o, s:s, s:I}", "agent_id", agent->card->agent_id, "invocation_id",
         agent->invocation_id, "owner_uid", (json_int_t)agent->owner, "agent",
@@ -48,7 +50,7 @@ json_t *agent_to_json(const struct agent *agent)
     set_if(object, agent->agent_pid > 0 && !ended, "pid", json_integer(agent->agent_pid));
     set_if(object, ended, "ended_usec", json_integer((json_int_t)agent->ended_usec));
     set_if(object, agent->ttl_end_usec > 0 && !ended, "ttl_left", json_integer(ttl_left(agent)));
-    set_if(object, waits_for_log(agent), "log_held", json_string(strerror(log_held())));
+    set_if(object, held != 0, "log_held", json_string(strerror(held)));
     if (!ended)
         return object;
     agent_put_planted(agent, object);
