@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness.daemon import Client, until
-from harness.repository import PREPARE, in_cage, state
+from harness.repository import PREPARE, assert_refused, in_cage, state
 
 LIMIT = 1024  # PROTECT_REPOSITORIES_MAX
 HOOK = "#!/bin/sh\ntouch {marker}\n"
@@ -322,11 +322,7 @@ def test_what_cannot_be_protected_is_refused_with_the_reason(a, made, what):
     repository = made()
     spoil, reason = REFUSED[what]
     spoil(repository)
-    error = a.refused(workspace=str(repository.path))
-    assert (error.name, error.parameters["step"]) == ("SpawnFailed", "protect"), error
-    assert error.parameters["reason"].startswith(reason), error
-    assert "\"protect\": []" in error.parameters["reason"]
-    assert in_cage(a, repository.path, "exit 3", protect=[]).status == 3
+    assert_refused(a, repository, reason)
 
 
 def test_an_agents_folder_that_it_cannot_read_now_hides_nothing(a, made):

@@ -65,3 +65,13 @@ def state(git_dir):
 
 def in_cage(a, workspace, script, **keys):
     return a.run(script, workspace=str(workspace), **keys)
+
+
+def assert_refused(a, repository, reason):
+    """An agent is refused there by its protection, with a reason that begins so and says what else
+    can be done; without protection it runs."""
+    error = a.refused(workspace=str(repository.path))
+    assert (error.name, error.parameters["step"]) == ("SpawnFailed", "protect"), error
+    assert error.parameters["reason"].startswith(reason), error
+    assert "\"protect\": []" in error.parameters["reason"]
+    assert in_cage(a, repository.path, "exit 3", protect=[]).status == 3
