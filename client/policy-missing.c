@@ -23,14 +23,6 @@ static const struct string_list *list_of(const struct policy_rule *rule,
     return (const struct string_list *)(const void *)((const char *)rule + named->offset);
 }
 
-static bool is_in(const struct string_list *list, const char *name)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (streq(list->items[i], name))
-            return true;
-    return false;
-}
-
 static bool names_any(const struct site_policy *policy, const struct named_list *named)
 {
     for (size_t i = 0; i < policy->n_rules; i++) {
@@ -59,7 +51,7 @@ static void look_at(const struct missing_teller *teller, const struct named_list
                                          .what = named->what,
                                          .name = list->items[i],
                                          .folder = teller->folder};
-        if (streq(list->items[i], "*") || is_in(teller->installed, list->items[i]))
+        if (streq(list->items[i], "*") || string_list_has(teller->installed, list->items[i]))
             continue;
         (void)snprintf(missing.path, sizeof(missing.path), "$.rules[%zu].%s[%zu]", number,
                        named->key, i);

@@ -57,6 +57,14 @@ int string_list_append(struct string_list *list, const char *item)
     return 0;
 }
 
+bool string_list_has(const struct string_list *list, const char *item)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (streq(list->items[i], item))
+            return true;
+    return false;
+}
+
 void string_list_deinit(struct string_list *list)
 {
     for (size_t i = 0; i < list->count; i++)

@@ -75,6 +75,7 @@ struct string_list {
 int string_list_append(struct string_list *list, const char *item);
 int card_variables_append(struct card_variable **variables, size_t *n, const char *name,
                           const char *value);
+bool string_list_has(const struct string_list *list, const char *item);
 void string_list_deinit(struct string_list *list);
 struct card_variable *card_variables_free(struct card_variable *variables, size_t n); /* NULL */
 struct card_mount *card_mounts_free(struct card_mount *mounts, size_t n);             /* NULL */

@@ -250,14 +250,6 @@ int json_walk_boolean(struct json_walk *w, const struct json_key *key, const jso
     return 0;
 }
 
-static bool has_string(const struct string_list *list, const char *text)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (streq(list->items[i], text))
-            return true;
-    return false;
-}
-
 int json_walk_strings(struct json_walk *w, const struct json_key *key, const json_t *value,
                       const char *expected, const char *(*fault)(const char *text), bool unique)
 {
@@ -274,7 +266,7 @@ int json_walk_strings(struct json_walk *w, const struct json_key *key, const jso
         const char *text = json_string_value(item), *why = fault(text);
         if (why)
             return json_walk_refuse_value(w, item, key->secret, "%s: %s", expected, why);
-        if (unique && has_string(list, text))
+        if (unique && string_list_has(list, text))
             return json_walk_refuse_value(w, item, key->secret, "each entry once");
         int r = string_list_append(list, text);
         if (r < 0)

@@ -59,15 +59,12 @@ void folder_deinit(struct folder *folder)
 static int check_excluded(const struct folder *folder, const struct policy_rule *policy,
                           char **ret_why)
 {
-    const struct string_list *excluded = &policy->excluded_file_systems;
-
-    for (size_t i = 0; i < excluded->count; i++)
-        if (streq(excluded->items[i], folder->file_system.type))
-            return why_set(ret_why, -EPERM,
-                           "%s lies in a file system of the type %s, which the rule \"%s\" of the "
-                           "site policy excludes",
-                           folder->path, folder->file_system.type, policy->name);
-    return 0;
+    if (!string_list_has(&policy->excluded_file_systems, folder->file_system.type))
+        return 0;
+    return why_set(ret_why, -EPERM,
+                   "%s lies in a file system of the type %s, which the rule \"%s\" of the site "
+                   "policy excludes",
+                   folder->path, folder->file_system.type, policy->name);
 }
 
 /* Whether the folder is what its path leads to from this root, or the root itself. 1, 0 or -errno.

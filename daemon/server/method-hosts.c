@@ -115,14 +115,6 @@ void method_change_hosts(struct call *call)
 
 /* -- Hosts -- */
 
-static bool is_in(const struct string_list *list, const char *text)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (streq(list->items[i], text))
-            return true;
-    return false;
-}
-
 /* Without a list the card stands for the provider's host. */
 static bool card_allows(const struct card *card, const char *text)
 {
@@ -130,7 +122,7 @@ static bool card_allows(const struct card *card, const char *text)
 
     if (card->allowed_hosts.count == 0)
         return fallback && streq(fallback, text);
-    return is_in(&card->allowed_hosts, text);
+    return string_list_has(&card->allowed_hosts, text);
 }
 
 /* What is in force and not by the card. */
@@ -143,7 +135,7 @@ static json_t *live_to_json(const struct agent *agent)
         if (!card_allows(agent->card, hosts->allowed[i]))
             (void)json_array_append_new(array, json_string(hosts->allowed[i]));
     for (size_t i = 0; array && i < hosts->n_denied; i++)
-        if (!is_in(&agent->card->denied_hosts, hosts->denied[i]))
+        if (!string_list_has(&agent->card->denied_hosts, hosts->denied[i]))
             (void)json_array_append_new(array, json_string(hosts->denied[i]));
     return array;
 }
