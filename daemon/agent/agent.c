@@ -75,8 +75,7 @@ void agent_release(struct agent *agent)
     for (size_t i = 0; i < ARRAY_SIZE(agent->outputs); i++)
         output_deinit(&agent->outputs[i]);
     agent_release_network(agent);
-    if (agent->have_cgroup)
-        owner_total_leave(agent->manager, agent);
+    owner_total_leave(agent->manager, agent->owner);
     if (agent->have_cgroup && (r = cgroup_remove(&agent->cgroup)) < 0)
         log_entry(agent->log, LOG_ERR, NULL, NULL, 0, "a cgroup of agent %s cannot be removed: %s",
                   agent->card->agent_id, strerror(-r));

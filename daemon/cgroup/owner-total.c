@@ -35,15 +35,14 @@ static void forget(struct owner_total *total)
     free(total);
 }
 
-/* Whether an agent of this owner's lives, other than `except`, which may be NULL. */
-static bool has_agent(const struct manager *manager, uid_t owner, const struct agent *except)
+static size_t count_agents(const struct manager *manager, uid_t owner)
 {
     const struct agent *agent;
+    size_t n = 0;
 
     TAILQ_FOREACH (agent, &manager->live, entry)
-        if (agent->owner == owner && agent != except)
-            return true;
-    return false;
+        n += agent->owner == owner;
+    return n;
 }
 
 /* Those whose agents have all ended: their folders went with the last of them, or go now. */
@@ -53,7 +52,7 @@ static void forget_absent(struct manager *manager)
 
     for (total = LIST_FIRST(&manager->totals.list); total; total = next) {
         next = LIST_NEXT(total, entry);
-        if (has_agent(manager, total->owner.uid, NULL) ||
+        if (count_agents(manager, total->owner.uid) > 0 ||
             (total->kept && cgroup_kept_is_needed(&manager->cgroups, total->owner.uid)))
             continue;
         if (total->kept)
@@ -112,12 +111,11 @@ static void start_lowering(struct manager *manager)
 
 /* -- what is held outside -- */
 
-void owner_total_leave(struct manager *manager, const struct agent *leaving)
+void owner_total_leave(struct manager *manager, uid_t owner)
 {
-    uid_t owner = leaving->owner;
     struct owner_total *total = find(manager, owner);
 
-    if (!total || total->kept || has_agent(manager, owner, leaving) ||
+    if (!total || total->kept || count_agents(manager, owner) > 1 ||
         (total->owner.total.memory_mb == 0 && total->owner.total.memory_percent == 0) ||
         !cgroup_kept_is_needed(&manager->cgroups, owner))
         return;

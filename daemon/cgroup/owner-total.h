@@ -8,7 +8,6 @@
 #include "agent/agent-problem.h"
 #include "cgroup/cgroup-owner.h"
 
-struct agent;
 struct manager;
 
 struct owner_total {
@@ -41,6 +40,6 @@ bool owner_total_has_task(const struct manager *manager, uid_t owner);
 
 /* An agent's processes have ended; for before its cgroup is removed. If it was its owner's last,
  * and processes outside hold memory of its, the owner's folder is kept until they do not. */
-void owner_total_leave(struct manager *manager, const struct agent *leaving);
+void owner_total_leave(struct manager *manager, uid_t owner);
 
 void owner_totals_deinit(struct manager *manager);
